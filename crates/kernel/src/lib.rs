@@ -1,0 +1,15 @@
+//! The pure core of Interlock.
+//!
+//! An [`entity::Entity`] decides on commands and applies events; [`bus`] says who reacts to them; the six
+//! primitives ([`quota`], [`turn`], [`job`], [`value`], [`pool`], [`barrier`]) are plain data structures
+//! that entities embed; [`kit`] tests an entity without any runtime.
+//!
+//! Nothing here knows a clock, a random source, a thread, a socket or a file: they are arguments.
+
+pub mod bus;
+pub mod entity;
+pub mod ids;
+pub mod kit;
+pub mod limits;
+pub mod room;
+pub mod time;
