@@ -1,0 +1,1 @@
+//! The entities: pure, one file per primitive.
