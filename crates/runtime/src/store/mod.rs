@@ -172,3 +172,22 @@ pub trait Store: Send + Sync + 'static {
     /// Finishes what was begun and lets go of files and threads. Later calls fail.
     fn close(&self) -> StoreFuture<()>;
 }
+
+/// Refuses a chunk that does not continue the log, or comes while nobody knows how the last one ended.
+fn check_next(chunk: &Chunk, end: Position, unsettled: bool) -> Result<(), StoreError> {
+    if unsettled {
+        return Err(StoreError::Failed("an append is not settled yet".into()));
+    }
+    if chunk.first != end || chunk.count == 0 {
+        return Err(StoreError::Failed(format!(
+            "a chunk of {} records at {} does not continue a log that ends at {end}",
+            chunk.count, chunk.first
+        )));
+    }
+    Ok(())
+}
+
+/// What a call on a closed store answers.
+fn closed() -> StoreError {
+    StoreError::Failed("it is closed".into())
+}
