@@ -6,10 +6,18 @@
 //!
 //! Nothing here knows a clock, a random source, a thread, a socket or a file: they are arguments.
 
+pub mod barrier;
 pub mod bus;
 pub mod entity;
+pub mod expiry;
 pub mod ids;
+pub mod job;
+pub mod json;
 pub mod kit;
 pub mod limits;
+pub mod quota;
 pub mod room;
+mod serial;
 pub mod time;
+pub mod turn;
+pub mod value;

@@ -8,6 +8,10 @@ pub const COMMAND_ID_CHARS: usize = 255;
 pub const QUOTA_LIMIT: u64 = 1_000_000_000_000_000;
 /// Workers that share one quota.
 pub const QUOTA_WORKERS: u32 = 10_000;
+/// Workers that one quota remembers by name, split or not, retired ones included.
+pub const QUOTA_NAMES: usize = 100_000;
+/// Different outcomes that one quota counts.
+pub const QUOTA_OUTCOMES: usize = 10_000;
 /// The largest limit of one pool member.
 pub const MEMBER_LIMIT: u32 = 1_000_000;
 /// The largest weight of a pool member.
@@ -24,6 +28,8 @@ pub const PARTIES: usize = 10_000;
 pub const TURNS_KEPT: usize = 1_000;
 /// Versions of a value that can be read and rolled back to.
 pub const VALUE_VERSIONS_KEPT: usize = 20;
+/// Bytes of one JSON value's text.
+pub const JSON_BYTES: usize = 1 << 20;
 /// The largest number that JSON carries exactly everywhere: 2^53 − 1.
 pub const JSON_INTEGER: u64 = (1 << 53) - 1;
 /// Shortest and longest lease, claim or run, in milliseconds.
