@@ -1,0 +1,153 @@
+//! Request bodies: read whole, bounded in bytes and in time, then parsed.
+//!
+//! A body that is too large is refused, but read (and dropped) up to [`limits::DRAIN_BYTES`] before the
+//! answer leaves: a client that is still sending would otherwise lose the answer with the connection.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body as Stream, HttpBody},
+    extract::FromRequest,
+    http::{HeaderMap, header},
+};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use interlock_kernel::json::Json;
+use serde_json::{Value, json};
+
+use crate::{
+    json::Node,
+    limits,
+    problem::Problem,
+    request::{Request, object_schema},
+};
+
+/// What a body may be read as: a [`Request`], or any JSON value ([`Json`]).
+pub trait Content: Sized {
+    /// Reads the body; it is empty if there was none.
+    fn from_body(body: &[u8]) -> Result<Self, Problem>;
+
+    /// The JSON Schema of the body, for documentation. `None`: there is none to send.
+    fn schema() -> Option<Value>;
+
+    /// Whether a body must be sent.
+    fn required() -> bool;
+}
+
+impl<R: Request> Content for R {
+    fn from_body(body: &[u8]) -> Result<Self, Problem> {
+        let node = if body.is_empty() { Node::EMPTY_OBJECT } else { Node::parse(body)? };
+        Ok(R::from_node(node)?)
+    }
+
+    fn schema() -> Option<Value> {
+        let fields = R::fields();
+        (!fields.is_empty()).then(|| object_schema(&fields))
+    }
+
+    fn required() -> bool {
+        R::fields().iter().any(|field| field.required)
+    }
+}
+
+impl Content for Json {
+    fn from_body(body: &[u8]) -> Result<Self, Problem> {
+        let node = Node::parse(body)?;
+        Json::parse(node.as_str()).map_err(|error| Problem::bad_json(error.to_string()))
+    }
+
+    fn schema() -> Option<Value> {
+        Some(json!({"description": "Any JSON value; it is kept byte for byte."}))
+    }
+
+    fn required() -> bool {
+        true
+    }
+}
+
+/// A JSON body of at most `LIMIT` bytes. Commands to entities take [`crate::command::Command`] instead.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<T, const LIMIT: usize = { limits::BODY_BYTES }>(pub T);
+
+impl<T: Content, S: Sync, const LIMIT: usize> FromRequest<S> for Body<T, LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read_json(&parts.headers, body, LIMIT).await?;
+        T::from_body(&body).map(Body)
+    }
+}
+
+/// Reads a body that must be JSON if there is one.
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    body: Stream,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let declared = headers.get(header::CONTENT_TYPE);
+    if declared.is_some_and(|media_type| !is_json(media_type.as_bytes())) {
+        return Err(Problem::not_json());
+    }
+    let body = read(headers, body, limit, limits::BODY_TIME).await?;
+    if declared.is_none() && !body.is_empty() {
+        return Err(Problem::not_json());
+    }
+    Ok(body)
+}
+
+/// `application/json`, whatever its parameters.
+fn is_json(media_type: &[u8]) -> bool {
+    let end = media_type.iter().position(|b| *b == b';').unwrap_or(media_type.len());
+    media_type[..end].trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// Reads a whole body. 413 beyond `limit` bytes, 408 beyond `time`, 400 if it breaks off.
+pub async fn read(
+    headers: &HeaderMap,
+    mut body: Stream,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, Problem> {
+    let declared = body.size_hint().exact();
+    if declared == Some(0) {
+        return Ok(Bytes::new());
+    }
+    let fits = declared.is_none_or(|bytes| bytes <= limit as u64);
+    if !fits && headers.contains_key(header::EXPECT) {
+        // The client asks before it sends, and this answer tells it not to.
+        return Err(Problem::too_large(limit));
+    }
+    let late = || Problem::request_timeout(format!("the body did not arrive within {time:?}"));
+    let gathered = tokio::time::timeout(time, gather(&mut body, limit)).await;
+    gathered.map_err(|_| late())?
+}
+
+async fn gather(body: &mut Stream, limit: usize) -> Result<Bytes, Problem> {
+    let mut whole = Bytes::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Problem::bad_request("the body broke off before its end");
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen > limits::DRAIN_BYTES {
+            break;
+        }
+        if seen <= limit {
+            whole = join(whole, data);
+        }
+    }
+    if seen > limit { Err(Problem::too_large(limit)) } else { Ok(whole) }
+}
+
+/// Most bodies arrive in one piece, which is then not copied.
+fn join(whole: Bytes, data: Bytes) -> Bytes {
+    if whole.is_empty() {
+        return data;
+    }
+    let mut joined = whole.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    joined.extend_from_slice(&data);
+    joined.freeze()
+}

@@ -1,0 +1,19 @@
+//! What the HTTP faces of all services share.
+//!
+//! A service declares its requests ([`request`], [`shape`]) and its routes ([`endpoint`]); the same
+//! declarations parse, refuse and document. Refusals are [`problem`]s, answers are [`reply`]s, commands
+//! carry an id and conditions ([`command`], [`condition`]). [`guard`] says who may come in, [`serve`] runs
+//! the server. [`page`], [`sse`] and [`metrics`] are what people, live feeds and Prometheus see.
+//!
+//! Not here: any service's own codes, paths or pages.
+
+pub mod body;
+pub mod command;
+pub mod condition;
+pub mod json;
+pub mod limits;
+pub mod path;
+pub mod problem;
+pub mod reply;
+pub mod request;
+pub mod shape;
