@@ -56,6 +56,17 @@ impl fmt::Display for Tags {
 }
 
 impl Tags {
+    /// The versions that strong tags name; tags that are no version of ours name none. Empty for `*`.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Version> {
+        let tags = match self {
+            Tags::Any => &[][..],
+            Tags::Listed(tags) => tags,
+        };
+        let number = |tag: &Tag| tag.text.parse().ok().filter(|n: &u64| n.to_string() == tag.text);
+        tags.iter().filter(|tag| !tag.weak).filter_map(number).map(Version).collect()
+    }
+
     /// Whether the version is among them; `None` is an entity that does not exist. Weak tags count only
     /// where `weak` says so: `If-Match` wants strong ones, `If-None-Match` takes both.
     fn name(&self, version: Option<Version>, weak: bool) -> bool {
@@ -276,6 +287,13 @@ mod tests {
         }
         let twice = [("interlock-fencing-token", "1"), ("interlock-fencing-token", "1")];
         assert!(Conditions::from_headers(&headers(&twice)).is_err());
+    }
+
+    #[test]
+    fn only_strong_tags_written_as_we_write_them_are_versions() {
+        let headers = headers(&[("if-match", "\"3\", W/\"4\", \"05\", \"+6\", \"x\", \"7\"")]);
+        let tags = Conditions::from_headers(&headers).unwrap().if_match.unwrap();
+        assert_eq!(tags.versions(), [Version(3), Version(7)]);
     }
 
     #[test]

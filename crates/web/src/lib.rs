@@ -10,10 +10,13 @@
 pub mod body;
 pub mod command;
 pub mod condition;
+pub mod endpoint;
 pub mod json;
 pub mod limits;
+pub mod openapi;
 pub mod path;
 pub mod problem;
 pub mod reply;
 pub mod request;
+pub mod schema;
 pub mod shape;

@@ -120,6 +120,7 @@ impl<'a> Given<'a> {
 
     fn put(&mut self, name: &str, value: Found<'a>) -> Result<(), Fault> {
         let Some(index) = self.names.iter().position(|known| *known == name) else {
+            let name = if name.is_empty() { "\"\"" } else { name };
             return Err(Fault::new(Cause::UnknownField, self.known_names()).inside(name));
         };
         if self.values[index].replace(value).is_some() {

@@ -10,7 +10,7 @@ mod scalars;
 
 pub use lists::{Labels, List, Object, Set, labels, list, object, set};
 pub use scalars::{
-    Boolean, FromInteger, FromName, Integer, IntegerOr, Name, OneOf, Text, boolean, integer,
+    Boolean, FromInteger, FromName, Integer, IntegerOr, NAME_PATTERN, Name, OneOf, Text, boolean, integer,
     integer_or, name, one_of, text,
 };
 

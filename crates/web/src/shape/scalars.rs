@@ -162,6 +162,9 @@ macro_rules! from_name {
 
 from_name!(Key, Worker, Holder, Member, Party, Outcome);
 
+/// The rule of names as a regular expression (ECMA-262).
+pub const NAME_PATTERN: &str = "^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,200}$";
+
 /// A name: 1 to 200 characters of `A-Z a-z 0-9 . _ : -`, but neither `.` nor `..`.
 #[derive(Debug, Clone, Copy)]
 pub struct Name<T>(PhantomData<T>);
@@ -184,7 +187,7 @@ impl<T: FromName> Shape for Name<T> {
     }
 
     fn schema(&self) -> Value {
-        json!({"type": "string", "pattern": "^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,200}$"})
+        json!({"type": "string", "pattern": NAME_PATTERN})
     }
 }
 
