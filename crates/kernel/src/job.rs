@@ -13,18 +13,20 @@
 //!
 //! Not here: the timer that makes an expiry a fact while nobody asks, and limits of durations.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Holder, Outcome, Token},
+    serial::serial_ids,
     time::{Millis, Time},
 };
 
-/// A run's id: its number, from 1, within its job. Written `r17`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(u64);
+serial_ids! {
+    /// A run's id: its number, from 1, within its job. Written `r17`.
+    RunId = "r";
+}
 
 /// The state: the run in progress, and the one that ended last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,8 +127,8 @@ pub enum Rejection {
     #[error("run {0} is over")]
     Over(RunId),
     /// The job never had such a run.
-    #[error("the job never had a run {0}")]
-    Unknown(RunId),
+    #[error("the job never had such a run")]
+    Unknown,
 }
 
 impl Job {
@@ -252,7 +254,7 @@ impl Job {
 
     fn in_progress(&self, run: RunId, now: Time) -> Result<&Run, Rejection> {
         if run.0 > self.started {
-            return Err(Rejection::Unknown(run));
+            return Err(Rejection::Unknown);
         }
         self.running(now).filter(|running| running.run == run).ok_or(Rejection::Over(run))
     }
@@ -265,40 +267,7 @@ impl Run {
 }
 
 impl RunId {
-    /// Reads an id as the job wrote it; `None` if no job ever wrote such an id.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let run = Self(text.strip_prefix('r')?.parse().ok()?);
-        (run.0 > 0 && run.to_string() == text).then_some(run)
-    }
-
     fn next(self) -> Self {
         Self(self.0.checked_add(1).expect("2^64 runs outlast every deployment"))
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r{}", self.0)
-    }
-}
-
-impl Serialize for RunId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for RunId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !deserializer.is_human_readable() {
-            return u64::deserialize(deserializer).map(Self);
-        }
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("not the id of a run"))
     }
 }

@@ -72,6 +72,8 @@ impl Json {
     /// The one text that all equal values share: no white space, members sorted (of two with the same
     /// name the last), numbers as `digits` or `digits e exponent` without zeros at either end. Numbers
     /// whose exponent needs more than 64 bits stay as written.
+    ///
+    /// Fingerprints of requests are stored and rest on this text: it never changes.
     #[must_use]
     pub fn canonical(&self) -> String {
         canonical::text(self.as_str())

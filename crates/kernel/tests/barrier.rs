@@ -1,5 +1,7 @@
 //! Barrier against a model that recounts everybody every time.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 
 use interlock_kernel::{

@@ -1,5 +1,7 @@
 //! Turn against a model that remembers everything.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::num::NonZeroU64;
 
 use interlock_kernel::{

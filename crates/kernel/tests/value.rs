@@ -1,5 +1,7 @@
 //! Value against a model that keeps every write.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use interlock_kernel::{
     ids::{Token, Version},
     json::Json,
