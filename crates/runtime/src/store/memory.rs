@@ -4,13 +4,13 @@
 //! played by dropping the runtime and giving a handle from [`MemoryStore::reopen`] to the next one, and a
 //! failure by [`MemoryStore::fail_next_append`].
 //!
-//! Invariants: every future is ready when it is first polled and does its work then; a handle that was
-//! closed, or that came before a `reopen`, can no longer read or write, as a dead process cannot.
+//! Invariants: every call does its work at once, and its future is ready; a handle that was closed, or that came before a `reopen`, can no longer read or write, as a dead process cannot.
 //!
 //! It keeps everything it is given until it is told to drop it; the bounds are the caller's.
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future,
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -108,50 +108,46 @@ impl MemoryStore {
         self.memory.lock().expect("no code panics while it holds the lock")
     }
 
-    /// Does the work when the future is first polled, and fails if this handle is closed by then.
-    fn when_polled<T: Send + 'static>(
+    /// Does the work, unless this handle is closed.
+    fn now<T>(
         &self,
-        work: impl FnOnce(&mut Memory) -> Result<T, StoreError> + Send + 'static,
-    ) -> StoreFuture<Result<T, StoreError>> {
-        let handle = self.clone();
-        Box::pin(async move {
-            let mut memory = handle.lock();
-            if memory.opening == handle.opening { work(&mut memory) } else { Err(closed()) }
-        })
+        work: impl FnOnce(&mut Memory) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut memory = self.lock();
+        if memory.opening == self.opening { work(&mut memory) } else { Err(closed()) }
     }
 }
 
 impl Store for MemoryStore {
     fn span(&self) -> StoreFuture<Result<Span, StoreError>> {
-        self.when_polled(|memory| Ok(memory.span()))
+        ready(self.now(|memory| Ok(memory.span())))
     }
 
     fn append(&self, chunk: Chunk) -> StoreFuture<Append> {
-        let outcome = self.when_polled(|memory| Ok(memory.append(chunk)));
-        Box::pin(async { outcome.await.unwrap_or_else(Append::Refused) })
+        ready(self.now(|memory| Ok(memory.append(chunk))).unwrap_or_else(Append::Refused))
     }
 
     fn settle(&self) -> StoreFuture<Result<Span, StoreError>> {
-        self.when_polled(|memory| {
-            if let Some(error) = memory.settle_faults.pop_front() {
-                return Err(error);
+        ready(self.now(|memory| match memory.settle_faults.pop_front() {
+            Some(error) => Err(error),
+            None => {
+                memory.unsettled = false;
+                Ok(memory.span())
             }
-            memory.unsettled = false;
-            Ok(memory.span())
-        })
+        }))
     }
 
     fn read(&self, at: Position, bytes_max: usize) -> StoreFuture<Result<Vec<Chunk>, StoreError>> {
-        self.when_polled(move |memory| Ok(memory.read(at, bytes_max)))
+        ready(self.now(|memory| Ok(memory.read(at, bytes_max))))
     }
 
     fn truncate(&self, below: Position) -> StoreFuture<Result<(), StoreError>> {
-        self.when_polled(move |memory| {
+        ready(self.now(|memory| {
             while memory.chunks.front().is_some_and(|chunk| chunk.end() <= below) {
                 memory.chunks.pop_front();
             }
             Ok(())
-        })
+        }))
     }
 
     fn write_rows(
@@ -159,37 +155,36 @@ impl Store for MemoryStore {
         changes: Vec<RowChange>,
         _durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
-        self.when_polled(|memory| {
-            if let Some(error) = memory.row_faults.pop_front() {
-                return Err(error);
+        ready(self.now(|memory| match memory.row_faults.pop_front() {
+            Some(error) => Err(error),
+            None => {
+                changes.into_iter().for_each(|change| memory.apply(change));
+                Ok(())
             }
-            for change in changes {
-                memory.apply(change);
-            }
-            Ok(())
-        })
+        }))
     }
 
     fn row(&self, table: &str, key: &[u8]) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
-        let (table, key) = (table.to_owned(), key.to_owned());
-        self.when_polled(move |memory| {
-            Ok(memory.tables.get(&table).and_then(|rows| rows.get(&key)).cloned())
-        })
+        ready(
+            self.now(|memory| Ok(memory.tables.get(table).and_then(|rows| rows.get(key)).cloned())),
+        )
     }
 
     fn scan(&self, scan: Scan) -> StoreFuture<Result<Vec<Row>, StoreError>> {
-        self.when_polled(move |memory| Ok(memory.scan(&scan)))
+        ready(self.now(|memory| Ok(memory.scan(&scan))))
     }
 
     fn close(&self) -> StoreFuture<()> {
-        let handle = self.clone();
-        Box::pin(async move {
-            let mut memory = handle.lock();
-            if memory.opening == handle.opening {
-                memory.opening += 1;
-            }
-        })
+        let mut memory = self.lock();
+        if memory.opening == self.opening {
+            memory.opening += 1;
+        }
+        ready(())
     }
+}
+
+fn ready<T: Send + 'static>(value: T) -> StoreFuture<T> {
+    Box::pin(future::ready(value))
 }
 
 impl Memory {

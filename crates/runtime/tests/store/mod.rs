@@ -1,0 +1,5 @@
+//! What the store tests share.
+
+pub mod place;
+pub mod suite;
+pub mod tools;
