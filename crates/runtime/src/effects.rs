@@ -1,0 +1,118 @@
+//! The outbox: calls to the outside, made after the commit that asked for them.
+//!
+//! A request is part of the entity's history until its result is, so it survives a crash: the call is made
+//! at least once, its result is a command to the entity exactly once. Each try has a deadline; failed tries
+//! are repeated with growing pauses; then the fallback is the result.
+
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+
+use futures_util::FutureExt;
+use interlock_kernel::{
+    entity::{EffectRequest, Entity},
+    ids::Key,
+    time::Millis,
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    engine::message::{Body, Envelope, LaneId, Origin, Parcel, ReplyTo, SendError, Work},
+    env::{Env, Sender},
+    fold::EffectId,
+    limits,
+};
+
+/// The longest pause between two tries.
+const BACKOFF_MAX: Millis = Millis::from_secs(300);
+
+/// A try that failed, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EffectError(pub String);
+
+/// What a try ends with: a command to the entity that asked for it, or a failure to be tried again.
+pub type Performed<E> =
+    Pin<Box<dyn Future<Output = Result<<E as Entity>::Command, EffectError>> + Send>>;
+
+/// Makes an entity type's calls to the outside.
+pub trait EffectHandler<E: Entity>: Send + Sync + 'static {
+    /// One try. May be cancelled at any await, when its deadline has passed; may be made again after a
+    /// crash, so what it calls should be idempotent.
+    fn perform(&self, key: &Key, effect: E::Effect, attempt: u32) -> Performed<E>;
+}
+
+/// Runs the effects of one entity type.
+pub(crate) struct Effects<E: Entity> {
+    pub handler: Arc<dyn EffectHandler<E>>,
+    pub env: Env,
+    pub lane: LaneId,
+    pub internal: Sender<Parcel>,
+    pub permits: Arc<Semaphore>,
+}
+
+impl<E: Entity> Clone for Effects<E> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: self.handler.clone(),
+            env: self.env.clone(),
+            lane: self.lane,
+            internal: self.internal.clone(),
+            permits: self.permits.clone(),
+        }
+    }
+}
+
+impl<E: Entity> Effects<E> {
+    /// Begins an effect.
+    pub(crate) fn start(&self, key: Key, id: EffectId, request: EffectRequest<E>) {
+        let this = self.clone();
+        self.env.spawn("effect", async move {
+            let permit = this.permits.clone().acquire_owned().await;
+            let result = this.result(&key, request).await;
+            drop(permit);
+            this.deliver(key, id, result).await;
+        });
+    }
+
+    async fn result(&self, key: &Key, request: EffectRequest<E>) -> E::Command {
+        let mut pause = request.backoff;
+        for attempt in 1..=request.attempts {
+            let call = self.handler.perform(key, request.effect.clone(), attempt);
+            let call = AssertUnwindSafe(call).catch_unwind();
+            let result = tokio::select! {
+                biased;
+                result = call => result.unwrap_or_else(|_| Err(EffectError("it panicked".to_owned()))),
+                () = self.env.sleep(request.deadline) => Err(EffectError("its deadline passed".to_owned())),
+            };
+            match result {
+                Ok(command) => return command,
+                Err(error) => {
+                    tracing::warn!(entity = E::TYPE, %key, attempt, %error, "an effect failed");
+                }
+            }
+            if attempt < request.attempts {
+                self.env.sleep(pause).await;
+                pause = Millis(pause.0.saturating_mul(2)).min(BACKOFF_MAX);
+            }
+        }
+        request.fallback
+    }
+
+    async fn deliver(&self, key: Key, id: EffectId, command: E::Command) {
+        loop {
+            let (reply, answer) = self.env.once();
+            let mut envelope =
+                Envelope::internal(key.clone(), command.clone(), Origin::Effect(id));
+            envelope.reply = ReplyTo::Caller(reply);
+            let body = Body::Typed(Box::new(Work::<E>::Send(Box::new(envelope))));
+            if self.internal.send(Parcel { lane: self.lane, body }).await.is_err() {
+                return;
+            }
+            match answer.await {
+                Ok(Err(SendError::Busy | SendError::Unavailable(_))) => {
+                    self.env.sleep(limits::STORE_BACKOFF).await;
+                }
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}

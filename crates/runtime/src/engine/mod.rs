@@ -1,0 +1,464 @@
+//! The single writer: one task that decides everything and commits it in groups.
+//!
+//! ```text
+//! loop: what is due ─► start a commit ─► wait for: commit | read | internal command | command
+//! ```
+//!
+//! While one chunk is being made durable, commands go on being decided on the newest state and collect in
+//! the next chunk; it is sent when the first is done, however small. So a lone caller waits for one
+//! commit, and many callers share one.
+//!
+//! Invariants:
+//! - At most one append is under way; positions have no gaps.
+//! - After a refused commit nothing of it, or decided on it, is left in memory.
+//! - Log time never goes back.
+//! - Work that arrives on the internal lane is taken even when none is taken from outside, so that handlers
+//!   and effects never wait for themselves.
+
+use std::{
+    any::Any,
+    collections::BTreeSet,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use interlock_kernel::{
+    ids::{Key, Position},
+    time::Time,
+};
+
+pub(crate) mod lane;
+pub(crate) mod load;
+pub mod message;
+mod poison;
+pub(crate) mod recover;
+pub(crate) mod slot;
+mod upkeep;
+
+pub(crate) use poison::PoisonList;
+
+use self::{
+    lane::AnyLane,
+    message::{Body, LaneId, Parcel},
+};
+use crate::{
+    env::{Env, OnceSender, Receiver, Sender, Task, WatchSender},
+    index::Index,
+    limits,
+    record::ChunkBuilder,
+    status::Status,
+    store::{Append, Span, StoreError, StoreFuture},
+};
+
+/// What lanes share.
+pub(crate) struct Core {
+    pub env: Env,
+    /// Entity → newest record and next wake-up.
+    pub heads: Index,
+    /// Command id → record.
+    pub ids: Index,
+    /// The records of the next commit.
+    pub builder: ChunkBuilder,
+    /// Everything below is committed.
+    pub durable: Position,
+    /// The oldest record kept.
+    pub first: Position,
+    /// Log time of this turn of the loop.
+    pub now: Time,
+    /// Who wants to be woken when.
+    pub schedule: BTreeSet<(Time, Due)>,
+    pub poisoned: PoisonList,
+    pub resident_bytes: usize,
+    pub status: Arc<Status>,
+    jobs: Sender<JobDone>,
+    jobs_pending: usize,
+    tickets: u64,
+}
+
+/// Who is to be woken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// An entity.
+    Key(LaneId, Key),
+    /// The entity of this record: all that the index knows after a restart.
+    Record(Position),
+}
+
+/// What an asynchronous job ended with.
+pub(crate) enum JobDone {
+    /// A read on behalf of one entity.
+    Entity(LaneId, Key, Box<dyn Any + Send>),
+    /// Whose record it is that wants to be woken.
+    Whose(Position, Result<Option<(String, String)>, StoreError>),
+    /// The indexes' upkeep.
+    Upkeep(upkeep::Ended),
+}
+
+/// Asks the engine itself for something.
+pub(crate) enum Control {
+    /// Finish what was begun, make the next start quick, and end.
+    Stop(OnceSender<()>),
+}
+
+impl Core {
+    /// Runs something asynchronous and gives its result to the engine.
+    pub(crate) fn job(&mut self, job: impl Future<Output = JobDone> + Send + 'static) {
+        let jobs = self.jobs.clone();
+        self.jobs_pending += 1;
+        self.env.spawn("job", async move {
+            let done = job.await;
+            // The engine ends only when it expects no more.
+            drop(jobs.send(done).await);
+        });
+    }
+
+    /// A number for a question whose answer comes later.
+    pub(crate) fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Wakes an entity once the store had time to recover.
+    pub(crate) fn wake_later(&mut self, lane: LaneId, key: &Key) {
+        let at = self.now + limits::STORE_BACKOFF;
+        self.schedule.insert((at, Due::Key(lane, key.clone())));
+    }
+
+    fn has_room(&self) -> bool {
+        usize::try_from(self.builder.count()).is_ok_and(|count| count < limits::CHUNK_RECORDS)
+            && self.builder.len() < limits::CHUNK_BYTES
+            && self.jobs_pending < limits::LOADS_AT_ONCE
+            && !self.heads.is_behind()
+            && !self.ids.is_behind()
+    }
+}
+
+struct InFlight {
+    end: Position,
+    first: Position,
+    began: Duration,
+    append: StoreFuture<Append>,
+}
+
+pub(crate) struct Engine {
+    core: Core,
+    lanes: Vec<Box<dyn AnyLane>>,
+    names: Vec<&'static str>,
+    in_flight: Option<InFlight>,
+    inbox: Receiver<Parcel>,
+    internal: Receiver<Parcel>,
+    jobs: Receiver<JobDone>,
+    control: Receiver<Control>,
+    /// Events handed to dispatchers and not yet handled, per lane that has one.
+    lags: Vec<Arc<AtomicUsize>>,
+    committed: WatchSender<Position>,
+    upkeep: upkeep::Upkeep,
+    alarm: Option<(Time, Task)>,
+    stopping: Option<OnceSender<()>>,
+}
+
+/// What the engine is made of.
+pub(crate) struct Parts {
+    pub env: Env,
+    pub span: Span,
+    pub heads: Index,
+    pub ids: Index,
+    pub poisoned: PoisonList,
+    pub log_time: Time,
+    pub schedule: BTreeSet<(Time, Due)>,
+    pub lanes: Vec<Box<dyn AnyLane>>,
+    pub names: Vec<&'static str>,
+    pub lags: Vec<Arc<AtomicUsize>>,
+    pub inbox: Receiver<Parcel>,
+    pub internal: Receiver<Parcel>,
+    pub control: Receiver<Control>,
+    pub committed: WatchSender<Position>,
+    pub status: Arc<Status>,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let (jobs_sender, jobs) = parts.env.channel(limits::LOADS_AT_ONCE);
+        let core = Core {
+            heads: parts.heads,
+            ids: parts.ids,
+            builder: ChunkBuilder::new(parts.span.end),
+            durable: parts.span.end,
+            first: parts.span.first,
+            now: parts.log_time,
+            schedule: parts.schedule,
+            poisoned: parts.poisoned,
+            resident_bytes: 0,
+            status: parts.status,
+            jobs: jobs_sender,
+            jobs_pending: 0,
+            tickets: 0,
+            env: parts.env,
+        };
+        Self {
+            core,
+            lanes: parts.lanes,
+            names: parts.names,
+            in_flight: None,
+            inbox: parts.inbox,
+            internal: parts.internal,
+            jobs,
+            control: parts.control,
+            lags: parts.lags,
+            committed: parts.committed,
+            upkeep: upkeep::Upkeep::default(),
+            alarm: None,
+            stopping: None,
+        }
+    }
+
+    /// Runs until [`Control::Stop`].
+    pub(crate) async fn run(mut self) {
+        self.upkeep.begin(&mut self.core);
+        loop {
+            self.core.now = self.core.now.max(self.core.env.wall());
+            self.wake_due();
+            self.start_commit();
+            self.upkeep.start(&mut self.core, self.stopping.is_some());
+            self.evict();
+            if self.stopping.is_some() && self.is_still() {
+                break;
+            }
+            self.set_alarm();
+            self.turn().await;
+        }
+        if let Some(done) = self.stopping.take() {
+            // Who asked may have gone.
+            let _ = done.send(());
+        }
+    }
+
+    /// Waits for one thing to happen and deals with it.
+    async fn turn(&mut self) {
+        let room = self.core.has_room();
+        let lag: usize = self.lags.iter().map(|lag| lag.load(Ordering::Relaxed)).sum();
+        let open = room && lag < limits::DISPATCH_LAG_EVENTS;
+        let Self { in_flight, jobs, internal, inbox, control, alarm, .. } = self;
+        let happened = tokio::select! {
+            biased;
+            outcome = async { in_flight.as_mut().expect("checked").append.as_mut().await },
+                if in_flight.is_some() => Happened::Committed(outcome),
+            Some(done) = jobs.recv() => Happened::Done(done),
+            Some(control) = control.recv() => Happened::Asked(control),
+            Some(parcel) = internal.recv(), if room => Happened::Inside(parcel),
+            Some(parcel) = inbox.recv(), if open => Happened::Outside(parcel),
+            () = async { alarm.as_mut().expect("checked").1.as_mut().await },
+                if alarm.is_some() => Happened::Alarm,
+        };
+        match happened {
+            Happened::Committed(outcome) => self.settle(outcome).await,
+            Happened::Done(done) => self.job_done(done),
+            Happened::Asked(Control::Stop(done)) => {
+                self.stopping = Some(done);
+                self.inbox.close();
+                for lane in &mut self.lanes {
+                    lane.stop_waiting();
+                }
+            }
+            Happened::Inside(parcel) => {
+                let Self { internal, lanes, core, .. } = self;
+                drain(parcel, internal, lanes, core);
+            }
+            Happened::Outside(parcel) => {
+                let Self { inbox, lanes, core, .. } = self;
+                drain(parcel, inbox, lanes, core);
+            }
+            Happened::Alarm => self.alarm = None,
+        }
+    }
+
+    fn start_commit(&mut self) {
+        if self.in_flight.is_some() || self.core.builder.is_empty() {
+            return;
+        }
+        let next = ChunkBuilder::new(self.core.builder.next());
+        let chunk = std::mem::replace(&mut self.core.builder, next).seal();
+        self.core.status.began_commit(chunk.count);
+        self.in_flight = Some(InFlight {
+            first: chunk.first,
+            end: chunk.end(),
+            began: self.core.env.now(),
+            append: self.core.env.store().append(chunk),
+        });
+    }
+
+    /// Deals with the outcome of a commit.
+    async fn settle(&mut self, outcome: Append) {
+        let InFlight { first, end, began, .. } =
+            self.in_flight.take().expect("only a commit under way has an outcome");
+        match outcome {
+            Append::Done => {
+                self.core.status.ended_commit(self.core.env.now().saturating_sub(began));
+                self.committed(end);
+            }
+            Append::Refused(error) => self.refused(first, &error),
+            Append::Unknown(error) => {
+                tracing::error!(%error, "the outcome of a commit is unknown; reading the log again");
+                let span = self.find_out().await;
+                if span.end == end {
+                    self.committed(end);
+                } else {
+                    assert_eq!(span.end, first, "a commit was half kept");
+                    self.refused(first, &error);
+                }
+            }
+        }
+    }
+
+    /// Asks the store what it holds until it can tell.
+    async fn find_out(&mut self) -> Span {
+        loop {
+            match self.core.env.store().settle().await {
+                Ok(span) => return span,
+                Err(error) => {
+                    tracing::error!(%error, "the log cannot be read; trying again");
+                    self.core.env.sleep(limits::STORE_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    fn committed(&mut self, end: Position) {
+        self.core.durable = end;
+        self.core.heads.commit(end);
+        self.core.ids.commit(end);
+        for lane in &mut self.lanes {
+            lane.committed(&mut self.core);
+        }
+        self.committed.send_replace(end);
+    }
+
+    fn refused(&mut self, first: Position, error: &StoreError) {
+        tracing::error!(%error, "a commit was refused; nothing of it is kept");
+        self.core.status.refused_commits.fetch_add(1, Ordering::Relaxed);
+        self.core.builder = ChunkBuilder::new(first);
+        self.core.heads.retract(first);
+        self.core.ids.retract(first);
+        for lane in &mut self.lanes {
+            lane.refused(error, &mut self.core);
+        }
+    }
+
+    fn job_done(&mut self, done: JobDone) {
+        self.core.jobs_pending -= 1;
+        match done {
+            JobDone::Entity(lane, key, result) => {
+                self.lanes[usize::from(lane.0)].done(&key, result, &mut self.core);
+            }
+            JobDone::Whose(position, Err(error)) => {
+                tracing::warn!(%error, %position, "a sleeping entity cannot be read; trying again");
+                let at = self.core.now + limits::STORE_BACKOFF;
+                self.core.schedule.insert((at, Due::Record(position)));
+            }
+            JobDone::Whose(_, Ok(None)) => {}
+            JobDone::Whose(_, Ok(Some((entity, key)))) => {
+                let lane = self.names.iter().position(|name| *name == entity);
+                if let (Some(lane), Ok(key)) = (lane, Key::new(&key)) {
+                    self.lanes[lane].take(Body::Wake(key), &mut self.core);
+                }
+            }
+            JobDone::Upkeep(ended) => self.upkeep.ended(ended, &mut self.core),
+        }
+    }
+
+    /// Wakes entities whose time has come, a bounded number at a time.
+    fn wake_due(&mut self) {
+        for _ in 0..limits::DRAIN_MESSAGES {
+            let now = self.core.now;
+            let is_due = self.core.schedule.first().is_some_and(|(at, _)| *at <= now);
+            if !is_due || !self.core.has_room() || self.stopping.is_some() {
+                return;
+            }
+            match self.core.schedule.pop_first() {
+                Some((_, Due::Key(lane, key))) => {
+                    self.lanes[usize::from(lane.0)].take(Body::Wake(key), &mut self.core);
+                }
+                Some((_, Due::Record(position))) => {
+                    let store = self.core.env.store().clone();
+                    self.core.job(async move {
+                        JobDone::Whose(position, recover::whose(store.as_ref(), position).await)
+                    });
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Keeps one sleep running, to the earliest moment at which somebody is due.
+    fn set_alarm(&mut self) {
+        if self.stopping.is_some() {
+            self.alarm = None;
+            return;
+        }
+        let next = self.core.schedule.first().map(|(at, _)| *at);
+        match (next, &self.alarm) {
+            (None, _) => self.alarm = None,
+            (Some(at), Some((set, _))) if *set == at => {}
+            (Some(at), _) => {
+                let span = at.since(self.core.env.wall().max(self.core.now));
+                let span = interlock_kernel::time::Millis(span.0.clamp(1, 86_400_000));
+                self.alarm = Some((at, self.core.env.sleep(span)));
+            }
+        }
+    }
+
+    fn evict(&mut self) {
+        if self.core.resident_bytes > limits::RESIDENT_BYTES {
+            for lane in &mut self.lanes {
+                lane.evict(&mut self.core);
+            }
+        }
+        let resident = self.lanes.iter().map(|lane| lane.resident()).sum();
+        self.core.status.resident.store(resident, Ordering::Relaxed);
+        self.core.status.resident_bytes.store(self.core.resident_bytes, Ordering::Relaxed);
+    }
+
+    /// Whether a stopping engine has nothing left to do.
+    fn is_still(&self) -> bool {
+        self.in_flight.is_none()
+            && self.core.builder.is_empty()
+            && self.core.jobs_pending == 0
+            && self.inbox.is_empty()
+            && self.internal.is_empty()
+            && self.lags.iter().all(|lag| lag.load(Ordering::Acquire) == 0)
+            && self.upkeep.is_done()
+    }
+}
+
+enum Happened {
+    Committed(Append),
+    Done(JobDone),
+    Asked(Control),
+    Inside(Parcel),
+    Outside(Parcel),
+    Alarm,
+}
+
+/// Takes a parcel in, and what queued behind it, as long as there is room.
+fn drain(
+    first: Parcel,
+    queue: &mut Receiver<Parcel>,
+    lanes: &mut [Box<dyn AnyLane>],
+    core: &mut Core,
+) {
+    let mut next = Some(first);
+    for _ in 0..limits::DRAIN_MESSAGES {
+        let Some(Parcel { lane, body }) = next.take() else { return };
+        lanes[usize::from(lane.0)].take(body, core);
+        if core.has_room() {
+            next = queue.try_recv().ok();
+        }
+    }
+    if let Some(Parcel { lane, body }) = next {
+        lanes[usize::from(lane.0)].take(body, core);
+    }
+}

@@ -1,0 +1,110 @@
+//! Everything nondeterministic that the runtime uses: clock, random source, tasks, sleep, channels, store.
+//!
+//! The runtime asks [`Env`] and nothing else, so that the same code runs on tokio ([`tokio::Tokio`]) and,
+//! step by step and repeatably, on one thread with a clock of its own ([`seeded::Seeded`]).
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use interlock_kernel::time::{Millis, Time};
+
+use crate::store::Store;
+
+pub mod seeded;
+pub mod tokio;
+
+/// Sends to a bounded channel.
+pub type Sender<T> = ::tokio::sync::mpsc::Sender<T>;
+/// Receives from a bounded channel.
+pub type Receiver<T> = ::tokio::sync::mpsc::Receiver<T>;
+/// Sends one value.
+pub type OnceSender<T> = ::tokio::sync::oneshot::Sender<T>;
+/// Receives one value.
+pub type OnceReceiver<T> = ::tokio::sync::oneshot::Receiver<T>;
+/// Shows the newest of a series of values.
+pub type WatchSender<T> = ::tokio::sync::watch::Sender<T>;
+/// Sees the newest of a series of values.
+pub type WatchReceiver<T> = ::tokio::sync::watch::Receiver<T>;
+
+/// A task's future.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a world must offer.
+pub trait World: Send + Sync + 'static {
+    /// Time since some moment in the past; never goes back.
+    fn now(&self) -> Duration;
+    /// The wall clock. May jump.
+    fn wall(&self) -> Time;
+    /// A random number.
+    fn random(&self) -> u64;
+    /// Runs a task by itself. The name is for traces.
+    fn spawn(&self, name: &'static str, task: Task);
+    /// Ends after the given time.
+    fn sleep(&self, span: Duration) -> Task;
+}
+
+/// The runtime's only door to the nondeterministic.
+#[derive(Clone)]
+pub struct Env {
+    world: Arc<dyn World>,
+    store: Arc<dyn Store>,
+}
+
+impl Env {
+    /// An environment of a world and a store.
+    pub fn new(world: impl World, store: Arc<dyn Store>) -> Self {
+        Self { world: Arc::new(world), store }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Time since some moment in the past; never goes back.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.world.now()
+    }
+
+    /// The wall clock. May jump.
+    #[must_use]
+    pub fn wall(&self) -> Time {
+        self.world.wall()
+    }
+
+    /// A random number.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.world.random()
+    }
+
+    /// Runs a task by itself.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.world.spawn(name, Box::pin(task));
+    }
+
+    /// Ends after the given time.
+    #[must_use]
+    pub fn sleep(&self, span: Millis) -> Task {
+        self.world.sleep(span.as_duration())
+    }
+
+    /// A bounded channel.
+    #[must_use]
+    pub fn channel<T>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
+        ::tokio::sync::mpsc::channel(capacity)
+    }
+
+    /// A channel for one value.
+    #[must_use]
+    pub fn once<T>(&self) -> (OnceSender<T>, OnceReceiver<T>) {
+        ::tokio::sync::oneshot::channel()
+    }
+
+    /// A value to watch.
+    #[must_use]
+    pub fn watch<T>(&self, first: T) -> (WatchSender<T>, WatchReceiver<T>) {
+        ::tokio::sync::watch::channel(first)
+    }
+}

@@ -1,0 +1,397 @@
+//! Starting, using and stopping a runtime.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use interlock_kernel::{
+    bus::{Flow, HandlerTable, NoHandlers},
+    entity::Entity,
+    ids::{Caller, CommandId, Key, Position},
+    time::{Millis, Time},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    codec::Codec,
+    dispatch::{Ask, Dispatcher, Surroundings, dead},
+    effects::{EffectHandler, Effects},
+    engine::{
+        Control, Engine, Parts, PoisonList,
+        lane::{AnyLane, Feed, Lane},
+        message::{
+            Answer, Body, Envelope, LaneId, Origin, Parcel, ReplyTo, Resident, SendError,
+            ShowError, ShowTo, Shown, View, Work,
+        },
+        recover::recover,
+    },
+    env::{Env, OnceReceiver, Receiver, Sender, WatchReceiver},
+    limits,
+    status::Status,
+    store::StoreError,
+};
+
+/// Collects the entity types of a runtime.
+pub struct Builder {
+    env: Env,
+    types: Vec<Registered>,
+}
+
+struct Registered {
+    codec: Codec,
+    flow: Vec<Flow>,
+    start: Box<dyn FnOnce(Start) -> Starting + Send>,
+}
+
+/// What an entity type gets when the runtime starts.
+struct Start {
+    id: LaneId,
+    around: Surroundings,
+}
+
+type Starting = Pin<Box<dyn Future<Output = Result<Started, StoreError>> + Send>>;
+
+/// What an entity type is when it has started.
+struct Started {
+    lane: Box<dyn AnyLane>,
+    lag: Option<Arc<AtomicUsize>>,
+    asks: Option<Sender<Ask>>,
+    ended: Option<OnceReceiver<()>>,
+}
+
+impl Builder {
+    /// A runtime in this environment, without any entity type yet.
+    #[must_use]
+    pub fn new(env: Env) -> Self {
+        Self { env, types: Vec::new() }
+    }
+
+    /// Adds an entity type whose events nobody handles.
+    #[must_use]
+    pub fn entity<E: Entity>(self) -> Self {
+        self.entity_with::<E, _>(NoHandlers, None)
+    }
+
+    /// Adds an entity type with its handlers, and with the one who makes its outside calls.
+    ///
+    /// # Panics
+    /// If the type is there already.
+    #[must_use]
+    pub fn entity_with<E: Entity, T: HandlerTable<E>>(
+        mut self,
+        table: T,
+        effects: Option<Arc<dyn EffectHandler<E>>>,
+    ) -> Self {
+        let doubled = self.types.iter().any(|registered| registered.codec.entity == E::TYPE);
+        assert!(!doubled, "the entity type {} is there twice", E::TYPE);
+        self.types.push(Registered {
+            codec: Codec::of::<E>(),
+            flow: table.flow(),
+            start: Box::new(move |start| Box::pin(start_type::<E, T>(table, effects, start))),
+        });
+        self
+    }
+
+    /// Reads what the store holds, and begins to serve.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(self) -> Result<Runtime, StoreError> {
+        let Self { env, types } = self;
+        let recovered = recover(env.store()).await?;
+        let poisoned = PoisonList::open(env.store().as_ref()).await?;
+        let (inbox, inbox_receiver) = env.channel(limits::INBOX_COMMANDS);
+        let (internal, internal_receiver) = env.channel(limits::INTERNAL_COMMANDS);
+        let (control, control_receiver) = env.channel(4);
+        let (committed, committed_receiver) = env.watch(recovered.span.end);
+        let names: Vec<&'static str> = types.iter().map(|known| known.codec.entity).collect();
+        let lane_ids = names.iter().copied().zip((0..).map(LaneId)).collect();
+        let lane_ids: Arc<BTreeMap<&'static str, LaneId>> = Arc::new(lane_ids);
+        let status = Arc::new(Status::new(names.iter().copied()));
+        let mut shared = Shared {
+            env: env.clone(),
+            inbox,
+            control,
+            committed: committed_receiver,
+            status: status.clone(),
+            codecs: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            lane_ids: lane_ids.clone(),
+            asks: BTreeMap::new(),
+            ended: std::sync::Mutex::new(Vec::new()),
+        };
+        let (mut lanes, mut lags) = (Vec::new(), Vec::new());
+        for (id, registered) in (0..).map(LaneId).zip(types) {
+            let around = Surroundings {
+                env: env.clone(),
+                lanes: lane_ids.clone(),
+                internal: internal.clone(),
+                status: status.clone(),
+                lag: Arc::default(),
+                end: recovered.span.end,
+                first: recovered.span.first,
+            };
+            let Registered { codec, flow, start } = registered;
+            let started = start(Start { id, around }).await?;
+            lanes.push(started.lane);
+            lags.extend(started.lag);
+            shared.codecs.insert(codec.entity, codec);
+            shared.flows.insert(codec.entity, flow);
+            shared.asks.extend(started.asks.map(|asks| (codec.entity, asks)));
+            shared.ended.get_mut().expect("nobody shares it yet").extend(started.ended);
+        }
+        let engine = Engine::new(Parts {
+            env: env.clone(),
+            span: recovered.span,
+            heads: recovered.heads,
+            ids: recovered.ids,
+            poisoned,
+            log_time: recovered.log_time,
+            schedule: recovered.schedule,
+            lanes,
+            names,
+            lags,
+            inbox: inbox_receiver,
+            internal: internal_receiver,
+            control: control_receiver,
+            committed,
+            status,
+        });
+        env.spawn("engine", engine.run());
+        Ok(Runtime { shared: Arc::new(shared) })
+    }
+}
+
+async fn start_type<E: Entity, T: HandlerTable<E>>(
+    table: T,
+    effects: Option<Arc<dyn EffectHandler<E>>>,
+    start: Start,
+) -> Result<Started, StoreError> {
+    let Start { id, around } = start;
+    let effects = effects.map(|handler| Effects {
+        handler,
+        env: around.env.clone(),
+        lane: id,
+        internal: around.internal.clone(),
+        permits: Arc::new(Semaphore::new(limits::EFFECTS_AT_ONCE)),
+    });
+    if table.is_empty() {
+        let lane = Lane::<E>::new(id, None, effects);
+        return Ok(Started { lane: Box::new(lane), lag: None, asks: None, ended: None });
+    }
+    let env = around.env.clone();
+    let lag = around.lag.clone();
+    let (sender, input): (_, Receiver<_>) = env.channel(limits::FEED_BATCHES);
+    let (asks, asks_receiver) = env.channel(16);
+    let dispatcher = Dispatcher::<E, T>::open(table, around, input, asks_receiver).await?;
+    let (ended_sender, ended) = env.once();
+    env.spawn("dispatcher", async move {
+        dispatcher.run().await;
+        // Nobody waits for it unless the runtime stops.
+        let _ = ended_sender.send(());
+    });
+    let feed = Feed { sender, lag: lag.clone() };
+    let lane = Lane::<E>::new(id, Some(feed), effects);
+    Ok(Started { lane: Box::new(lane), lag: Some(lag), asks: Some(asks), ended: Some(ended) })
+}
+
+/// Durable entities, served by one writer. Cloning gives another handle to the same runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub env: Env,
+    inbox: Sender<Parcel>,
+    control: Sender<Control>,
+    pub committed: WatchReceiver<Position>,
+    status: Arc<Status>,
+    pub codecs: BTreeMap<&'static str, Codec>,
+    flows: BTreeMap<&'static str, Vec<Flow>>,
+    lane_ids: Arc<BTreeMap<&'static str, LaneId>>,
+    asks: BTreeMap<&'static str, Sender<Ask>>,
+    ended: std::sync::Mutex<Vec<OnceReceiver<()>>>,
+}
+
+impl Runtime {
+    /// The entities of one type.
+    ///
+    /// # Panics
+    /// If the runtime was built without that type.
+    #[must_use]
+    pub fn handle<E: Entity>(&self) -> Handle<E> {
+        let lane = self.shared.lane_ids.get(E::TYPE).copied();
+        let lane = lane.expect("the builder was given every entity type that is used");
+        Handle { lane, shared: self.shared.clone(), entity: PhantomData }
+    }
+
+    /// What the runtime counts about itself.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.shared.status
+    }
+
+    /// The entity types, in the order of their names.
+    pub fn types(&self) -> impl Iterator<Item = &'static str> {
+        self.shared.codecs.keys().copied()
+    }
+
+    /// Who reacts to which events of a type.
+    #[must_use]
+    pub fn flow(&self, entity: &str) -> &[Flow] {
+        self.shared.flows.get(entity).map_or(&[], Vec::as_slice)
+    }
+
+    /// The environment that it runs in.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
+    /// Entities of a type that changed recently, newest first.
+    pub async fn recent(&self, entity: &str, limit: usize) -> Vec<Resident> {
+        let Some(lane) = self.shared.lane_ids.get(entity) else { return Vec::new() };
+        let (sender, receiver) = self.shared.env.once();
+        let parcel = Parcel { lane: *lane, body: Body::Recent(limit, sender) };
+        if self.shared.inbox.send(parcel).await.is_err() {
+            return Vec::new();
+        }
+        receiver.await.unwrap_or_default()
+    }
+
+    /// One entity, for those who do not know its type at compile time.
+    ///
+    /// # Errors
+    /// See [`ShowError`].
+    pub async fn show(&self, entity: &str, key: &Key) -> Result<Shown, ShowError> {
+        let lane = self.shared.lane_ids.get(entity).ok_or(ShowError::UnknownType)?;
+        let (sender, receiver) = self.shared.env.once();
+        let parcel = Parcel { lane: *lane, body: Body::Show(key.clone(), sender) };
+        self.shared.inbox.try_send(parcel).map_err(|_| ShowError::Busy)?;
+        receiver.await.unwrap_or(Err(ShowError::Stopping))
+    }
+
+    /// All dead letters: records whose write handler failed for good, and behind which later ones wait.
+    pub async fn dead_letters(&self) -> Result<Vec<dead::Letter>, StoreError> {
+        dead::letters(self.shared.env.store().as_ref()).await
+    }
+
+    /// Handles a parked entity's records again, in order.
+    ///
+    /// # Errors
+    /// In words: there is no dead letter, or the log cannot be read.
+    pub async fn retry_dead_letter(&self, entity: &str, key: &Key) -> Result<(), String> {
+        let stopped = || "the runtime is stopping".to_owned();
+        let asks = self.shared.asks.get(entity);
+        let asks = asks.ok_or_else(|| format!("nothing handles the events of {entity}"))?;
+        let (sender, receiver) = self.shared.env.once();
+        asks.send(Ask::Retry(key.clone(), sender)).await.map_err(|_| stopped())?;
+        receiver.await.map_err(|_| stopped())?
+    }
+
+    /// Finishes what was begun, takes nothing new, and closes the store. Commands that arrive from now on
+    /// are told that the runtime stops; those in waiting rooms too.
+    pub async fn stop(&self) {
+        let (sender, stopped) = self.shared.env.once();
+        if self.shared.control.send(Control::Stop(sender)).await.is_ok() {
+            // An engine that has gone has nothing left to finish.
+            drop(stopped.await);
+        }
+        let ended = std::mem::take(&mut *self.shared.ended.lock().expect("held for a moment only"));
+        for dispatcher in ended {
+            drop(dispatcher.await);
+        }
+        self.shared.env.store().close().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// How a command is sent, besides what it says.
+#[derive(Debug, Clone, Default)]
+pub struct Meta {
+    /// Who sends it; [`None`]: the local caller.
+    pub caller: Option<Caller>,
+    /// Its id: a repeat gets the recorded reply.
+    pub id: Option<CommandId>,
+    /// A hash of the request: the same id with another one is refused.
+    pub fingerprint: u64,
+}
+
+impl Meta {
+    /// A command with this id.
+    #[must_use]
+    pub fn id(id: CommandId) -> Self {
+        Self { id: Some(id), ..Self::default() }
+    }
+}
+
+/// The entities of one type.
+pub struct Handle<E: Entity> {
+    lane: LaneId,
+    shared: Arc<Shared>,
+    entity: PhantomData<fn(E)>,
+}
+
+impl<E: Entity> Clone for Handle<E> {
+    fn clone(&self) -> Self {
+        Self { lane: self.lane, shared: self.shared.clone(), entity: PhantomData }
+    }
+}
+
+impl<E: Entity> Handle<E> {
+    /// Sends a command and waits for its durable outcome. Dropping the future takes a waiting command out
+    /// of its entity's waiting room; one that was decided stays decided.
+    ///
+    /// # Errors
+    /// See [`SendError`]. After any of them nothing was kept, and the id can be used again.
+    pub async fn send(&self, key: &Key, command: E::Command, meta: Meta) -> Answer<E> {
+        let (reply, answer) = self.shared.env.once();
+        let envelope = Envelope {
+            key: key.clone(),
+            command,
+            caller: meta.caller.unwrap_or_else(Caller::local),
+            id: meta.id,
+            fingerprint: meta.fingerprint,
+            cause: Origin::Sent,
+            arrived: Time(0),
+            wait_until: Time(0),
+            reply: ReplyTo::Caller(reply),
+            repeats: Vec::new(),
+        };
+        self.post(Work::Send(Box::new(envelope)))?;
+        answer.await.unwrap_or(Err(SendError::Stopping))
+    }
+
+    /// The entity's committed state, with everything that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// As for [`Handle::send`], without the domain's own.
+    pub async fn view(&self, key: &Key) -> Result<View<E>, SendError<E::Rejection>> {
+        let (reply, answer) = self.shared.env.once();
+        self.post(Work::Read(key.clone(), ShowTo::Typed(reply)))?;
+        answer.await.unwrap_or(Err(SendError::Stopping))
+    }
+
+    fn post(&self, work: Work<E>) -> Result<(), SendError<E::Rejection>> {
+        use tokio::sync::mpsc::error::TrySendError;
+        let body = Body::Typed(Box::new(work) as Box<dyn Any + Send>);
+        self.shared.inbox.try_send(Parcel { lane: self.lane, body }).map_err(|error| match error {
+            TrySendError::Full(_) => SendError::Busy,
+            TrySendError::Closed(_) => SendError::Stopping,
+        })
+    }
+
+    /// A pause, on the runtime's clock.
+    pub async fn sleep(&self, span: Millis) {
+        self.shared.env.sleep(span).await;
+    }
+}
