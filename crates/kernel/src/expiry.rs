@@ -92,10 +92,11 @@ impl<Id: Ord + Clone> Expiries<Id> {
         alarm.filter(|_| alarm != self.alarm)
     }
 
-    /// The time to which the timer must be set when it fires at `now` and finds nothing due.
+    /// The time to which the timer must be set when it fires at `now` and finds nothing due. `None` also
+    /// when it was somebody else who asked, and the timer is still to fire.
     pub fn alarm_again(&self, now: Time) -> Option<Time> {
-        let foreseen = self.alarm.filter(|alarm| now < *alarm);
-        self.next_due().map(|next| foreseen.unwrap_or(next))
+        let fired = self.alarm.is_none_or(|alarm| alarm <= now);
+        self.next_due().filter(|_| fired)
     }
 
     /// Something expires at `until`.

@@ -1,5 +1,7 @@
 //! The quota against a slow model, and its own promises one by one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "quota/model.rs"]
 mod model;
 
@@ -51,12 +53,11 @@ impl Subject {
         step.answer
     }
 
+    /// The timer fires, if it is its time; otherwise somebody asks without it.
     fn fire(&mut self, now: Time) {
-        if self.timer.is_some_and(|timer| timer <= now) {
-            self.timer = None;
-            let step = self.quota.expire(now);
-            self.take(step);
-        }
+        self.timer = self.timer.filter(|timer| now < *timer);
+        let step = self.quota.expire(now);
+        self.take(step);
     }
 }
 
@@ -76,6 +77,7 @@ enum Op {
     Abandon(u64),
     Retire(usize),
     Pass(u64),
+    PassToNextExpiry,
     Fire,
 }
 
@@ -96,7 +98,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (which.clone(), 0..2usize).prop_map(|(which, outcome)| Op::Settle(which, outcome)),
         3 => which.prop_map(Op::Abandon),
         1 => (0..7usize).prop_map(Op::Retire),
-        5 => (0..30u64).prop_map(Op::Pass),
+        3 => (0..30u64).prop_map(Op::Pass),
+        4 => Just(Op::PassToNextExpiry),
         2 => Just(Op::Fire),
     ]
 }
@@ -172,6 +175,9 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
             found.map(|step| subject.take(step)).ok();
         }
         Op::Pass(span) => model.pass(Millis(*span)),
+        Op::PassToNextExpiry => {
+            model.pass(quota.next_due().map_or(Millis(0), |due| due.since(now)));
+        }
         Op::Fire => subject.fire(now),
     }
     Ok(())
@@ -318,6 +324,34 @@ fn endings_are_forgotten_after_the_retention_and_not_before() {
         let again = subject.quota.settle(claim(1), &outcome(0), Time(at));
         assert_eq!(code(&again).err(), expected, "at {at}");
     }
+}
+
+#[test]
+fn a_renewal_sets_no_timer_until_the_timer_has_fired() {
+    let mut subject = limited(1, None);
+    let step = subject.quota.claim(&worker(0), Time(0)).unwrap();
+    subject.take(step);
+    let mut set = 0;
+    for now in (10_000..=600_000).step_by(10_000) {
+        if subject.timer == Some(Time(now)) {
+            subject.fire(Time(now));
+        }
+        let step = subject.quota.renew(claim(1), None, Time(now)).unwrap();
+        set += usize::from(step.alarm.is_some());
+        subject.take(step);
+    }
+    assert_eq!(set, 10, "sixty renewals, one claim of a minute, ten minutes");
+}
+
+#[test]
+fn asking_early_what_is_over_leaves_the_timer_alone() {
+    let mut subject = limited(1, None);
+    let step = subject.quota.claim(&worker(0), Time(0)).unwrap();
+    subject.take(step);
+    let step = subject.quota.renew(claim(1), None, Time(10_000)).unwrap();
+    subject.take(step);
+    assert_eq!(subject.quota.expire(Time(59_999)).alarm, None, "it is still to fire");
+    assert_eq!(subject.quota.expire(Time(60_000)).alarm, Some(Time(70_000)), "it has fired");
 }
 
 #[test]
