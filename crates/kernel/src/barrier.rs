@@ -10,6 +10,21 @@
 //! An arrival costs O(log n) of n parties to decide, and a clone shares all but O(n / 64) of the state, so
 //! that snapshots of a large barrier are cheap.
 //!
+//! ```
+//! use interlock_kernel::{barrier::{Barrier, Parties}, ids::Party, json::Json};
+//!
+//! let (a, b) = (Party::new("a")?, Party::new("b")?);
+//! let mut barrier = Barrier::default();
+//! let opened = barrier.set(Some(&Parties::new(vec![a.clone(), b.clone()])?))?;
+//! barrier.apply(&opened.expect("it is new"));
+//! for (party, completes) in [(b, false), (a, true)] {
+//!     let arrival = barrier.arrive(&party, &Json::null(), false)?;
+//!     arrival.events.iter().for_each(|event| barrier.apply(event));
+//!     assert_eq!(arrival.completed_by_this, completes);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: what happens when a party never comes. A timer of the entity may arrive in its place.
 
 mod arrivals;

@@ -11,6 +11,20 @@
 //!
 //! Runs are numbered, so an id tells by itself whether its run ever began; ended runs need no memory.
 //!
+//! ```
+//! use interlock_kernel::{ids::Holder, job::{Event, Job}, time::{Millis, Time}};
+//!
+//! let (mut job, holder) = (Job::default(), Holder::new("h")?);
+//! let (interval, ttl) = (Millis::from_secs(300), Millis::from_secs(60));
+//! let start = job.start(&holder, interval, ttl, Time(0))?;
+//! job.apply(&Event::Started(start.started));
+//! assert!(job.running(Time(59_999)).is_some());
+//! assert!(job.running(Time(60_000)).is_none());
+//! assert!(job.start(&holder, interval, ttl, Time(299_999)).is_err());
+//! assert!(job.start(&holder, interval, ttl, Time(300_000)).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: the timer that makes an expiry a fact while nobody asks, and limits of durations.
 
 use std::borrow::Cow;

@@ -7,6 +7,18 @@
 //! Invariants: a turn's winner never changes; turns are won in order, without gaps; the last
 //! [`limits::TURNS_KEPT`] winners are kept.
 //!
+//! ```
+//! use std::num::NonZeroU64;
+//! use interlock_kernel::{json::Json, turn::{Event, Posted, Turn}};
+//!
+//! let (mut turn, first) = (Turn::default(), NonZeroU64::MIN);
+//! let (north, south) = (Json::parse("\"north\"")?, Json::parse("\"south\"")?);
+//! let Posted::Wins(won) = turn.post(first, &north)? else { panic!("nobody was there before") };
+//! turn.apply(&Event::Won(won));
+//! assert_eq!(turn.post(first, &south)?, Posted::Lost(north));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: who posted (the winner's own repeat is answered from its command id), and whether a value
 //! makes sense.
 

@@ -10,6 +10,17 @@
 //! Invariants: versions grow, and no two writes share one; the last [`limits::VALUE_VERSIONS_KEPT`] are
 //! kept; the seen token never falls; a refused write changes nothing, the seen token included.
 //!
+//! ```
+//! use interlock_kernel::{ids::Version, json::Json, time::Time, value::{Condition, Event, Guard, Value}};
+//!
+//! let mut value = Value::default();
+//! let create = Guard { condition: Some(Condition::Absent), token: None };
+//! let put = value.put(&Json::parse("1")?, &create, Version(1), Time(0))?;
+//! value.apply(&Event::Replaced(put));
+//! assert!(value.put(&Json::parse("2")?, &create, Version(2), Time(0)).is_err(), "it is there now");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: what versions are. The entity passes its own next version with every write.
 
 use std::collections::VecDeque;

@@ -5,7 +5,8 @@
 mod stored;
 
 use interlock_kernel::{
-    ids::{Holder, Outcome, Version},
+    entity::{Context, Entity},
+    ids::{Caller, Holder, Key, Outcome, Version},
     job::RunId,
     kit::{Alone, Answer},
     time::{Millis, Time},
@@ -36,10 +37,13 @@ fn ask(job: &mut Alone<JobEntity>, command: JobCommand) -> Result<Value, JobReje
     Ok(body.unwrap())
 }
 
-fn start(job: &mut Alone<JobEntity>, interval: u64, ttl: u64) -> Result<Value, JobRejection> {
+fn starting(interval: u64, ttl: u64) -> JobCommand {
     let holder = Holder::new("h1").unwrap();
-    let (min_interval_ms, ttl_ms) = (Millis(interval), Millis(ttl));
-    ask(job, JobCommand::Start { holder, min_interval_ms, ttl_ms })
+    JobCommand::Start { holder, min_interval_ms: Millis(interval), ttl_ms: Millis(ttl) }
+}
+
+fn start(job: &mut Alone<JobEntity>, interval: u64, ttl: u64) -> Result<Value, JobRejection> {
+    ask(job, starting(interval, ttl))
 }
 
 fn renew(job: &mut Alone<JobEntity>, run: &str, ttl: Option<u64>) -> Result<Value, JobRejection> {
@@ -134,18 +138,30 @@ fn a_run_expires_by_its_timer_at_its_expiry_to_the_millisecond() {
     refused(finish(&mut job, "r1", "win"), "run_over", None);
 }
 
-/// Folds only the first events, as if the timer had not fired yet, and asks what `GET` shows.
 #[test]
 fn a_late_timer_is_not_seen_by_anyone() {
-    let mut alone = job();
-    start(&mut alone, 0, 100).unwrap();
-    let unswept = alone.state().clone();
-    let due = alone.now() + Millis(100);
+    let mut job = job();
+    start(&mut job, 0, 100).unwrap();
+    let (unswept, due) = (job.state().clone(), job.now() + Millis(100));
+
     let before = unswept.view(Version(1), Time(due.0 - 1)).unwrap();
     assert!(before.running.is_some() && before.last.is_none());
     let after = unswept.view(Version(1), due).unwrap();
     assert!(after.running.is_none());
     assert_eq!(after.last.unwrap().ended_at, due);
+
+    let (key, caller) = (Key::new("test").unwrap(), Caller::local());
+    let cx = Context {
+        now: due,
+        arrived: due,
+        version: Version(1),
+        key: &key,
+        caller: &caller,
+        id: None,
+        random: 0,
+    };
+    let decision = unswept.decide(&starting(0, 100), &cx).unwrap();
+    assert!(matches!(decision.events[..], [JobEvent::Expired(_), JobEvent::Started(_)]));
 }
 
 #[test]
@@ -176,6 +192,7 @@ fn a_renewal_begins_the_time_anew() {
     assert_eq!(renew(&mut job, "r1", None).unwrap()["expires_at"], own, "the run's own time");
     job.pass(Millis(1_000));
     refused(renew(&mut job, "r1", None), "run_over", None);
+    assert!(matches!(job.events().last(), Some(JobEvent::Expired(_))), "the timer went along");
 }
 
 #[test]
