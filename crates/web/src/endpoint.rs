@@ -308,7 +308,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Gives the handlers their state.
     #[must_use]
     pub fn with_state(self, state: S) -> Routes {
-        let give = |(path, handlers): (_, MethodRouter<S>)| (path, handlers.with_state(state.clone()));
+        let give =
+            |(path, handlers): (_, MethodRouter<S>)| (path, handlers.with_state(state.clone()));
         Routes {
             handlers: self.handlers.into_iter().map(give).collect(),
             endpoints: self.endpoints,
@@ -326,8 +327,11 @@ impl Routes {
     /// Adds `GET /api/openapi.json`: the OpenAPI 3.1 document of everything added so far, and of itself.
     #[must_use]
     pub fn with_openapi(self, title: &str, version: &str) -> Self {
-        let endpoint = Endpoint::get("/api/openapi.json", "This document")
-            .answers(200, "OpenAPI 3.1.", Value::Object(serde_json::Map::new()));
+        let endpoint = Endpoint::get("/api/openapi.json", "This document").answers(
+            200,
+            "OpenAPI 3.1.",
+            Value::Object(serde_json::Map::new()),
+        );
         let all: Vec<_> = self.endpoints.iter().chain([&endpoint]).collect();
         let document = Bytes::from(openapi::document(title, version, &all).to_string());
         let json = HeaderValue::from_static("application/json");
