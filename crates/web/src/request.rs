@@ -12,7 +12,7 @@
 //!         /// How long it lasts unless it is renewed.
 //!         pub ttl_ms: Millis = integer(limits::TTL_MS),
 //!         /// How long to wait for a free slot.
-//!         pub wait_ms: u64 = defaulted(integer(limits::WAIT_MS), 0_u64),
+//!         pub wait_ms: u64 = defaulted(integer(limits::WAIT_MS), 0),
 //!         /// Go where the oldest lease with the same text went.
 //!         pub sticky: Option<String> = optional(text(1..=200)),
 //!     }

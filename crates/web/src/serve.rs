@@ -245,7 +245,7 @@ fn last_words(connection: &Connection, end: &End) -> Option<Problem> {
     match (connection.held_back(), end) {
         (Some(431), _) => Some(Problem::header_too_large()),
         (Some(414), _) => Some(Problem::uri_too_long()),
-        (Some(_), _) => Some(Problem::bad_request("this is not HTTP/1.1")),
+        (Some(_), _) => Some(Problem::bad_request("this is no well-formed HTTP/1.1 request")),
         (None, End::Overdue(Overdue::Head)) if unfinished => {
             Some(Problem::request_timeout("the request's headers did not arrive in time"))
         }

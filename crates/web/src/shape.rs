@@ -15,6 +15,7 @@ pub use scalars::{
 };
 
 use interlock_kernel::json::Json;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{json::Node, problem::Problem};
@@ -204,24 +205,22 @@ impl<S: Shape> Shape for Optional<S> {
 
 /// A field that stands for something when it is missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Defaulted<S, D> {
+pub struct Defaulted<S: Shape> {
     shape: S,
-    default: D,
+    default: S::Out,
 }
 
 /// A field that stands for `default` when it is missing.
-pub fn defaulted<S, D>(shape: S, default: D) -> Defaulted<S, D>
+pub fn defaulted<S: Shape>(shape: S, default: S::Out) -> Defaulted<S>
 where
-    S: Shape,
-    D: Clone + Into<Value> + Into<S::Out>,
+    S::Out: Clone + Serialize,
 {
     Defaulted { shape, default }
 }
 
-impl<S, D> Shape for Defaulted<S, D>
+impl<S: Shape> Shape for Defaulted<S>
 where
-    S: Shape,
-    D: Clone + Into<Value> + Into<S::Out>,
+    S::Out: Clone + Serialize,
 {
     type Out = S::Out;
 
@@ -234,12 +233,12 @@ where
     }
 
     fn missing(&self) -> Option<Self::Out> {
-        Some(self.default.clone().into())
+        Some(self.default.clone())
     }
 
     fn schema(&self) -> Value {
         let mut schema = self.shape.schema();
-        schema["default"] = self.default.clone().into();
+        schema["default"] = json!(self.default);
         schema
     }
 }

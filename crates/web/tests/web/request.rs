@@ -35,7 +35,7 @@ request! {
         /// A token.
         token: Option<Token> = optional(integer(0..=limits::JSON_INTEGER)),
         /// A small number.
-        weight: u32 = defaulted(integer(1..=1000), 1_u32),
+        weight: u32 = defaulted(integer(1..=1000), 1),
         /// A number or a word.
         limit: Option<Option<u64>> = optional(integer_or("unlimited", 0..=limits::QUOTA_LIMIT)),
         /// Text.
@@ -226,7 +226,7 @@ request! {
         /// Only what is older.
         before: Option<u64> = optional(integer(0..=limits::JSON_INTEGER)),
         /// How many.
-        limit: u64 = defaulted(integer(1..=200), 50_u64),
+        limit: u64 = defaulted(integer(1..=200), 50),
         /// Whose.
         worker: Option<Worker> = optional(name()),
     }
