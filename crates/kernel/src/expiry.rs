@@ -124,6 +124,11 @@ impl<Id: Ord + Clone> Expiries<Id> {
         self.by_time.contains(&(until, id))
     }
 
+    /// Everything that expires, in order of time.
+    pub fn iter(&self) -> impl Iterator<Item = &(Time, Id)> {
+        self.by_time.iter()
+    }
+
     /// How many things expire.
     pub fn len(&self) -> usize {
         self.by_time.len()

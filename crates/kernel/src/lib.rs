@@ -15,6 +15,7 @@ pub mod job;
 pub mod json;
 pub mod kit;
 pub mod limits;
+pub mod pool;
 pub mod quota;
 pub mod room;
 mod serial;

@@ -1,0 +1,184 @@
+//! Which member a lease gets.
+//!
+//! A member fits when it is active and not aside, has room, and carries all the labels that were asked for.
+//! Of those that fit, one with the oldest lease of the same `sticky` comes first; otherwise the best by the
+//! pool's [`Ranking`].
+
+use std::{cmp::Ordering, collections::BTreeMap, num::NonZeroU32};
+
+use serde::{Deserialize, Serialize};
+
+use super::{MemberRecord, MemberState, Pool, lapsed::Lapsed, lapsed::Truth};
+use crate::{
+    ids::{Holder, Member},
+    time::{Millis, Time},
+};
+
+/// What a lease is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRequest {
+    /// Who will hold it.
+    pub holder: Holder,
+    /// How long it lasts, at first and after renewals that name no time.
+    pub ttl_ms: Millis,
+    /// Go where the oldest lease with the same string is, while that member fits.
+    pub sticky: Option<String>,
+    /// Labels that the member must carry.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl LeaseRequest {
+    /// A request for any member.
+    #[must_use]
+    pub fn new(holder: Holder, ttl_ms: Millis) -> Self {
+        Self { holder, ttl_ms, sticky: None, labels: BTreeMap::new() }
+    }
+}
+
+/// How the fitting members are ordered; the first is taken. Ties go on to the next criterion, the last one
+/// is the name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ranking {
+    /// Least (used + 1) / weight; then the oldest last grant, never granted first.
+    #[default]
+    LeastLoaded,
+    /// Lowest tier; then the fewest used; then the preferred; then the longest unused, never used first.
+    HealthiestFirst,
+}
+
+/// Why a lease got its member: what the choice saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What decided.
+    pub rule: Rule,
+    /// How many members fitted.
+    pub fitting: u32,
+    /// The member's pending leases before this one.
+    pub pending: u32,
+    /// Its active leases.
+    pub active: u32,
+    /// Its slots that were not free yet.
+    pub closing: u32,
+    /// Its limit.
+    pub limit: u32,
+    /// Its weight.
+    pub weight: NonZeroU32,
+}
+
+/// What decided between the members that fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// The oldest lease of the same `sticky` is there.
+    Sticky,
+    /// It is the best by the pool's ranking.
+    Ranked,
+}
+
+/// A member that fits.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    member: &'a Member,
+    record: &'a MemberRecord,
+    truth: Truth,
+}
+
+impl Pool {
+    /// The member for a request, and why; `None` if nothing fits.
+    pub(super) fn choose<'a>(
+        &'a self,
+        request: &LeaseRequest,
+        lapsed: &'a Lapsed,
+    ) -> Option<(&'a Member, Reason)> {
+        let lapsed_only = lapsed.members.keys().filter(|member| !self.roomy.contains(*member));
+        let names = self.roomy.iter().chain(lapsed_only);
+        let fitting = names.filter_map(|name| self.candidate(name, request, lapsed));
+        let sticky = self.oldest_sticky(request, lapsed.now);
+        let mut count = 0;
+        let mut best: Option<(Rule, Candidate<'a>)> = None;
+        for candidate in fitting {
+            count += 1;
+            let rule = if sticky == Some(candidate.member) { Rule::Sticky } else { Rule::Ranked };
+            let is_better = best.is_none_or(|(best_rule, best)| match (best_rule, rule) {
+                (Rule::Sticky, _) => false,
+                (Rule::Ranked, Rule::Sticky) => true,
+                (Rule::Ranked, Rule::Ranked) => self.order(&candidate, &best).is_lt(),
+            });
+            if is_better {
+                best = Some((rule, candidate));
+            }
+        }
+        best.map(|(rule, chosen)| (chosen.member, chosen.reason(rule, count)))
+    }
+
+    fn candidate<'a>(
+        &'a self,
+        member: &'a Member,
+        request: &LeaseRequest,
+        lapsed: &Lapsed,
+    ) -> Option<Candidate<'a>> {
+        let record = &self.members[member];
+        let truth = lapsed.truth(member, record);
+        let admits = record.admits_at(lapsed.now) && truth.in_use.total() < record.limit;
+        let carries = |(name, value)| record.labels.get(name) == Some(value);
+        (admits && request.labels.iter().all(carries)).then_some(Candidate {
+            member,
+            record,
+            truth,
+        })
+    }
+
+    /// The member with the oldest lease of the same string.
+    fn oldest_sticky(&self, request: &LeaseRequest, now: Time) -> Option<&Member> {
+        let leases = self.sticky.get(request.sticky.as_ref()?)?;
+        let live = leases.iter().map(|lease| &self.leases[lease]);
+        live.filter(|lease| lease.phase.until().is_some_and(|until| now < until))
+            .map(|lease| &lease.member)
+            .next()
+    }
+
+    fn order(&self, one: &Candidate<'_>, other: &Candidate<'_>) -> Ordering {
+        let (a, b) = (one.record, other.record);
+        let by_ranking = match self.rules.ranking {
+            Ranking::LeastLoaded => one
+                .load_by(b.weight)
+                .cmp(&other.load_by(a.weight))
+                .then(a.last_grant.cmp(&b.last_grant)),
+            Ranking::HealthiestFirst => a
+                .standing
+                .tier
+                .cmp(&b.standing.tier)
+                .then(one.truth.in_use.total().cmp(&other.truth.in_use.total()))
+                .then(b.standing.preferred.cmp(&a.standing.preferred))
+                .then(one.truth.last_use.cmp(&other.truth.last_use)),
+        };
+        by_ranking.then(one.member.cmp(other.member))
+    }
+}
+
+impl Candidate<'_> {
+    /// Its load with one lease more, times the other's weight: a/v < b/w exactly when a·w < b·v.
+    fn load_by(&self, other_weight: NonZeroU32) -> u64 {
+        (u64::from(self.truth.in_use.total()) + 1) * u64::from(other_weight.get())
+    }
+
+    fn reason(&self, rule: Rule, fitting: u32) -> Reason {
+        let in_use = self.truth.in_use;
+        Reason {
+            rule,
+            fitting,
+            pending: in_use.pending,
+            active: in_use.active,
+            closing: in_use.closing,
+            limit: self.record.limit,
+            weight: self.record.weight,
+        }
+    }
+}
+
+impl MemberRecord {
+    /// Whether it would take a lease at `now` if it had room.
+    fn admits_at(&self, now: Time) -> bool {
+        self.state == MemberState::Active && self.aside_until.is_none_or(|until| until <= now)
+    }
+}

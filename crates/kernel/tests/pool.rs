@@ -1,0 +1,409 @@
+//! The pool against a slow model, and its own promises one by one.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "pool/model.rs"]
+mod model;
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use interlock_kernel::{
+    expiry::Step,
+    ids::{Holder, Member, Token},
+    pool::{
+        AfterLease, LeaseId, LeaseRequest, MemberChange, MemberState, Pool, PoolEvent, PoolRefusal,
+        PoolRules, Ranking, Reason, Rule, Standing,
+    },
+    time::{Millis, Time},
+};
+use model::{Labels, Model};
+use proptest::{option, prelude::*};
+
+fn member(index: usize) -> Member {
+    Member::new(&format!("m{index}")).unwrap()
+}
+
+fn lease(number: u64) -> LeaseId {
+    LeaseId::parse(&format!("l{number}")).unwrap()
+}
+
+fn labels(zone: Option<&str>) -> Labels {
+    zone.map(|zone| ("zone".to_owned(), zone.to_owned())).into_iter().collect()
+}
+
+fn request(ttl: u64) -> LeaseRequest {
+    LeaseRequest::new(Holder::new("h").unwrap(), Millis(ttl))
+}
+
+fn of_limit(limit: u32) -> MemberChange {
+    MemberChange { limit: Some(limit), ..MemberChange::default() }
+}
+
+/// A pool with the timer that its steps ask for.
+struct Subject {
+    pool: Pool,
+    timer: Option<Time>,
+}
+
+impl Subject {
+    fn new(rules: PoolRules) -> Self {
+        Self { pool: Pool::new(rules), timer: None }
+    }
+
+    fn with_limits(limits: &[u32]) -> Self {
+        let mut subject = Self::new(PoolRules::default());
+        for (index, limit) in limits.iter().enumerate() {
+            let step = subject.pool.put_member(&member(index), &of_limit(*limit), Time(0));
+            subject.take(step.unwrap());
+        }
+        subject
+    }
+
+    fn take<A>(&mut self, step: Step<PoolEvent, A>) -> A {
+        step.events.iter().for_each(|event| self.pool.apply(event));
+        self.timer = step.alarm.or(self.timer);
+        self.pool.check();
+        if let Some(due) = self.pool.next_due() {
+            let timer = self.timer.expect("something expires, so there is a timer");
+            assert!(timer <= due, "the timer fires at {timer}, too late for {due}");
+        }
+        step.answer
+    }
+
+    fn lease(&mut self, request: &LeaseRequest, now: u64) -> String {
+        let step = self.pool.lease(request, Time(now)).expect("a member fits");
+        self.take(step).held.member.to_string()
+    }
+
+    /// The timer fires, if it is its time; otherwise somebody asks without it.
+    fn fire(&mut self, now: Time) {
+        self.timer = self.timer.filter(|timer| now < *timer);
+        let step = self.pool.expire(now);
+        self.take(step);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Put(usize, MemberChange),
+    Remove(usize),
+    SetAside(usize, u64),
+    Readmit(usize),
+    Lease { ttl: u64, sticky: Option<usize>, zone: Option<&'static str> },
+    Confirm(u64, u64),
+    Renew(u64, u64, Option<u64>),
+    Release(u64, u64),
+    Closed(u64),
+    Pass(u64),
+    PassToNext,
+    Fire,
+}
+
+fn change() -> impl Strategy<Value = MemberChange> {
+    let zone = prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))];
+    let state = prop_oneof![4 => Just(MemberState::Active), 1 => Just(MemberState::Draining)];
+    let standing = (0..3u8, any::<bool>());
+    (
+        option::weighted(0.8, 0..4u32),
+        option::of(1..4u32),
+        option::of(zone),
+        option::of(state),
+        option::of(standing),
+    )
+        .prop_map(|(limit, weight, zone, state, standing)| MemberChange {
+            limit,
+            weight: weight.and_then(NonZeroU32::new),
+            labels: zone.map(labels),
+            state,
+            standing: standing.map(|(tier, preferred)| Standing { tier, preferred }),
+        })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let which = 1..25u64;
+    // Now and then a token that is not the lease's.
+    let off = prop_oneof![9 => Just(0u64), 1 => Just(1u64)];
+    let zone = prop_oneof![3 => Just(None), 1 => Just(Some("a")), 1 => Just(Some("b"))];
+    let leased = (1..40u64, option::weighted(0.3, 0..2usize), zone);
+    let held = (which.clone(), off);
+    prop_oneof![
+        5 => (0..4usize, change()).prop_map(|(member, change)| Op::Put(member, change)),
+        1 => (0..4usize).prop_map(Op::Remove),
+        1 => (0..4usize, 0..40u64).prop_map(|(member, span)| Op::SetAside(member, span)),
+        1 => (0..4usize).prop_map(Op::Readmit),
+        10 => leased.prop_map(|(ttl, sticky, zone)| Op::Lease { ttl, sticky, zone }),
+        3 => held.clone().prop_map(|(which, off)| Op::Confirm(which, which + off)),
+        2 => (held.clone(), option::of(1..40u64))
+            .prop_map(|((which, off), ttl)| Op::Renew(which, which + off, ttl)),
+        4 => held.prop_map(|(which, off)| Op::Release(which, which + off)),
+        3 => which.prop_map(Op::Closed),
+        3 => (0..25u64).prop_map(Op::Pass),
+        3 => Just(Op::PassToNext),
+        2 => Just(Op::Fire),
+    ]
+}
+
+fn changed(found: &Result<Step<PoolEvent, ()>, PoolRefusal>) -> Result<bool, &'static str> {
+    found.as_ref().map(|step| !step.events.is_empty()).map_err(PoolRefusal::code)
+}
+
+fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestCaseError> {
+    let (pool, now) = (&subject.pool, model.now);
+    match op {
+        Op::Put(index, change) => {
+            let found = pool.put_member(&member(*index), change, now);
+            let seen = found.as_ref().map(|step| step.answer).map_err(PoolRefusal::code);
+            prop_assert_eq!(seen, model.put(&member(*index), change));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Remove(index) => {
+            let found = pool.remove_member(&member(*index), now);
+            let seen = found.as_ref().map(|step| step.answer).map_err(PoolRefusal::code);
+            prop_assert_eq!(seen, model.remove(&member(*index)));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::SetAside(index, span) => {
+            let until = now + Millis(*span);
+            let found = pool.set_aside(&member(*index), until, now);
+            let seen = found.as_ref().map(|_| ()).map_err(PoolRefusal::code);
+            prop_assert_eq!(seen, model.set_aside(&member(*index), Some(until)));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Readmit(index) => {
+            let found = pool.readmit(&member(*index), now);
+            let seen = found.as_ref().map(|_| ()).map_err(PoolRefusal::code);
+            prop_assert_eq!(seen, model.set_aside(&member(*index), None));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Lease { ttl, sticky, zone } => {
+            let sticky = sticky.map(|index| format!("s{index}"));
+            let wanted =
+                LeaseRequest { sticky: sticky.clone(), labels: labels(*zone), ..request(*ttl) };
+            let found = pool.lease(&wanted, now);
+            let expected = model.lease(Millis(*ttl), sticky.as_ref(), &wanted.labels);
+            let full = |retry_after| PoolRefusal::Full { retry_after };
+            let seen = found.as_ref().map(|step| {
+                let (held, reason) = (&step.answer.held, step.answer.reason);
+                let before = (reason.pending, reason.active, reason.closing);
+                (held.token, held.member.clone(), before, reason.fitting as usize)
+            });
+            let token = Token(model.leases.len() as u64);
+            let expected = expected.map_err(full).map(|(member, used, fitting)| {
+                (token, member, (used.pending, used.active, used.closing), fitting)
+            });
+            prop_assert_eq!(seen.map_err(Clone::clone), expected);
+            if let Ok(step) = found {
+                let has_recorded_room = {
+                    let record = &pool.members()[&step.answer.held.member];
+                    record.aside_until.is_none() && record.in_use.total() < record.limit
+                };
+                prop_assert_eq!(step.answer.unrecorded, !has_recorded_room);
+                subject.take(step);
+            }
+        }
+        Op::Confirm(number, token) | Op::Renew(number, token, _) => {
+            let (ttl, confirms) = match op {
+                Op::Renew(_, _, ttl) => (ttl.map(Millis), false),
+                _ => (None, true),
+            };
+            let (id, sent) = (lease(*number), Token(*token));
+            let found = match confirms {
+                true => pool.confirm(id, sent, now),
+                false => pool.renew(id, sent, ttl, now),
+            };
+            let seen = found.as_ref().map(|step| step.answer.expires_at);
+            let expected = model.extend(*number, *token, ttl, confirms);
+            prop_assert_eq!(seen.map_err(PoolRefusal::code), expected);
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Release(number, token) => {
+            let found = pool.release(lease(*number), Token(*token), now);
+            prop_assert_eq!(changed(&found), model.release(*number, *token));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Closed(number) => {
+            let found = pool.closed(lease(*number), now);
+            prop_assert_eq!(changed(&found), model.closed(*number));
+            found.map(|step| subject.take(step)).ok();
+        }
+        Op::Pass(span) => model.pass(Millis(*span)),
+        Op::PassToNext => model.pass_to_next(),
+        Op::Fire => subject.fire(now),
+    }
+    Ok(())
+}
+
+/// Compares everything that can be seen, with everything that is over recorded.
+fn compare(subject: &Subject, model: &Model) -> Result<(), TestCaseError> {
+    let mut pool = subject.pool.clone();
+    pool.due(model.now).iter().for_each(|event| pool.apply(event));
+    pool.check();
+    let mut expected: Vec<_> = model.members.iter().collect();
+    expected.sort_by_key(|member| &member.name);
+    prop_assert_eq!(pool.members().len(), expected.len());
+    for ((name, record), expected) in pool.members().iter().zip(expected) {
+        prop_assert_eq!(name, &expected.name);
+        prop_assert_eq!(record.limit, expected.limit);
+        prop_assert_eq!(record.weight.get(), expected.weight);
+        prop_assert_eq!(&record.labels, &expected.labels);
+        prop_assert_eq!(record.state, expected.state);
+        prop_assert_eq!(record.standing, expected.standing);
+        prop_assert_eq!(record.leaving, expected.leaving);
+        prop_assert_eq!(record.aside_until, expected.aside_until);
+        prop_assert_eq!(record.in_use, model.in_use(name));
+    }
+    Ok(())
+}
+
+fn rules() -> impl Strategy<Value = PoolRules> {
+    let ranking = prop_oneof![Just(Ranking::LeastLoaded), Just(Ranking::HealthiestFirst)];
+    let after_lease = prop_oneof![Just(AfterLease::Free), Just(AfterLease::Closing)];
+    (ranking, after_lease).prop_map(|(ranking, after_lease)| PoolRules { ranking, after_lease })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_pool_does_what_its_model_does(
+        rules in rules(),
+        ops in proptest::collection::vec(op(), 1..100),
+    ) {
+        let mut subject = Subject::new(rules);
+        let mut model = Model::new(rules, Time(1_000));
+        for op in &ops {
+            run_op(&mut subject, &mut model, op)?;
+            compare(&subject, &model)?;
+        }
+        let stored = postcard::to_stdvec(&subject.pool).unwrap();
+        prop_assert_eq!(postcard::from_bytes::<Pool>(&stored).unwrap(), subject.pool.clone());
+        let json = serde_json::to_string(&subject.pool).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Pool>(&json).unwrap(), subject.pool);
+    }
+}
+
+#[test]
+fn weights_share_the_load_without_rounding() {
+    let mut subject = Subject::with_limits(&[100, 100]);
+    let heavy = MemberChange { weight: NonZeroU32::new(3), ..MemberChange::default() };
+    let step = subject.pool.put_member(&member(1), &heavy, Time(0)).unwrap();
+    subject.take(step);
+    let taken: Vec<_> = (0..8).map(|_| subject.lease(&request(1_000), 1)).collect();
+    // After m1, m1 both have a load of 1/1 and 3/3: m0 was never granted.
+    assert_eq!(taken, ["m1", "m1", "m0", "m1", "m1", "m1", "m0", "m1"]);
+}
+
+#[test]
+fn a_choice_tells_what_it_saw() {
+    let mut subject = Subject::with_limits(&[2, 9]);
+    let sticky = LeaseRequest { sticky: Some("s".into()), ..request(1_000) };
+    let mut ask = |wanted: &LeaseRequest| {
+        let step = subject.pool.lease(wanted, Time(0)).unwrap();
+        let Reason { rule, fitting, pending, limit, .. } = subject.take(step).reason;
+        (rule, fitting, pending, limit)
+    };
+    assert_eq!(ask(&sticky), (Rule::Ranked, 2, 0, 2), "the first of its string");
+    assert_eq!(ask(&sticky), (Rule::Sticky, 2, 1, 2), "m1 is less loaded, and strange");
+    assert_eq!(ask(&sticky), (Rule::Ranked, 1, 0, 9), "m0 is full");
+}
+
+#[test]
+fn a_slot_that_is_free_but_not_recorded_is_marked() {
+    let mut subject = Subject::with_limits(&[1]);
+    subject.lease(&request(100), 0);
+    assert!(subject.pool.lease(&request(100), Time(99)).is_err());
+    let step = subject.pool.lease(&request(100), Time(100)).unwrap();
+    assert!(step.answer.unrecorded, "whoever waits must be asked first");
+    subject.fire(Time(100));
+    let step = subject.pool.lease(&request(100), Time(100)).unwrap();
+    assert!(!step.answer.unrecorded);
+}
+
+#[test]
+fn a_full_pool_says_when_the_next_lease_ends_but_not_longer_than_a_minute() {
+    let mut subject = Subject::with_limits(&[1]);
+    subject.lease(&request(90_000), 0);
+    for (now, expected) in [(0, 60_000), (30_001, 59_999), (89_999, 1)] {
+        let refusal = subject.pool.lease(&request(1), Time(now)).unwrap_err();
+        assert_eq!(refusal.retry_after(), Some(Millis(expected)), "at {now}");
+    }
+}
+
+#[test]
+fn extreme_numbers_break_nothing() {
+    let mut subject = Subject::new(PoolRules::default());
+    let change = MemberChange { weight: NonZeroU32::new(u32::MAX), ..of_limit(u32::MAX) };
+    for index in 0..2 {
+        let step = subject.pool.put_member(&member(index), &change, Time(0)).unwrap();
+        subject.take(step);
+    }
+    for _ in 0..4 {
+        subject.lease(&request(u64::MAX), 1);
+    }
+    let step = subject.pool.renew(lease(1), Token(1), Some(Millis(0)), Time(5)).unwrap();
+    assert_eq!(step.answer.expires_at, Time(6), "nothing is born dead");
+    subject.take(step);
+    subject.fire(Time(6));
+    let strange = subject.pool.release(lease(u64::MAX), Token(u64::MAX), Time(6));
+    assert_eq!(strange.unwrap_err().code(), "unknown_lease");
+}
+
+#[test]
+#[should_panic(expected = "recorded before anything else")]
+fn a_decision_without_the_expiries_it_rests_on_is_a_bug() {
+    let mut subject = Subject::with_limits(&[1]);
+    subject.lease(&request(100), 0);
+    let step = subject.pool.lease(&request(100), Time(100)).unwrap();
+    subject.pool.apply(&step.events[1]);
+}
+
+#[test]
+#[should_panic(expected = "only a member with room is leased")]
+fn a_grant_beyond_the_limit_is_a_bug() {
+    let mut subject = Subject::with_limits(&[1]);
+    let step = subject.pool.lease(&request(100), Time(0)).unwrap();
+    let mut second = step.events.clone();
+    let PoolEvent::Leased(leased) = &mut second[0] else { panic!("a grant") };
+    (leased.lease, leased.token) = (lease(2), Token(2));
+    subject.take(step);
+    subject.pool.apply(&second[0]);
+}
+
+#[test]
+fn a_hundred_thousand_leases_are_confirmed_and_released_one_by_one() {
+    const LEASES: u64 = 100_000;
+    let mut subject = Subject::with_limits(&[LEASES as u32 / 2, LEASES as u32 / 2]);
+    let run = |step: Result<Vec<PoolEvent>, PoolRefusal>, pool: &mut Pool| {
+        step.unwrap().iter().for_each(|event| pool.apply(event));
+    };
+    let pool = &mut subject.pool;
+    for number in 1..=LEASES {
+        let now = Time(number / 100);
+        run(pool.lease(&request(60_000), now).map(|step| step.events), pool);
+    }
+    assert_eq!(pool.lease(&request(1), Time(2_000)).unwrap_err().code(), "pool_full");
+    for number in 1..=LEASES {
+        let (id, token) = (lease(number), Token(number));
+        run(pool.confirm(id, token, Time(2_000)).map(|step| step.events), pool);
+        run(pool.release(id, token, Time(2_000)).map(|step| step.events), pool);
+    }
+    pool.check();
+    assert!(pool.leases().is_empty());
+}
+
+#[test]
+fn labels_must_all_be_carried() {
+    let mut subject = Subject::with_limits(&[1, 1]);
+    let two: Labels = BTreeMap::from([("zone".into(), "a".into()), ("gpu".into(), "yes".into())]);
+    let change = MemberChange { labels: Some(two), ..MemberChange::default() };
+    let step = subject.pool.put_member(&member(1), &change, Time(0)).unwrap();
+    subject.take(step);
+    let ask = |labels: &[(&str, &str)]| LeaseRequest {
+        labels: labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+        ..request(100)
+    };
+    for missing in [&[("zone", "b")][..], &[("zone", "a"), ("disk", "ssd")], &[("gpu", "no")]] {
+        assert!(subject.pool.lease(&ask(missing), Time(0)).is_err(), "{missing:?}");
+    }
+    assert_eq!(subject.lease(&ask(&[("gpu", "yes"), ("zone", "a")]), 0), "m1");
+}
