@@ -6,7 +6,7 @@ use super::{
     Entry, Shape,
     memtable::Slots,
     run::{Run, RunRow},
-    tables::{RunId, Tables},
+    tables::{RunId, Tables, breathe},
     writer::RunWriter,
 };
 use crate::store::StoreError;
@@ -36,17 +36,21 @@ impl Flush {
 
     async fn write(self) -> Result<Run, StoreError> {
         let mut parts = self.parts();
+        breathe().await;
         let mut writer = RunWriter::new(self.tables, self.shape, self.id, self.row);
         for part in &mut parts {
             part.sort_unstable_by_key(|entry| entry.hash);
             writer.push(part).await?;
+            breathe().await;
         }
         writer.finish(Vec::new()).await
     }
 
     /// The entries, split by the leading bits of their hashes.
     fn parts(&self) -> Vec<Vec<Entry>> {
-        let mut parts = vec![Vec::new(); 1 << PARTS_LOG2];
+        let expected = self.slots.len() >> PARTS_LOG2;
+        let empty = |_| Vec::with_capacity(expected + expected / 8);
+        let mut parts: Vec<Vec<Entry>> = (0..1 << PARTS_LOG2).map(empty).collect();
         for (hash, slot) in self.slots.iter() {
             parts[(hash >> (u128::BITS - PARTS_LOG2)) as usize].push(slot.entry(*hash));
         }

@@ -51,13 +51,6 @@ mod tables;
 mod upkeep;
 mod writer;
 
-pub use self::{
-    flush::{Flush, Flushed},
-    lookup::Lookup,
-    merge::DueScan,
-    shape::Shape,
-    upkeep::{Upkeep, Upkept},
-};
 use self::{
     filter::Needle,
     memtable::{Memtable, Slots},
@@ -65,6 +58,13 @@ use self::{
     run::{Run, RunRow},
     tables::{RunId, Tables},
     upkeep::{Change, Merge, Sweep, Task, next_merge},
+};
+pub use self::{
+    flush::{Flush, Flushed},
+    lookup::Lookup,
+    merge::DueScan,
+    shape::Shape,
+    upkeep::{Upkeep, Upkept},
 };
 
 /// Where the newest record of a hash is.
@@ -364,7 +364,8 @@ impl Index {
     /// Puts a run in the place of others, which follow each other.
     fn replace(&mut self, old: &[RunId], new: Option<Run>) {
         let is_old = |run: &Arc<Run>| old.contains(&run.id);
-        let place = self.runs.iter().position(is_old).expect("runs stay until their upkeep is done");
+        let place =
+            self.runs.iter().position(is_old).expect("runs stay until their upkeep is done");
         let retired = self.runs.extract_if(.., |run| is_old(run));
         self.retired.extend(retired.map(|run| (run.id, Arc::downgrade(&run))));
         if let Some(new) = new {

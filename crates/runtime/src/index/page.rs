@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn ids_cost_hash_and_position_alone() {
-        let entry = |n: u64| Entry { hash: n.into(), position: Position(n + 70_000), due: Time::NEVER };
+        let entry =
+            |n: u64| Entry { hash: n.into(), position: Position(n + 70_000), due: Time::NEVER };
         let entries: Vec<Entry> = (0..100).map(entry).collect();
         assert_eq!(encode(&entries).len(), HEADER_BYTES + 100 * (HASH_BYTES + 3));
     }

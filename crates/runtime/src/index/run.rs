@@ -163,7 +163,10 @@ impl Run {
             return None;
         }
         let page = group.fences.partition_point(|fence| *fence <= hash) - 1;
-        Some(group.first_page + u32::try_from(page).expect("a group's pages were counted in 32 bits"))
+        Some(
+            group.first_page
+                + u32::try_from(page).expect("a group's pages were counted in 32 bits"),
+        )
     }
 
     /// The last group that starts at or before the hash. Hashes are spread evenly and groups hold about the

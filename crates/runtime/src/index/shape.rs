@@ -21,7 +21,7 @@ pub struct Shape {
     pub runs_max: usize,
 }
 
-/// What production uses. A group is about 350 KB of rows; a merge holds about 6 MB.
+/// What production uses. A group is about 350 KB of rows; a merge holds about 2 MB.
 impl Default for Shape {
     fn default() -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Default for Shape {
             page_entries: 512,
             group_pages: 32,
             fan_out: 8,
-            read_ahead_pages: 256,
+            read_ahead_pages: 64,
             sweep_pages: 128,
             runs_max: 256,
         }
@@ -41,7 +41,10 @@ impl Shape {
     /// When a size makes no sense.
     pub(super) fn check(&self) {
         assert!(self.memtable_entries >= 1, "a memtable holds something");
-        assert!((1..=usize::from(u16::MAX)).contains(&self.page_entries), "a page counts in 16 bits");
+        assert!(
+            (1..=usize::from(u16::MAX)).contains(&self.page_entries),
+            "a page counts in 16 bits"
+        );
         assert!(self.group_pages >= 1 && self.sweep_pages >= 1, "slices hold something");
         assert!(self.fan_out >= 2, "a merge must make fewer runs");
         assert!(self.runs_max >= 4 * self.fan_out, "several levels fit below the bound");

@@ -58,13 +58,20 @@ impl RunWriter {
 
     /// Makes a group of what waits.
     fn next_group(&mut self) -> Vec<RowChange> {
-        assert!(self.waiting.is_sorted_by(|a, b| a.hash < b.hash), "a run is sorted, each hash once");
+        assert!(
+            self.waiting.is_sorted_by(|a, b| a.hash < b.hash),
+            "a run is sorted, each hash once"
+        );
         let first_page = self.groups.last().map_or(0, Group::end_page);
         let mut fences = Vec::new();
         let mut changes = Vec::new();
         for (number, entries) in (first_page..).zip(self.waiting.chunks(self.shape.page_entries)) {
             fences.push(entries[0].hash);
-            changes.push(put(&self.tables.pages, piece_key(self.id, number), page::encode(entries)));
+            changes.push(put(
+                &self.tables.pages,
+                piece_key(self.id, number),
+                page::encode(entries),
+            ));
         }
         let filter = Filter::of(self.waiting.iter().map(|entry| entry.hash));
         let group = Group::new(first_page, fences, filter);
