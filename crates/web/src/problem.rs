@@ -356,6 +356,20 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
     }
 
+    /// 400 `bad_cursor`: a place in a feed that this server never gave.
+    #[must_use]
+    pub fn bad_cursor(field: &'static str) -> Self {
+        let detail = format!("`{field}` must be the id of an event, as it came");
+        Self::new(StatusCode::BAD_REQUEST, "bad_cursor", detail).field(field)
+    }
+
+    /// 410 `cursor_gone`: a place in a feed that is older than what is kept.
+    #[must_use]
+    pub fn cursor_gone() -> Self {
+        let detail = "what came after this event is no longer kept; begin at `from=start`";
+        Self::new(StatusCode::GONE, "cursor_gone", detail)
+    }
+
     fn unavailable(code: &'static str, detail: &str, wait: Millis) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(wait)
     }
