@@ -4,9 +4,17 @@
 //! [`Entity::read_old`]; a newer one is refused. Type-erased views ([`Codec`]) serve readers that do not
 //! know the type: the feed, timelines, verification.
 
-use interlock_kernel::entity::{EffectRequest, Entity, Old, Stored, TimerChange};
+use interlock_kernel::{
+    entity::{EffectRequest, Entity, Old, Stored, TimerChange},
+    ids::{Position, Version},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+
+use crate::{
+    fold::{FoldError, Folded, caught},
+    record::Record,
+};
 
 /// Why stored bytes could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -197,13 +205,48 @@ pub struct Codec {
     pub entity: &'static str,
     /// The events of a record.
     pub events: fn(schema: u16, bytes: &[u8]) -> Result<Vec<EventJson>, CodecError>,
+    /// An entity without history, to fold records into.
+    pub fold: fn() -> Box<dyn AnyFold>,
 }
 
 impl Codec {
     /// The codec of an entity type.
     #[must_use]
     pub fn of<E: Entity>() -> Self {
-        Self { entity: E::TYPE, events: events_json::<E> }
+        Self { entity: E::TYPE, events: events_json::<E>, fold: || Box::new(Folded::<E>::default()) }
+    }
+}
+
+/// An entity rebuilt from its records, of whatever type.
+pub trait AnyFold: Send {
+    /// Folds one more record. A snapshot that says something else than the fold so far is an error, unless
+    /// there is nothing so far.
+    fn fold(&mut self, position: Position, record: &Record<'_>) -> Result<(), FoldError>;
+    /// The version so far.
+    fn version(&self) -> Version;
+    /// The state as JSON.
+    fn json(&self) -> Result<Box<RawValue>, serde_json::Error>;
+}
+
+impl<E: Entity> AnyFold for Folded<E> {
+    fn fold(&mut self, position: Position, record: &Record<'_>) -> Result<(), FoldError> {
+        let before = (self.version > Version(0)).then(|| self.clone());
+        let folded = caught(|| self.record(position, record)).map_err(FoldError::Invariant);
+        folded.and_then(|result| result)?;
+        match (before, record) {
+            (Some(before), Record::Snapshot(_)) if !before.same_as(self) => {
+                Err(FoldError::Snapshot { version: self.version })
+            }
+            (Some(_) | None, Record::Snapshot(_) | Record::Decided(_)) => Ok(()),
+        }
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn json(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        serde_json::value::to_raw_value(&self.state)
     }
 }
 

@@ -33,6 +33,12 @@ pub enum FoldError {
         /// The next record's version.
         found: Version,
     },
+    /// A snapshot differs from the records that it stands for.
+    #[error("the snapshot of version {version} differs from its history")]
+    Snapshot {
+        /// The version that it claims to show.
+        version: Version,
+    },
     /// `apply` panicked: an invariant of the entity does not hold.
     #[error("an invariant broke: {0}")]
     Invariant(String),
@@ -127,10 +133,15 @@ impl<E: Entity> Folded<E> {
         Ok(folded)
     }
 
-    /// When it wants to be woken; see [`Head::due`].
+    /// Whether both say the same of the entity, as stored.
     #[must_use]
-    pub fn due(&self) -> Time {
-        due::<E>(&self.timers, &self.effects)
+    pub fn same_as(&self, other: &Self) -> bool {
+        let stored = |folded: &Self| {
+            SnapshotBytes::of::<E>(&folded.state, &folded.timers, &folded.effects)
+        };
+        self.version == other.version
+            && self.closed == other.closed
+            && stored(self) == stored(other)
     }
 }
 
@@ -182,7 +193,7 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// The stored parts of a snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct SnapshotBytes {
     state: Vec<u8>,
     timers: Vec<u8>,
@@ -214,12 +225,6 @@ impl SnapshotBytes {
                 codec::encode(&effects.iter().map(effect).collect::<Vec<_>>())
             }),
         }
-    }
-
-    /// Bytes of the state.
-    #[must_use]
-    pub fn state_len(&self) -> usize {
-        self.state.len()
     }
 
     /// The record that holds them.

@@ -35,27 +35,47 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The records of one entity from its newest back to its newest snapshot, or to its first.
+/// How far a walk goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the newest snapshot, or to the first record: what is needed to know the entity.
+    Snapshot,
+    /// Past the newest snapshot to the one before, or as far as there are records: what is needed to check
+    /// that snapshot.
+    Recount,
+}
+
+/// The records of one entity from its newest back to a snapshot, or to its first.
 pub struct Chain {
     newest_first: Vec<(Position, Bytes)>,
 }
 
 impl Chain {
-    /// Walks back from `head`.
+    /// Walks back from `head`. A recount leaves out the newest snapshot, so that the records before it speak
+    /// for themselves.
     pub async fn back(
         store: &dyn Store,
         entity: &str,
         key: &str,
         head: Position,
+        until: Until,
     ) -> Result<Self, StoreError> {
         let damaged = |at: Position, what: &str| {
             StoreError::Damaged(format!("{entity}/{key} at position {at}: {what}"))
         };
         let mut reader = Reader::new(store);
-        let mut newest_first = Vec::new();
+        let mut newest_first: Vec<(Position, Bytes)> = Vec::new();
+        // Of a recount: how many records there were at the newest snapshot, which is left out.
+        let mut passed: Option<(usize, (Position, Bytes))> = None;
         let mut at = head;
         while at.0 > 0 {
             let Some(body) = reader.body(at).await? else {
+                if let Some((records, snapshot)) = passed {
+                    // What came before the snapshot is compacted: it is all there is to start from.
+                    newest_first.truncate(records);
+                    newest_first.push(snapshot);
+                    break;
+                }
                 return Err(damaged(at, "the log has let it go without a snapshot"));
             };
             let record = record::parse(at, &body)?;
@@ -64,9 +84,13 @@ impl Chain {
                 return Err(damaged(at, "it belongs to another entity"));
             }
             let (prev, is_snapshot) = (found.prev, matches!(record, Record::Snapshot(_)));
-            newest_first.push((at, body));
-            if is_snapshot {
-                break;
+            match (is_snapshot, until, &passed) {
+                (true, Until::Recount, None) => passed = Some((newest_first.len(), (at, body))),
+                (true, Until::Snapshot, _) | (true, Until::Recount, Some(_)) => {
+                    newest_first.push((at, body));
+                    break;
+                }
+                (false, _, _) => newest_first.push((at, body)),
             }
             if prev >= at {
                 return Err(damaged(at, "it does not lead back"));

@@ -12,7 +12,9 @@
 //! outside; [`env`](crate::env) is the only door to clocks, tasks and chance.
 
 pub mod codec;
+pub mod compact;
 pub mod dispatch;
+pub mod drift;
 pub mod effects;
 pub mod engine;
 pub mod env;
@@ -27,6 +29,7 @@ pub mod runtime;
 pub mod status;
 pub mod store;
 pub mod timeline;
+pub mod verify;
 
 pub use engine::message::{Receipt, Resident, SendError, ShowError, Shown, View};
 pub use runtime::{Builder, Handle, Meta, Runtime};

@@ -51,11 +51,16 @@ pub const READ_BYTES: usize = 1 << 20;
 pub const RETENTION: Millis = Millis::from_secs(24 * 60 * 60);
 /// The pause between two looks at what can be compacted.
 pub const COMPACTION_PAUSE: Millis = Millis::from_secs(60);
+/// Bytes of the log that one compaction looks at.
+pub const COMPACTION_BYTES: usize = 64 << 20;
+/// The pause between two recounts.
+pub const RECOUNT_PAUSE: Millis = Millis::from_secs(5);
 /// How often handlers' cursors are written.
 pub const CURSOR_PAUSE: Millis = Millis(500);
 /// The pause after the store refused a commit, before the next try of work that retries by itself.
 pub const STORE_BACKOFF: Millis = Millis(200);
 
+const _: () = assert!(COMPACTION_PAUSE.0.is_multiple_of(RECOUNT_PAUSE.0), "one clock serves both");
 const _: () = assert!(DRAIN_MESSAGES <= CHUNK_RECORDS, "a drain fits a commit");
 const _: () = assert!(RECORD_BYTES < (1 << 30), "SQLite's largest value");
 const _: () = assert!(SNAPSHOT_RECORDS < SNAPSHOT_RECORDS_MAX, "the second rule is the looser one");

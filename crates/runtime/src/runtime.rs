@@ -40,6 +40,7 @@ use crate::{
 pub struct Builder {
     env: Env,
     types: Vec<Registered>,
+    retention: Millis,
 }
 
 struct Registered {
@@ -68,7 +69,20 @@ impl Builder {
     /// A runtime in this environment, without any entity type yet.
     #[must_use]
     pub fn new(env: Env) -> Self {
-        Self { env, types: Vec::new() }
+        Self { env, types: Vec::new(), retention: limits::RETENTION }
+    }
+
+    /// How long command ids, closed entities and events are kept at least.
+    #[must_use]
+    pub fn retention(mut self, retention: Millis) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// The entity types so far, for readers of their stored form.
+    #[must_use]
+    pub fn codecs(&self) -> Vec<Codec> {
+        self.types.iter().map(|registered| registered.codec).collect()
     }
 
     /// Adds an entity type whose events nobody handles.
@@ -102,7 +116,7 @@ impl Builder {
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(self) -> Result<Runtime, StoreError> {
-        let Self { env, types } = self;
+        let Self { env, types, retention } = self;
         let recovered = recover(env.store()).await?;
         let poisoned = PoisonList::open(env.store().as_ref()).await?;
         let (inbox, inbox_receiver) = env.channel(limits::INBOX_COMMANDS);
@@ -163,7 +177,9 @@ impl Builder {
             status,
         });
         env.spawn("engine", engine.run());
-        Ok(Runtime { shared: Arc::new(shared) })
+        let runtime = Runtime { shared: Arc::new(shared) };
+        env.spawn("housekeeping", runtime.clone().keep_house(retention));
+        Ok(runtime)
     }
 }
 
@@ -310,8 +326,50 @@ impl Runtime {
         self.shared.env.store().close().await;
     }
 
+    /// Compacts and recounts now and then, until the runtime stops.
+    async fn keep_house(self, retention: Millis) {
+        let mut until_compaction = limits::COMPACTION_PAUSE.0 / limits::RECOUNT_PAUSE.0;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.inbox.closed() => return,
+                () = self.shared.env.sleep(limits::RECOUNT_PAUSE) => {}
+            }
+            self.recount_some().await;
+            until_compaction -= 1;
+            if until_compaction == 0 {
+                until_compaction = limits::COMPACTION_PAUSE.0 / limits::RECOUNT_PAUSE.0;
+                match self.compact(retention).await {
+                    Ok(done) if done.dropped > 0 => {
+                        tracing::info!(?done, "the log let go of old records");
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "the log could not be compacted"),
+                }
+            }
+        }
+    }
+
+    /// Command ids below a position are past their retention.
+    pub(crate) async fn expire_ids(&self, decided: Time, below: Position) {
+        // An engine that has gone has no index to expire from.
+        drop(self.shared.control.send(Control::Expire(decided, below)).await);
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+}
+
+impl Shared {
+    /// The lane of an entity type.
+    pub(crate) fn lane(&self, entity: &str) -> Option<LaneId> {
+        self.lane_ids.get(entity).copied()
+    }
+
+    /// Sends a parcel when there is room for it. An error: the runtime stops.
+    pub(crate) async fn send(&self, parcel: Parcel) -> Result<(), ()> {
+        self.inbox.send(parcel).await.map_err(|_| ())
     }
 }
 

@@ -36,6 +36,8 @@ pub mod dead;
 mod phases;
 mod replay;
 
+pub(crate) use self::cursor::low;
+
 use self::{
     cursor::Cursor,
     phases::{Ended, Phases, Stage},

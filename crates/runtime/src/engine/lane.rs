@@ -28,7 +28,7 @@ use super::{
     Core, Due, JobDone,
     load::{self, Found, LoadError, Loaded, Place},
     message::{
-        Answer, Body, Envelope, LaneId, Origin, Receipt, ReplyTo, Resident, SendError, ShowTo, View,
+        Answer, Body, Carried, Envelope, LaneId, Origin, Receipt, ReplyTo, Resident, SendError, ShowTo, View,
         Work,
     },
     slot::{Blocked, Live, More, Slot, Waiters},
@@ -37,7 +37,7 @@ use crate::{
     codec,
     dispatch::Committed,
     effects::Effects,
-    env::Sender,
+    env::{OnceSender, Sender},
     fold::{self, SnapshotBytes, caught},
     index::{Entry, Probe},
     limits,
@@ -85,6 +85,8 @@ enum What<E: Entity> {
     Shown(View<E>, ShowTo<E>),
     /// A snapshot of this entity.
     Snapshot(Key),
+    /// An answer to compaction.
+    Carried(Carried, OnceSender<Carried>),
 }
 
 struct Done<E: Entity> {
@@ -147,6 +149,7 @@ impl<E: Entity> AnyLane for Lane<E> {
             }
             Body::Wake(key) => self.accept(Work::Wake(key), core),
             Body::Recent(limit, reply) => drop(reply.send(self.recent(limit))),
+            Body::Carry(key, below, done) => self.accept(Work::Carry(key, below, done), core),
             Body::Show(key, reply) => self.accept(Work::Read(key, ShowTo::Untyped(reply)), core),
         }
     }
@@ -171,6 +174,7 @@ impl<E: Entity> AnyLane for Lane<E> {
                 What::Told(waiters, answer) => waiters.answer(answer),
                 What::Shown(view, reply) => reply.show(view),
                 What::Snapshot(_) => {}
+                What::Carried(carried, done) => drop(done.send(carried)),
             }
         }
         if let (Some(feed), false) = (&self.feed, batch.is_empty()) {
@@ -196,6 +200,7 @@ impl<E: Entity> AnyLane for Lane<E> {
                 What::Told(waiters, _) => waiters.answer(Err(unavailable)),
                 What::Shown(_, reply) => reply.fail(unavailable),
                 What::Snapshot(key) => lost.push(key),
+                What::Carried(_, done) => drop(done.send(Carried::Failed(error.to_string()))),
             }
         }
         for key in lost {
@@ -311,6 +316,7 @@ impl<E: Entity> Lane<E> {
                     reply.show(Live::<E>::new(key, hash).view());
                 }
                 Work::Wake(_) => {}
+                Work::Carry(_, _, done) => drop(done.send(Carried::Forgotten)),
                 work @ Work::Send(_) => {
                     self.admit(Box::new(Live::new(key, hash)), core);
                     self.with_live(work, core);
@@ -349,8 +355,8 @@ impl<E: Entity> Lane<E> {
         };
         let hash = entity_hash(E::TYPE, key.as_str());
         let live = match result {
-            Ok(Some(Loaded { folded, records, bytes })) => {
-                Live::folded(key.clone(), hash, folded, records, bytes)
+            Ok(Some(Loaded { folded, records, bytes, anchor })) => {
+                Live::folded(key.clone(), hash, folded, records, bytes, anchor)
             }
             Ok(None) => Live::new(key.clone(), hash),
             Err(LoadError::Broken { version, why }) => {
@@ -411,7 +417,30 @@ impl<E: Entity> Lane<E> {
                 Ok(())
             }
             Work::Wake(_) => self.wake(live, core),
+            Work::Carry(_, below, done) => {
+                self.carry(live, below, done, core);
+                Ok(())
+            }
         }
+    }
+
+    /// Makes an entity independent of the records below a position.
+    fn carry(
+        &mut self,
+        live: &mut Live<E>,
+        below: Position,
+        done: OnceSender<Carried>,
+        core: &mut Core,
+    ) {
+        let forgotten = live.closed && live.head < below;
+        if forgotten {
+            core.heads.forget(live.hash, live.head);
+        } else if live.anchor < below {
+            self.snapshot(live, core);
+        }
+        let carried = if forgotten { Carried::Forgotten } else { Carried::At(live.anchor) };
+        let after = if forgotten { Position(0) } else { live.anchor };
+        self.completions.push_back(Completion { after, what: What::Carried(carried, done) });
     }
 
     fn show(&mut self, live: &Live<E>, reply: ShowTo<E>, core: &Core) {
@@ -477,7 +506,7 @@ impl<E: Entity> Lane<E> {
     fn repeat_in_flight(&mut self, position: Position, repeat: &mut Envelope<E>) {
         let first = self.completions.iter().rev().find_map(|completion| match &completion.what {
             What::Decided(done) if done.position == position => Some(done),
-            What::Decided(_) | What::Told(..) | What::Shown(..) | What::Snapshot(_) => None,
+            What::Decided(_) | What::Told(..) | What::Shown(..) | What::Snapshot(_) | What::Carried(..) => None,
         });
         let first = first.expect("an uncommitted record has its completion");
         let answer = match &first.receipt {
@@ -753,6 +782,9 @@ impl<E: Entity> Lane<E> {
         });
         let (position, bytes) = core.builder.push(&record);
         live.head = position;
+        if live.anchor.0 == 0 {
+            live.anchor = position;
+        }
         live.since_snapshot += 1;
         live.bytes_since_snapshot += bytes;
         core.heads.insert(Entry { hash: live.hash, position, due });
@@ -803,6 +835,7 @@ impl<E: Entity> Lane<E> {
         };
         let (position, size) = core.builder.push(&bytes.record(head, live.closed));
         live.head = position;
+        live.anchor = position;
         live.since_snapshot = 0;
         live.bytes_since_snapshot = 0;
         live.snapshot_bytes = size;
@@ -958,5 +991,6 @@ fn refuse<E: Entity>(work: Work<E>, error: SendError<E::Rejection>) {
         Work::Send(mut envelope) => envelope.take_waiters().answer(Err(error)),
         Work::Read(_, reply) => reply.fail(error),
         Work::Wake(_) => {}
+        Work::Carry(_, _, done) => drop(done.send(Carried::Failed(error.to_string()))),
     }
 }

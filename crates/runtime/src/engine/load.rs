@@ -9,6 +9,7 @@ use super::message::Receipt;
 use crate::{
     codec,
     fold::{FoldError, Folded, caught},
+    history::{Chain, Until},
     index::Lookup,
     record::{self, Cause, Record},
     store::{Store, StoreError},
@@ -38,6 +39,8 @@ pub(crate) struct Loaded<E: Entity> {
     /// Records since the newest snapshot, and their bytes.
     pub records: u32,
     pub bytes: usize,
+    /// The oldest record that was needed.
+    pub anchor: Position,
 }
 
 /// Why an entity could not be read.
@@ -68,12 +71,14 @@ pub(crate) async fn entity<E: Entity>(
     place: Place,
 ) -> Result<Option<Loaded<E>>, LoadError> {
     let Some(head) = place.find().await? else { return Ok(None) };
-    let chain = crate::history::Chain::back(store, E::TYPE, key.as_str(), head).await?;
+    let chain = Chain::back(store, E::TYPE, key.as_str(), head, Until::Snapshot)
+            .await?;
     let broken = |version, why: &FoldError| LoadError::Broken { version, why: why.to_string() };
     let mut folded = Folded::<E>::default();
-    let (mut records, mut bytes) = (0, 0);
+    let (mut records, mut bytes, mut anchor) = (0, 0, head);
     for (position, body) in chain.oldest_first() {
         let record = record::parse(position, body)?;
+        anchor = anchor.min(position);
         let result = caught(|| folded.record(position, &record)).map_err(FoldError::Invariant);
         if let Err(why) = result.and_then(|result| result) {
             return Err(broken(record.head().version, &why));
@@ -81,7 +86,7 @@ pub(crate) async fn entity<E: Entity>(
         let is_snapshot = matches!(record, Record::Snapshot(_));
         (records, bytes) = if is_snapshot { (0, 0) } else { (records + 1, bytes + body.len()) };
     }
-    Ok(Some(Loaded { folded, records, bytes }))
+    Ok(Some(Loaded { folded, records, bytes, anchor }))
 }
 
 /// The recorded reply to a command id.

@@ -33,6 +33,8 @@ pub enum Body {
     Wake(Key),
     /// Which entities changed recently.
     Recent(usize, OnceSender<Vec<Resident>>),
+    /// Compaction wants to let go of all records below this position.
+    Carry(Key, Position, OnceSender<Carried>),
     /// One entity, for those who do not know its type.
     Show(Key, OnceSender<Result<Shown, ShowError>>),
 }
@@ -75,6 +77,17 @@ pub struct Resident {
     pub closed: bool,
 }
 
+/// What compaction is told of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carried {
+    /// It needs nothing older than this record.
+    At(Position),
+    /// It was closed, and is no longer there.
+    Forgotten,
+    /// It needs its old records still.
+    Failed(String),
+}
+
 /// Work for one entity.
 pub(crate) enum Work<E: Entity> {
     /// Decide on a command.
@@ -83,13 +96,15 @@ pub(crate) enum Work<E: Entity> {
     Read(Key, ShowTo<E>),
     /// Let it do what is due.
     Wake(Key),
+    /// Make it independent of the records below a position.
+    Carry(Key, Position, OnceSender<Carried>),
 }
 
 impl<E: Entity> Work<E> {
     pub(crate) fn key(&self) -> &Key {
         match self {
             Work::Send(envelope) => &envelope.key,
-            Work::Read(key, _) | Work::Wake(key) => key,
+            Work::Read(key, _) | Work::Wake(key) | Work::Carry(key, _, _) => key,
         }
     }
 }

@@ -65,8 +65,6 @@ pub(crate) struct Core {
     pub builder: ChunkBuilder,
     /// Everything below is committed.
     pub durable: Position,
-    /// The oldest record kept.
-    pub first: Position,
     /// Log time of this turn of the loop.
     pub now: Time,
     /// Who wants to be woken when.
@@ -102,6 +100,8 @@ pub(crate) enum JobDone {
 pub(crate) enum Control {
     /// Finish what was begun, make the next start quick, and end.
     Stop(OnceSender<()>),
+    /// Command ids decided before that time, below that position, are past their retention.
+    Expire(Time, Position),
 }
 
 impl Core {
@@ -188,7 +188,6 @@ impl Engine {
             ids: parts.ids,
             builder: ChunkBuilder::new(parts.span.end),
             durable: parts.span.end,
-            first: parts.span.first,
             now: parts.log_time,
             schedule: parts.schedule,
             poisoned: parts.poisoned,
@@ -263,6 +262,9 @@ impl Engine {
                 for lane in &mut self.lanes {
                     lane.stop_waiting();
                 }
+            }
+            Happened::Asked(Control::Expire(decided, below)) => {
+                self.upkeep.expire(decided, below);
             }
             Happened::Inside(parcel) => {
                 let Self { internal, lanes, core, .. } = self;

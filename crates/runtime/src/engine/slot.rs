@@ -49,6 +49,9 @@ pub(crate) struct Live<E: Entity> {
     pub since_snapshot: u32,
     pub bytes_since_snapshot: usize,
     pub snapshot_bytes: usize,
+    /// The oldest record that reading it back needs: its newest snapshot, or its first record; 0: it has
+    /// none.
+    pub anchor: Position,
     /// Its cost as last counted into the sum over all.
     pub counted: usize,
     pub more: Option<Box<More<E>>>,
@@ -94,7 +97,7 @@ impl<E: Entity> More<E> {
 impl<E: Entity> Live<E> {
     /// An entity without history.
     pub(crate) fn new(key: Key, hash: u128) -> Self {
-        Self::folded(key, hash, Folded::default(), 0, 0)
+        Self::folded(key, hash, Folded::default(), 0, 0, Position(0))
     }
 
     /// An entity from its records.
@@ -104,6 +107,7 @@ impl<E: Entity> Live<E> {
         folded: Folded<E>,
         records: u32,
         bytes: usize,
+        anchor: Position,
     ) -> Self {
         let Folded { state, version, head, timers, effects, closed, at } = folded;
         let more = More { timers, effects, ..More::default() };
@@ -120,6 +124,7 @@ impl<E: Entity> Live<E> {
             since_snapshot: records,
             bytes_since_snapshot: bytes,
             snapshot_bytes: 0,
+            anchor,
             counted: 0,
             more: (!more.is_empty()).then(|| Box::new(more)),
         }

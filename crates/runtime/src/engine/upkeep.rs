@@ -3,7 +3,7 @@
 //!
 //! One thing of a kind at a time; everything runs in tasks of its own and hands its result back.
 
-use interlock_kernel::time::Time;
+use interlock_kernel::{ids::Position, time::Time};
 
 use super::{Core, Due, JobDone};
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Upkeep {
     /// Whether a stopping engine has flushed what it had.
     finished: [bool; 2],
     stopping: bool,
+    /// Command ids that are past their retention.
+    expired: Option<(Time, Position)>,
 }
 
 impl Upkeep {
@@ -53,11 +55,24 @@ impl Upkeep {
         });
     }
 
+    /// Command ids decided before that time, below that position, are past their retention.
+    pub(crate) fn expire(&mut self, decided: Time, below: Position) {
+        self.expired = Some((decided, below));
+    }
+
     /// Starts what is worth starting.
     pub(crate) fn start(&mut self, core: &mut Core, stopping: bool) {
         self.stopping = stopping;
         if core.now < self.pause_until && !stopping {
             return;
+        }
+        if let Some((decided, below)) = self.expired
+            && !stopping
+            && let Some(work) = core.ids.expire(decided, below)
+        {
+            self.expired = None;
+            self.running += 1;
+            core.job(async move { JobDone::Upkeep(Ended::Upkept(Which::Ids, work.run().await)) });
         }
         for which in [Which::Heads, Which::Ids] {
             let now = core.now;

@@ -19,6 +19,8 @@ use std::{future::Future, pin::Pin};
 use bytes::Bytes;
 use interlock_kernel::{bus::RowChange, ids::Position};
 
+#[cfg(all(feature = "faults", unix))]
+pub mod faults;
 pub mod memory;
 pub mod sqlite;
 
