@@ -72,7 +72,7 @@ pub struct Settings {
     pub content: Content,
     /// How fast it is played.
     pub speed: Speed,
-    /// The connection to a reader breaks, without a proper end, once it has had so many bytes.
+    /// The connection to a reader breaks, without a proper end, soon before it has had so many bytes.
     pub break_after_bytes: Option<u64>,
     /// The `host:port` in the URLs that it gives, if not the one at which it was asked.
     pub advertised: Option<String>,

@@ -164,3 +164,6 @@ impl Ring {
         self.frames.partition_point(|frame| frame.end() <= at)
     }
 }
+
+#[cfg(test)]
+mod tests;

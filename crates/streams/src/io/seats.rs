@@ -120,3 +120,6 @@ impl Seats {
 pub(super) fn is_far_behind(next: u64, end: u64) -> bool {
     end - next > limits::RING_BYTES as u64 / 2
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! The hub: what players get, where they begin, who waits and who is dropped.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use interlock_streams::{
+    fake::counted::{BLOCK, Check},
+    io::{
+        disconnect::Disconnect,
+        hub::{Closed, Feed, Hub, JoinError, Player, PlayerError, hub},
+        ts::PACKET_BYTES,
+    },
+    limits::{FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES},
+};
+
+use crate::support::{counted, next, rest, soon};
+
+/// Whole packets in a frame, and the bytes of them.
+const FRAME_PACKETS: usize = FRAME_BYTES / PACKET_BYTES;
+const FRAME: usize = FRAME_PACKETS * PACKET_BYTES;
+/// As many frames as the ring has room for.
+const RING_FRAMES: usize = RING_BYTES / FRAME;
+
+fn join(hub: &Hub) -> Player {
+    hub.join(Disconnect::default()).unwrap()
+}
+
+/// Filling without meaning: nobody looks at it.
+fn frame() -> Bytes {
+    Bytes::from_static(&[0x47; FRAME])
+}
+
+/// Pushes frames that nobody has to wait for.
+fn push(feed: &mut Feed, frames: usize) {
+    for _ in 0..frames {
+        feed.push(frame()).now_or_never().expect("there is room").unwrap();
+    }
+}
+
+fn push_bytes(feed: &mut Feed, bytes: Bytes) {
+    feed.push(bytes).now_or_never().expect("there is room").unwrap();
+}
+
+/// Takes frames that are there.
+fn take(player: &mut Player, frames: usize) {
+    for _ in 0..frames {
+        let frame = player.frame().now_or_never().expect("there is a frame");
+        assert!(frame.expect("the stream goes on").is_ok());
+    }
+}
+
+/// All that is there, up to the clean end.
+fn drain(player: &mut Player) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(frame) = player.frame().now_or_never().expect("a frame or the end is there") {
+        all.extend_from_slice(&frame.unwrap().into_data().unwrap());
+    }
+    all
+}
+
+fn must_wait(feed: &mut Feed) {
+    assert!(feed.push(frame()).now_or_never().is_none(), "the pull should wait");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_players_get_every_byte_from_the_first() {
+    const FRAMES: usize = 100;
+    let (mut feed, hub) = hub();
+    let players: Vec<_> = (0..100)
+        .map(|_| {
+            let mut player = join(&hub);
+            tokio::spawn(async move {
+                let mut hash = crc32fast::Hasher::new();
+                while let Some(bytes) = next(&mut player).await {
+                    hash.update(&bytes);
+                }
+                hash.finalize()
+            })
+        })
+        .collect();
+    let mut hash = crc32fast::Hasher::new();
+    for index in 0..FRAMES {
+        let bytes = counted((index * FRAME_PACKETS) as u64, FRAME_PACKETS);
+        hash.update(&bytes);
+        feed.push(bytes).await.unwrap();
+    }
+    drop(feed);
+    let expected = hash.finalize();
+    for player in players {
+        assert_eq!(soon("a player", player).await.unwrap(), expected);
+    }
+}
+
+#[test]
+fn pieces_of_any_size_arrive_unchanged_and_in_order() {
+    let (mut feed, hub) = hub();
+    let mut player = join(&hub);
+    let stream = counted(0, 3 * FRAME_PACKETS);
+    let mut left = stream.clone();
+    for size in [1, 187, 188, 1316, 100_000, 2 * FRAME_BYTES, usize::MAX] {
+        push_bytes(&mut feed, left.split_to(size.min(left.len())));
+    }
+    drop(feed);
+    assert!(drain(&mut player) == stream, "the bytes differ");
+}
+
+#[test]
+fn a_later_player_begins_at_the_newest_pat_with_what_is_there() {
+    let (mut feed, hub) = hub();
+    // Cut so that packets lie across frames.
+    for piece in counted(0, 1000).chunks(1000) {
+        push_bytes(&mut feed, Bytes::copy_from_slice(piece));
+    }
+    let mut player = join(&hub);
+    drop(feed);
+    let mut check = Check::default();
+    check.next(&drain(&mut player)).unwrap();
+    assert_eq!(check.first_packet(), Some(1000 / BLOCK * BLOCK));
+    assert_eq!(check.next_offset(), Some(1000 * PACKET_BYTES as u64));
+}
+
+#[test]
+fn a_player_begins_at_a_pat_that_is_whole() {
+    let (mut feed, hub) = hub();
+    push_bytes(&mut feed, counted(0, 65).slice(..64 * PACKET_BYTES + 187));
+    let mut player = join(&hub);
+    drop(feed);
+    assert_eq!(
+        drain(&mut player).len(),
+        64 * PACKET_BYTES + 187,
+        "the second PAT has not arrived whole"
+    );
+}
+
+#[test]
+fn without_a_pat_a_player_begins_at_the_oldest_packet_of_the_window() {
+    let (mut feed, hub) = hub();
+    let packets = JOIN_WINDOW_BYTES / PACKET_BYTES * 2;
+    let mut stream = BytesMut::new();
+    for index in 0..packets as u64 {
+        let without_tables = index / 62 * BLOCK + 2 + index % 62;
+        stream.extend_from_slice(&counted(without_tables, 1));
+    }
+    let stream = stream.freeze();
+    push_bytes(&mut feed, stream.clone());
+    let mut player = join(&hub);
+    drop(feed);
+    let got = drain(&mut player);
+    assert_eq!(got.len(), JOIN_WINDOW_BYTES / PACKET_BYTES * PACKET_BYTES);
+    assert!(stream.ends_with(&got), "the bytes differ");
+}
+
+#[test]
+fn a_player_finds_a_packet_after_the_stream_lost_some_bytes() {
+    let (mut feed, hub) = hub();
+    push_bytes(&mut feed, counted(0, 100).slice(..5000));
+    push_bytes(&mut feed, counted(320, 100));
+    let mut player = join(&hub);
+    drop(feed);
+    let mut check = Check::default();
+    check.next(&drain(&mut player)).unwrap();
+    assert_eq!(check.first_packet(), Some(384));
+}
+
+#[test]
+fn something_without_packets_is_joined_at_the_window() {
+    let (mut feed, hub) = hub();
+    push_bytes(&mut feed, Bytes::from(vec![7; 2 * JOIN_WINDOW_BYTES]));
+    let mut player = join(&hub);
+    drop(feed);
+    assert_eq!(drain(&mut player).len(), JOIN_WINDOW_BYTES);
+}
+
+#[test]
+fn memory_is_the_join_window_when_players_keep_up() {
+    let (mut feed, hub) = hub();
+    let mut player = join(&hub);
+    for _ in 0..3 * RING_FRAMES {
+        push(&mut feed, 1);
+        take(&mut player, 1);
+    }
+    let held = hub.stats().held_bytes;
+    assert!((JOIN_WINDOW_BYTES..JOIN_WINDOW_BYTES + 2 * FRAME).contains(&held), "{held} bytes");
+}
+
+#[test]
+fn one_stalled_player_of_ten_does_not_slow_the_others_and_is_dropped() {
+    let (mut feed, hub) = hub();
+    let disconnect = Disconnect::default();
+    let mut stalled = hub.join(disconnect.clone()).unwrap();
+    let mut others: Vec<Player> = (0..9).map(|_| join(&hub)).collect();
+    for _ in 0..3 * RING_FRAMES {
+        push(&mut feed, 1);
+        others.iter_mut().for_each(|player| take(player, 1));
+        assert!(hub.stats().held_bytes <= RING_BYTES);
+    }
+    assert_eq!((hub.stats().players, hub.stats().dropped), (9, 1));
+    let told = disconnect.unless_called(std::future::pending::<()>()).now_or_never();
+    assert_eq!(told, Some(None), "its connection is told to end");
+    let frame = stalled.frame().now_or_never().unwrap().unwrap();
+    assert!(matches!(frame, Err(PlayerError::FellBehind)));
+}
+
+#[test]
+fn nobody_is_dropped_while_the_ring_has_room() {
+    let (mut feed, hub) = hub();
+    let mut stalled = join(&hub);
+    let mut others = [join(&hub), join(&hub)];
+    for _ in 0..RING_FRAMES {
+        push(&mut feed, 1);
+        others.iter_mut().for_each(|player| take(player, 1));
+    }
+    assert_eq!(hub.stats().dropped, 0);
+    take(&mut stalled, RING_FRAMES);
+}
+
+#[test]
+fn a_single_slow_player_is_waited_for() {
+    let (mut feed, hub) = hub();
+    let mut player = join(&hub);
+    push(&mut feed, RING_FRAMES);
+    must_wait(&mut feed);
+    take(&mut player, 1);
+    push(&mut feed, 1);
+    must_wait(&mut feed);
+    assert_eq!(hub.stats().dropped, 0);
+}
+
+#[test]
+fn the_pull_waits_while_most_players_are_slow() {
+    let (mut feed, hub) = hub();
+    let mut slow = [join(&hub), join(&hub)];
+    let mut quick = join(&hub);
+    for _ in 0..RING_FRAMES {
+        push(&mut feed, 1);
+        take(&mut quick, 1);
+    }
+    must_wait(&mut feed);
+    take(&mut slow[0], 1);
+    must_wait(&mut feed);
+    take(&mut slow[1], 1);
+    push(&mut feed, 1);
+    assert_eq!(hub.stats().dropped, 0);
+}
+
+#[tokio::test]
+async fn a_waiting_pull_goes_on_when_its_players_have_read() {
+    let (mut feed, hub) = hub();
+    let mut players = [join(&hub), join(&hub)];
+    push(&mut feed, RING_FRAMES);
+    let pushing = async { feed.push(frame()).await.unwrap() };
+    let reading = async {
+        for player in &mut players {
+            tokio::task::yield_now().await;
+            next(player).await.unwrap();
+        }
+    };
+    soon("the pull", async { tokio::join!(pushing, reading) }).await;
+    assert_eq!(hub.stats().dropped, 0);
+}
+
+#[tokio::test]
+async fn a_waiting_pull_goes_on_when_a_slow_player_leaves() {
+    let (mut feed, hub) = hub();
+    let slow = join(&hub);
+    push(&mut feed, RING_FRAMES);
+    let pushing = async { feed.push(frame()).await.unwrap() };
+    let leaving = async {
+        tokio::task::yield_now().await;
+        drop(slow);
+    };
+    soon("the pull", async { tokio::join!(pushing, leaving) }).await;
+    assert_eq!(hub.stats().players, 0);
+}
+
+#[tokio::test]
+async fn a_waiting_pull_drops_the_last_laggard_when_the_others_have_caught_up() {
+    let (mut feed, hub) = hub();
+    let laggard = join(&hub);
+    let mut others = [join(&hub), join(&hub)];
+    push(&mut feed, RING_FRAMES);
+    must_wait(&mut feed);
+    let pushing = async { feed.push(frame()).await.unwrap() };
+    let reading = async {
+        tokio::task::yield_now().await;
+        others.iter_mut().for_each(|player| take(player, RING_FRAMES / 2 + 1));
+    };
+    soon("the pull", async { tokio::join!(pushing, reading) }).await;
+    assert_eq!((hub.stats().players, hub.stats().dropped), (2, 1));
+    drop(laggard);
+    assert_eq!(hub.stats().players, 2, "it was counted out already");
+}
+
+#[tokio::test]
+async fn a_closed_hub_refuses_a_waiting_pull() {
+    let (mut feed, hub) = hub();
+    let _slow = join(&hub);
+    push(&mut feed, RING_FRAMES);
+    let pushing = async { feed.push(frame()).await };
+    let closing = async {
+        tokio::task::yield_now().await;
+        hub.close();
+    };
+    let (pushed, ()) = soon("the pull", async { tokio::join!(pushing, closing) }).await;
+    assert_eq!(pushed, Err(Closed));
+}
+
+#[tokio::test]
+async fn players_get_what_is_kept_and_then_a_clean_end() {
+    let (mut feed, hub) = hub();
+    let mut behind = join(&hub);
+    let mut ahead = join(&hub);
+    push(&mut feed, 5);
+    take(&mut ahead, 5);
+    let waiting = async { next(&mut ahead).await };
+    let ending = async {
+        tokio::task::yield_now().await;
+        drop(feed);
+    };
+    let (end, ()) = soon("the end", async { tokio::join!(waiting, ending) }).await;
+    assert_eq!(end, None);
+    assert_eq!(rest(&mut behind).await.len(), 5 * FRAME);
+    assert_eq!(hub.join(Disconnect::default()).unwrap_err(), JoinError::Ended);
+}
+
+#[tokio::test]
+async fn the_owner_sees_players_come_go_and_fall_behind() {
+    let (mut feed, hub) = hub();
+    let mut count = hub.players();
+    assert_eq!(*count.borrow_and_update(), 0);
+    let stalled = join(&hub);
+    let mut others = [join(&hub), join(&hub)];
+    assert_eq!(*count.borrow_and_update(), 3);
+    for _ in 0..=RING_FRAMES {
+        push(&mut feed, 1);
+        others.iter_mut().for_each(|player| take(player, 1));
+    }
+    assert_eq!(*count.borrow_and_update(), 2);
+    drop(others);
+    assert_eq!(*count.borrow_and_update(), 0);
+    drop(stalled);
+    assert!(!count.has_changed().unwrap());
+}
+
+#[test]
+fn a_stream_without_players_goes_on_and_keeps_the_join_window() {
+    let (mut feed, hub) = hub();
+    push(&mut feed, 2 * RING_FRAMES);
+    assert!(hub.stats().held_bytes < JOIN_WINDOW_BYTES + 2 * FRAME);
+    let mut player = join(&hub);
+    drop(feed);
+    assert!(!drain(&mut player).is_empty());
+}
+
+#[test]
+fn a_hub_has_a_limit_of_players() {
+    let (_feed, hub) = hub();
+    let players: Vec<Player> =
+        (0..interlock_streams::limits::PLAYERS).map(|_| join(&hub)).collect();
+    assert_eq!(hub.join(Disconnect::default()).unwrap_err(), JoinError::Full);
+    drop(players);
+    join(&hub);
+}
