@@ -1,0 +1,122 @@
+//! `[streams]` and `[[streams.engines]]`: engines, and how long to wait for what.
+
+use std::collections::BTreeMap;
+
+use interlock_kernel::{ids::Member, limits::MEMBER_LIMIT, time::Millis};
+use interlock_streams::io::engine::EngineUrl;
+
+use super::{
+    kinds::{flag, integer, name, parsed, span},
+    span::Span,
+    text::{Document, Section},
+};
+use crate::limits;
+
+/// The settings of the streams service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streams {
+    /// One engine's time from the request to the first byte.
+    pub start_timeout: Millis,
+    /// A player's whole wait, over all tries.
+    pub start_deadline: Millis,
+    /// Engines that are tried for one start.
+    pub start_attempts: u32,
+    /// How long a stream without players goes on.
+    pub linger: Millis,
+    /// How long a slot on an engine stays reserved unless it is renewed.
+    pub lease_ttl: Millis,
+    /// After how long an engine ends a stream by itself that nobody reads.
+    pub engine_idle: Millis,
+    /// How long an engine that failed is left alone.
+    pub ejection: Millis,
+    /// The engines, in the order of the file.
+    pub engines: Vec<Engine>,
+}
+
+/// One engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Its name, unique.
+    pub name: Member,
+    /// Where it is, unique.
+    pub url: EngineUrl,
+    /// Streams that it may serve at once.
+    pub limit: u32,
+    /// Whether a port is forwarded to it, so that it finds more peers.
+    pub forwarded: bool,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            start_timeout: Millis::from_secs(30),
+            start_deadline: Millis::from_secs(60),
+            start_attempts: 3,
+            linger: Millis::from_secs(5),
+            lease_ttl: Millis::from_secs(15),
+            engine_idle: Millis::from_secs(10),
+            ejection: Millis::from_secs(30),
+            engines: Vec::new(),
+        }
+    }
+}
+
+/// Reads the section.
+pub(super) fn read(mut section: Section<'_>) -> Streams {
+    let document = section.document();
+    let default = Streams::default();
+    let start_timeout = section.optional("start_timeout", span(limits::START));
+    let start_deadline = section.optional("start_deadline", span(limits::START));
+    let read = Streams {
+        start_timeout: start_timeout.as_ref().map_or(default.start_timeout, |found| found.value),
+        start_deadline: start_deadline.as_ref().map_or(default.start_deadline, |found| found.value),
+        start_attempts: section.or(
+            "start_attempts",
+            integer(limits::START_ATTEMPTS),
+            default.start_attempts,
+        ),
+        linger: section.or("linger", span(limits::LINGER), default.linger),
+        lease_ttl: section.or("lease_ttl", span(limits::LEASE_TTL), default.lease_ttl),
+        engine_idle: section.or("engine_idle", span(limits::ENGINE_IDLE), default.engine_idle),
+        ejection: section.or("ejection", span(limits::EJECTION), default.ejection),
+        engines: engines(document, section.sections("engines")),
+    };
+    if read.start_timeout > read.start_deadline {
+        let says = format!(
+            "streams.start_timeout ({}) must not be longer than streams.start_deadline ({})",
+            Span(read.start_timeout),
+            Span(read.start_deadline)
+        );
+        let blamed = start_timeout.or(start_deadline);
+        document.mistake(blamed.and_then(|found| found.at), says);
+    }
+    section.finish();
+    read
+}
+
+fn engines(document: &Document<'_>, sections: Vec<Section<'_>>) -> Vec<Engine> {
+    let (mut names, mut urls) = (BTreeMap::new(), BTreeMap::new());
+    let mut engines = Vec::new();
+    for mut section in sections {
+        let name = section.required("name", name(Member::new));
+        let url = section.required("url", parsed::<EngineUrl>);
+        let limit = section.required("limit", integer(0..=MEMBER_LIMIT));
+        let forwarded = section.or("forwarded", flag, false);
+        section.finish();
+        let (Some(name), Some(url), Some(limit)) = (name, url, limit) else { continue };
+        // The same engine under two names would get twice its limit.
+        if let Some(first) = urls.insert(url.value.clone(), url.at) {
+            let line = document.line(first);
+            let says = format!("the engine {} has the url of the one in line {line}", name.value);
+            document.mistake(url.at, says);
+        }
+        if let Some(first) = names.insert(name.value.clone(), name.at) {
+            let line = document.line(first);
+            let says = format!("the engine's name {} is taken, in line {line}", name.value);
+            document.mistake(name.at, says);
+        }
+        let (name, url, limit) = (name.value, url.value, limit.value);
+        engines.push(Engine { name, url, limit, forwarded });
+    }
+    engines
+}
