@@ -20,14 +20,19 @@ enum Step {
         n: u64,
         due: u64,
     },
-    Commit,
+    Commit {
+        count: usize,
+    },
     Retract {
         keep: usize,
     },
     Forget {
         n: u64,
     },
-    Fail(Fault),
+    Fail {
+        writes: usize,
+        fault: Fault,
+    },
     /// Run for so many polls, then crash if it is not done.
     Flush {
         polls: usize,
@@ -45,12 +50,13 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let polls = || prop_oneof![4 => Just(usize::MAX), 1 => 0_usize..20];
+    let fault = prop_oneof![Just(Fault::NotWritten), Just(Fault::Written)];
     let step = prop_oneof![
         30 => (0..HASHES, 0_u64..4).prop_map(|(n, due)| Step::Insert { n, due }),
-        10 => Just(Step::Commit),
+        10 => prop_oneof![Just(usize::MAX), 0_usize..5].prop_map(|count| Step::Commit { count }),
         3 => (0_usize..4).prop_map(|keep| Step::Retract { keep }),
         3 => (0..HASHES).prop_map(|n| Step::Forget { n }),
-        2 => prop_oneof![Just(Fault::NotWritten), Just(Fault::Written)].prop_map(Step::Fail),
+        2 => (0_usize..4, fault).prop_map(|(writes, fault)| Step::Fail { writes, fault }),
         8 => polls().prop_map(|polls| Step::Flush { polls }),
         8 => polls().prop_map(|polls| Step::Upkeep { polls }),
         2 => Just(Step::Freeze),
@@ -110,8 +116,9 @@ impl System {
     fn step(&mut self, step: Step) {
         match step {
             Step::Insert { n, due } => self.insert(n, due),
-            Step::Commit => {
-                self.model.committed.append(&mut self.model.pending);
+            Step::Commit { count } => {
+                let count = count.min(self.model.pending.len());
+                self.model.committed.extend(self.model.pending.drain(..count));
                 self.index.commit(self.model.end());
             }
             Step::Retract { keep } => {
@@ -119,7 +126,7 @@ impl System {
                 self.index.retract(self.model.next());
             }
             Step::Forget { n } => self.forget(n),
-            Step::Fail(fault) => self.store.fail(fault),
+            Step::Fail { writes, fault } => self.store.fail_after(writes, fault),
             Step::Flush { polls } => {
                 self.freeze();
                 self.flush(polls);

@@ -47,7 +47,7 @@ pub enum Fault {
 pub struct TestStore {
     rows: Mutex<MemoryStore>,
     groups: Mutex<Vec<Vec<RowChange>>>,
-    faults: Mutex<VecDeque<Fault>>,
+    faults: Mutex<VecDeque<Option<Fault>>>,
     row_reads: AtomicUsize,
 }
 
@@ -65,9 +65,16 @@ impl TestStore {
         })
     }
 
-    /// The next group of rows that has no fault yet gets this one.
+    /// The next group of rows gets this fault.
     pub fn fail(&self, fault: Fault) {
-        lock(&self.faults).push_back(fault);
+        self.fail_after(0, fault);
+    }
+
+    /// After so many groups of rows, the next one gets this fault.
+    pub fn fail_after(&self, writes: usize, fault: Fault) {
+        let mut faults = lock(&self.faults);
+        faults.extend(std::iter::repeat_n(None, writes));
+        faults.push_back(Some(fault));
     }
 
     /// Plays a restart after a power loss that took the newest `lost` groups of rows.
@@ -116,7 +123,7 @@ impl Store for TestStore {
         changes: Vec<RowChange>,
         durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
-        let fault = lock(&self.faults).pop_front();
+        let fault = lock(&self.faults).pop_front().flatten();
         let error = || Box::pin(async { Err(StoreError::Full("as asked for".into())) });
         if fault == Some(Fault::NotWritten) {
             return error();
