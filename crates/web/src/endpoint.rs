@@ -152,7 +152,6 @@ impl Endpoint {
     pub fn query<R: Request>(mut self) -> Self {
         self.query = R::fields();
         let causes = [
-            Cause::UnknownField,
             Cause::DuplicateField,
             Cause::WrongType,
             Cause::OutOfRange,

@@ -2,8 +2,9 @@
 //!
 //! A service declares its requests ([`request`], [`shape`]) and its routes ([`endpoint`]); the same
 //! declarations parse, refuse and document. Refusals are [`problem`]s, answers are [`reply`]s, commands
-//! carry an id and conditions ([`command`], [`condition`]). [`guard`] says who may come in, [`serve`] runs
-//! the server. [`page`], [`sse`] and [`metrics`] are what people, live feeds and Prometheus see.
+//! carry an id and conditions ([`command`], [`condition`]); [`runtime`] takes them to their entities.
+//! [`guard`] says who may come in, [`serve`] runs the server. [`page`], [`sse`] and [`metrics`] are what
+//! people, live feeds and Prometheus see.
 //!
 //! Not here: any service's own codes, paths or pages.
 
@@ -23,6 +24,7 @@ pub mod path;
 pub mod problem;
 pub mod reply;
 pub mod request;
+pub mod runtime;
 pub mod schema;
 pub mod serve;
 pub mod shape;

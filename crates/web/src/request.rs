@@ -26,8 +26,8 @@
 //! # Ok::<(), interlock_web::problem::Problem>(())
 //! ```
 //!
-//! The same structs read the parameters of an address ([`Query`]). Unknown fields are looked for first,
-//! so that a misspelt field is called unknown and not its right spelling missing.
+//! The same structs read the parameters of an address ([`Query`]). Unknown fields of a body are looked for
+//! first, so that a misspelt field is called unknown and not its right spelling missing.
 
 use std::borrow::Cow;
 
@@ -69,16 +69,16 @@ pub trait Request: Sized {
         Ok(Self::from_node(Node::parse(body)?)?)
     }
 
-    /// Reads the part of an address behind the `?`. `token`, which the guard looks at, is passed over.
+    /// Reads the part of an address behind the `?`. Parameters that are not declared are passed over:
+    /// proxies, players and caches add their own.
     fn from_query(query: &str) -> Result<Self, Problem> {
         let mut given = Given::new(Self::NAMES);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decode(name)?, decode(value)?);
-            if name == "token" && !Self::NAMES.contains(&"token") {
-                continue;
+            let name = decode(name)?;
+            if Self::NAMES.contains(&name.as_str()) {
+                given.put(&name, Found::Query(decode(value)?))?;
             }
-            given.put(&name, Found::Query(value))?;
         }
         Ok(Self::read(&given)?)
     }

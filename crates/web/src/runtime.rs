@@ -5,7 +5,7 @@
 //!
 //! Not here: which status and body a reply has. That is the service's.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use interlock_kernel::{
     entity::Entity,
     ids::{Key, Version},
@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::{
     command::{Command, Fingerprint},
+    condition::etag,
     problem::Problem,
     reply::Reply,
 };
@@ -71,7 +72,7 @@ pub fn reply<R>(status: StatusCode, body: &impl Serialize, receipt: &Receipt<R>)
 /// Why a command has no reply: the domain's "no", 410 `closed`, 422 `idempotency_key_reused`,
 /// 413 `too_large`, or 503 with `busy`, `store_unavailable`, `entity_poisoned`, `shutting_down`.
 ///
-/// Where the refusal rests on a version of the entity, the problem has it as `version`.
+/// Where the refusal rests on a version of the entity, the problem carries it as `version` and `ETag`.
 pub fn refused<E>(key: &Key, error: SendError<E::Rejection>) -> Problem
 where
     E: Entity,
@@ -85,7 +86,9 @@ where
         SendError::Poisoned { version, why: _ } => {
             at_version(Problem::entity_poisoned(name::<E>(key)), version)
         }
-        SendError::TooLarge { bytes: _ } => Problem::too_large(interlock_runtime::limits::RECORD_BYTES),
+        SendError::TooLarge { bytes: _ } => {
+            Problem::too_large(interlock_runtime::limits::RECORD_BYTES)
+        }
         SendError::Unavailable(_) => Problem::store_unavailable(),
         SendError::Stopping => Problem::shutting_down(),
     }
@@ -111,7 +114,10 @@ fn name<E: Entity>(key: &Key) -> String {
 
 /// An entity without history has no version to show.
 fn at_version(problem: Problem, version: Version) -> Problem {
-    if version == Version(0) { problem } else { problem.version(version) }
+    if version == Version(0) {
+        return problem;
+    }
+    problem.with("version", version.0).header(header::ETAG, etag(version))
 }
 
 /// The part of a fingerprint that the runtime keeps. Zero is left to commands that came without one.
