@@ -27,6 +27,25 @@ pub async fn start(folder: &Path) -> (Runtime, Arc<Seen>) {
     (builder.start().await.expect("an empty store opens"), seen)
 }
 
+/// Writes one command with an id to each of so many entities.
+pub async fn preload(counters: &Handle<Counter>, entities: u64) {
+    const CALLERS: u64 = 512;
+    let caller = |caller: u64| {
+        let counters = counters.clone();
+        tokio::spawn(async move {
+            for entity in (caller..entities).step_by(usize::try_from(CALLERS).expect("small")) {
+                let key = Key::new(&format!("e-{entity}")).expect("a valid key");
+                let id = CommandId::new(&format!("preload-{entity:012}")).expect("a valid id");
+                let add = Command::Add { note: note() };
+                counters.send(&key, add, Meta::id(id)).await.expect("nothing fails here");
+            }
+        })
+    };
+    for caller in (0..CALLERS).map(caller).collect::<Vec<_>>() {
+        caller.await.expect("callers do not panic");
+    }
+}
+
 /// How commands choose their entity.
 #[derive(Clone, Copy)]
 pub enum Spread {

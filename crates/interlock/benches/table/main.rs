@@ -1,58 +1,162 @@
 //! `cargo bench -p interlock`: the table of the README, as ratios inside one run.
+//!
+//! `cargo bench -p interlock -- [ROW …] [--pairs N] [--seconds S]`: rows by the words they contain; 10 pairs
+//! of 3 seconds unless told, so that every figure is a steady state of 30 seconds.
 #![allow(missing_docs, clippy::print_stdout)]
 
-use std::time::Duration;
+use std::{path::Path, time::Duration, time::Instant};
 
 mod commands;
 mod counter;
+mod http;
 mod pairs;
+mod phases;
 mod raw;
+mod restart;
+
+use commands::Spread;
+use pairs::Row;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use commands::Spread;
+struct Plan {
+    only: Vec<String>,
+    pairs: u64,
+    span: Duration,
+}
+
+impl Plan {
+    fn from_arguments(arguments: &[String]) -> Self {
+        let mut plan = Plan { only: Vec::new(), pairs: 10, span: Duration::from_secs(3) };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                // Cargo passes it to every benchmark.
+                "--bench" => {}
+                "--pairs" => plan.pairs = rest.next().and_then(|n| n.parse().ok()).expect("a number"),
+                "--seconds" => {
+                    let seconds = rest.next().and_then(|s| s.parse().ok()).expect("a number");
+                    plan.span = Duration::from_secs_f64(seconds);
+                }
+                word => plan.only.push(word.to_owned()),
+            }
+        }
+        plan
+    }
+
+    fn wants(&self, row: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| row.contains(word.as_str()))
+    }
+}
 
 fn main() {
-    let seconds: f64 = std::env::var("SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3.0);
-    let folder = tempfile::tempdir_in(".").expect("the working folder is writable");
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
-    let span = Duration::from_secs_f64(seconds);
-    let spread = match std::env::var("SPREAD") {
-        Ok(n) => Spread::Uniform(n.parse().expect("a number")),
-        Err(_) => Spread::Hot,
-    };
-    let ours = folder.path().join("ours");
-    std::fs::create_dir_all(&ours).expect("writable");
-    let (runtime, seen) = tokio.block_on(commands::start(&ours));
-    let handle = runtime.handle::<counter::Counter>();
-    for round in 0..4 {
-        let r = raw::appends_per_second(folder.path(), 256, seconds);
-        let o = tokio.block_on(async {
-            let handle = handle.clone();
-            tokio::spawn(async move { commands::per_second(&handle, 256, spread, round, span).await })
-                .await
-                .expect("no panic")
-        });
-        let r1 = raw::commit_p50_us(folder.path(), 1.0);
-        let o1 = tokio.block_on(async {
-            let handle = handle.clone();
-            tokio::spawn(async move {
-                commands::p50_us(&handle, round, Duration::from_secs(1)).await
-            })
-            .await
-            .expect("no panic")
-        });
-        println!(
-            "raw {} ours {} ratio {:.2} | p50 raw {r1:.0} us ours {o1:.0} us ratio {:.2} | {:?}",
-            pairs::human(r),
-            pairs::human(o),
-            o / r,
-            o1 / r1,
-            seen
-        );
+    let began = Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = threads.expect("the system gives us threads");
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["fill-child", folder, records, end] => {
+            let records = records.parse().expect("a number");
+            tokio.block_on(restart::fill_child(Path::new(folder), records, end == "stop"));
+        }
+        ["restart-child", folder] => {
+            tokio.block_on(restart::restart_child(Path::new(folder), began));
+        }
+        _ => table(&tokio, &Plan::from_arguments(&arguments)),
     }
-    let s = runtime.status();
-    println!("{:?} loads {:?} resident {:?} bytes {:?}", s.commit_times.read(), s.loads, s.resident, s.resident_bytes);
+}
+
+fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
+    let seconds = plan.span.as_secs_f64();
+    println!("{} pairs of {seconds} s on {} cores", plan.pairs, std::thread::available_parallelism().map_or(0, usize::from));
+    println!("| what | ours | reference | ratio (95 % interval) | at least | aim |");
+    println!("|---|---|---|---|---|---|");
+    let folder = || tempfile::tempdir_in(".").expect("the working folder is writable");
+    if plan.wants("hot") {
+        let (ours, raw) = (folder(), folder());
+        commands_row(tokio, plan, "durable commands, 256 callers, 256 hot entities", Spread::Hot, ours.path(), raw.path());
+    }
+    if plan.wants("million") {
+        let (ours, raw) = (folder(), folder());
+        let spread = Spread::Uniform(1_000_000);
+        commands_row(tokio, plan, "the same over a million entities", spread, ours.path(), raw.path());
+    }
+    if plan.wants("one caller") {
+        let (ours, raw) = (folder(), folder());
+        let (runtime, _) = tokio.block_on(commands::start(ours.path()));
+        let counters = runtime.handle();
+        let mut row = Row::new("one caller, p50", "µs", "≤ 1.5×", "≤ 1.2×");
+        for round in 0..plan.pairs {
+            row.reference.push(raw::commit_p50_us(raw.path(), seconds));
+            row.ours.push(tokio.block_on(commands::p50_us(&counters, round, plan.span)));
+        }
+        row.print();
+        tokio.block_on(runtime.stop());
+    }
+    if plan.wants("retention") {
+        retention_row(tokio, plan, folder().path(), folder().path());
+    }
+    if plan.wants("phases") {
+        let mut row = Row::new("two phases, memory store", "events/s", "3 M", "8 M");
+        let mut inversions = 0;
+        for _ in 0..plan.pairs {
+            let (events, inverted) = tokio.block_on(phases::per_second(plan.span));
+            row.ours.push(events);
+            inversions += inverted;
+        }
+        row.print();
+        assert_eq!(inversions, 0, "phase 2 of an event came before its phase 1");
+    }
+    if plan.wants("restart") {
+        let folder = folder();
+        let (clean, killed) = restart::first_answer_ms(folder.path(), 5_000_000, 5);
+        let row = |what, values, floor, aim| Row { ours: values, ..Row::new(what, "ms", floor, aim) };
+        row("first answer, 5 M records, after a clean stop", clean, "1000", "300").print();
+        row("first answer, 5 M records, after kill -9", killed, "3000", "1000").print();
+    }
+}
+
+fn commands_row(
+    tokio: &tokio::runtime::Runtime,
+    plan: &Plan,
+    what: &'static str,
+    spread: Spread,
+    ours: &Path,
+    raw: &Path,
+) {
+    let (runtime, _) = tokio.block_on(commands::start(ours));
+    let counters = runtime.handle();
+    let mut row = Row::new(what, "/s", "0.35×", "0.5×");
+    for round in 0..plan.pairs {
+        row.reference.push(raw::appends_per_second(raw, 256, plan.span.as_secs_f64()));
+        let measured = commands::per_second(&counters, 256, spread, round, plan.span);
+        row.ours.push(tokio.block_on(measured));
+    }
+    row.print();
     tokio.block_on(runtime.stop());
+}
+
+fn retention_row(tokio: &tokio::runtime::Runtime, plan: &Plan, many: &Path, few: &Path) {
+    const MANY: u64 = 1_000_000;
+    const FEW: u64 = 10_000;
+    let (much, _) = tokio.block_on(commands::start(many));
+    let (little, _) = tokio.block_on(commands::start(few));
+    let (much_counters, little_counters) = (much.handle(), little.handle());
+    tokio.block_on(commands::preload(&much_counters, MANY));
+    tokio.block_on(commands::preload(&little_counters, FEW));
+    let mut row =
+        Row::new("a million entities and ids in retention, against ten thousand", "/s", "0.7×", "0.9×");
+    for round in 0..plan.pairs {
+        let reference =
+            commands::per_second(&little_counters, 256, Spread::Uniform(FEW), round, plan.span);
+        row.reference.push(tokio.block_on(reference));
+        let ours = commands::per_second(&much_counters, 256, Spread::Uniform(MANY), round, plan.span);
+        row.ours.push(tokio.block_on(ours));
+    }
+    row.print();
+    tokio.block_on(async {
+        much.stop().await;
+        little.stop().await;
+    });
 }

@@ -54,6 +54,16 @@ pub fn human(value: f64) -> String {
 }
 
 impl Row {
+    /// A row without figures yet.
+    pub fn new(
+        what: &'static str,
+        unit: &'static str,
+        floor: &'static str,
+        aim: &'static str,
+    ) -> Self {
+        Self { what, unit, ours: Vec::new(), reference: Vec::new(), floor, aim }
+    }
+
     /// The row as Markdown.
     pub fn print(&self) {
         let mut ours = self.ours.clone();
