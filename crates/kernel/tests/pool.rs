@@ -90,12 +90,13 @@ enum Op {
     SetAside(usize, u64),
     Readmit(usize),
     Lease { ttl: u64, sticky: Option<usize>, zone: Option<&'static str> },
-    Confirm(u64, u64),
-    Renew(u64, u64, Option<u64>),
-    Release(u64, u64),
+    Confirm(u64, bool),
+    Renew(u64, bool, Option<u64>),
+    Release(u64, bool),
     Closed(u64),
     Pass(u64),
     PassToNext,
+    PassToTimer,
     Fire,
 }
 
@@ -122,7 +123,7 @@ fn change() -> impl Strategy<Value = MemberChange> {
 fn op() -> impl Strategy<Value = Op> {
     let which = 1..25u64;
     // Now and then a token that is not the lease's.
-    let off = prop_oneof![9 => Just(0u64), 1 => Just(1u64)];
+    let off = prop_oneof![9 => Just(false), 1 => Just(true)];
     let zone = prop_oneof![3 => Just(None), 1 => Just(Some("a")), 1 => Just(Some("b"))];
     let leased = (1..40u64, option::weighted(0.3, 0..2usize), zone);
     let held = (which.clone(), off);
@@ -132,13 +133,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..4usize, 0..40u64).prop_map(|(member, span)| Op::SetAside(member, span)),
         1 => (0..4usize).prop_map(Op::Readmit),
         10 => leased.prop_map(|(ttl, sticky, zone)| Op::Lease { ttl, sticky, zone }),
-        3 => held.clone().prop_map(|(which, off)| Op::Confirm(which, which + off)),
+        3 => held.clone().prop_map(|(which, off)| Op::Confirm(which, off)),
         2 => (held.clone(), option::of(1..40u64))
-            .prop_map(|((which, off), ttl)| Op::Renew(which, which + off, ttl)),
-        4 => held.prop_map(|(which, off)| Op::Release(which, which + off)),
+            .prop_map(|((which, off), ttl)| Op::Renew(which, off, ttl)),
+        4 => held.prop_map(|(which, off)| Op::Release(which, off)),
         3 => which.prop_map(Op::Closed),
         3 => (0..25u64).prop_map(Op::Pass),
         3 => Just(Op::PassToNext),
+        2 => Just(Op::PassToTimer),
         2 => Just(Op::Fire),
     ]
 }
@@ -149,6 +151,8 @@ fn changed(found: &Result<Step<PoolEvent, ()>, PoolRefusal>) -> Result<bool, &'s
 
 fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestCaseError> {
     let (pool, now) = (&subject.pool, model.now);
+    // Any lease that was granted, and now and then the one after the last.
+    let pick = |which: &u64| 1 + which % (model.leases.len() as u64 + 1);
     match op {
         Op::Put(index, change) => {
             let found = pool.put_member(&member(*index), change, now);
@@ -201,33 +205,40 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
                 subject.take(step);
             }
         }
-        Op::Confirm(number, token) | Op::Renew(number, token, _) => {
+        Op::Confirm(which, off) | Op::Renew(which, off, _) => {
+            let (number, token) = (pick(which), pick(which) + u64::from(*off));
             let (ttl, confirms) = match op {
                 Op::Renew(_, _, ttl) => (ttl.map(Millis), false),
                 _ => (None, true),
             };
-            let (id, sent) = (lease(*number), Token(*token));
+            let (id, sent) = (lease(number), Token(token));
             let found = match confirms {
                 true => pool.confirm(id, sent, now),
                 false => pool.renew(id, sent, ttl, now),
             };
             let seen = found.as_ref().map(|step| step.answer.expires_at);
-            let expected = model.extend(*number, *token, ttl, confirms);
+            let expected = model.extend(number, token, ttl, confirms);
             prop_assert_eq!(seen.map_err(PoolRefusal::code), expected);
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Release(number, token) => {
-            let found = pool.release(lease(*number), Token(*token), now);
-            prop_assert_eq!(changed(&found), model.release(*number, *token));
+        Op::Release(which, off) => {
+            let (number, token) = (pick(which), pick(which) + u64::from(*off));
+            let found = pool.release(lease(number), Token(token), now);
+            prop_assert_eq!(changed(&found), model.release(number, token));
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Closed(number) => {
-            let found = pool.closed(lease(*number), now);
-            prop_assert_eq!(changed(&found), model.closed(*number));
+        Op::Closed(which) => {
+            let number = pick(which);
+            let found = pool.closed(lease(number), now);
+            prop_assert_eq!(changed(&found), model.closed(number));
             found.map(|step| subject.take(step)).ok();
         }
         Op::Pass(span) => model.pass(Millis(*span)),
         Op::PassToNext => model.pass_to_next(),
+        Op::PassToTimer => {
+            model.pass(subject.timer.map_or(Millis(0), |timer| timer.since(now)));
+            subject.fire(model.now);
+        }
         Op::Fire => subject.fire(now),
     }
     Ok(())
@@ -308,6 +319,30 @@ fn a_choice_tells_what_it_saw() {
 }
 
 #[test]
+fn a_lease_that_is_over_draws_nobody_to_its_member() {
+    let mut subject = Subject::with_limits(&[9, 9]);
+    let sticky = LeaseRequest { sticky: Some("s".into()), ..request(100) };
+    subject.lease(&sticky, 0);
+    let chosen = |now| subject.pool.lease(&sticky, Time(now)).unwrap().answer.held.member;
+    assert_eq!(chosen(99), member(0));
+    assert_eq!(chosen(100), member(1), "never granted comes first");
+}
+
+#[test]
+fn putting_the_same_and_removing_again_change_nothing() {
+    let mut subject = Subject::with_limits(&[1]);
+    let step = subject.pool.put_member(&member(0), &of_limit(1), Time(0)).unwrap();
+    assert!(step.events.is_empty());
+    subject.lease(&request(100), 0);
+    let step = subject.pool.remove_member(&member(0), Time(0)).unwrap();
+    subject.take(step);
+    let step = subject.pool.remove_member(&member(0), Time(0)).unwrap();
+    assert!(step.events.is_empty() && !step.answer, "it is on its way out, not gone");
+    let step = subject.pool.put_member(&member(0), &MemberChange::default(), Time(0)).unwrap();
+    assert!(!step.events.is_empty() && !step.answer, "it stays, and was not created");
+}
+
+#[test]
 fn a_slot_that_is_free_but_not_recorded_is_marked() {
     let mut subject = Subject::with_limits(&[1]);
     subject.lease(&request(100), 0);
@@ -317,6 +352,37 @@ fn a_slot_that_is_free_but_not_recorded_is_marked() {
     subject.fire(Time(100));
     let step = subject.pool.lease(&request(100), Time(100)).unwrap();
     assert!(!step.answer.unrecorded);
+}
+
+/// The timer of 100 has fired and found that what it was set for ends at 150 now; a lease ends at 400.
+fn fired(with: impl Fn(&mut Subject)) -> Subject {
+    let mut subject = Subject::with_limits(&[2, 0]);
+    subject.lease(&request(400), 0);
+    with(&mut subject);
+    subject.fire(Time(100));
+    assert_eq!(subject.timer, Some(Time(150)));
+    subject
+}
+
+#[test]
+fn the_timer_is_set_for_what_is_left_and_not_for_what_just_ended() {
+    let leased = fired(|subject| {
+        subject.lease(&request(100), 0);
+        let step = subject.pool.renew(lease(2), Token(2), None, Time(50)).unwrap();
+        subject.take(step);
+    });
+    let aside = fired(|subject| {
+        for (now, until) in [(0, 100), (50, 150)] {
+            let step = subject.pool.set_aside(&member(1), Time(until), Time(now)).unwrap();
+            subject.take(step);
+        }
+    });
+    let (pool, other, now) = (&aside.pool, member(1), Time(110));
+    let released = leased.pool.release(lease(2), Token(2), now).unwrap().alarm;
+    assert_eq!(released, Some(Time(400)));
+    assert_eq!(pool.readmit(&other, now).unwrap().alarm, Some(Time(400)));
+    assert_eq!(pool.remove_member(&other, now).unwrap().alarm, Some(Time(400)));
+    assert_eq!(pool.set_aside(&other, Time(300), now).unwrap().alarm, Some(Time(300)));
 }
 
 #[test]

@@ -78,6 +78,7 @@ enum Op {
     Retire(usize),
     Pass(u64),
     PassToNextExpiry,
+    PassToTimer,
     Fire,
 }
 
@@ -100,6 +101,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..7usize).prop_map(Op::Retire),
         3 => (0..30u64).prop_map(Op::Pass),
         4 => Just(Op::PassToNextExpiry),
+        2 => Just(Op::PassToTimer),
         2 => Just(Op::Fire),
     ]
 }
@@ -116,6 +118,8 @@ fn code<A>(result: &Result<A, QuotaRefusal>) -> Result<(), &'static str> {
 
 fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestCaseError> {
     let (quota, now) = (&subject.quota, model.now);
+    // Any claim that was granted, and now and then the one after the last.
+    let pick = |which: &u64| 1 + which % (model.claims.len() as u64 + 1);
     match op {
         Op::Configure(limit, split, ttl) => {
             let workers = split.and_then(NonZeroU32::new);
@@ -136,36 +140,38 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
             prop_assert_eq!(seen.map_err(Clone::clone), expected);
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Start(number) | Op::Renew(number, _) => {
+        Op::Start(which) | Op::Renew(which, _) => {
+            let number = pick(which);
             let (ttl, starts) = match op {
                 Op::Renew(_, ttl) => (ttl.map(Millis), false),
                 _ => (None, true),
             };
-            let id = claim(*number);
+            let id = claim(number);
             let found = if starts { quota.start(id, now) } else { quota.renew(id, ttl, now) };
-            if forgiven(model, *number, &code(&found)) {
+            if forgiven(model, number, &code(&found)) {
                 return Ok(());
             }
             let seen = found.as_ref().map(|step| step.answer.expires_at);
-            let expected = model.extend(*number, ttl, starts);
+            let expected = model.extend(number, ttl, starts);
             prop_assert_eq!(seen.map_err(QuotaRefusal::code), expected);
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Settle(number, _) | Op::Abandon(number) => {
+        Op::Settle(which, _) | Op::Abandon(which) => {
+            let number = pick(which);
             let outcome = match op {
                 Op::Settle(_, index) => Some(outcome(*index)),
                 _ => None,
             };
-            let id = claim(*number);
+            let id = claim(number);
             let found = match &outcome {
                 Some(outcome) => quota.settle(id, outcome, now),
                 None => quota.abandon(id, now),
             };
-            if forgiven(model, *number, &code(&found)) {
+            if forgiven(model, number, &code(&found)) {
                 return Ok(());
             }
             let seen = found.as_ref().map(|step| !step.events.is_empty());
-            prop_assert_eq!(seen.map_err(QuotaRefusal::code), model.end(*number, outcome));
+            prop_assert_eq!(seen.map_err(QuotaRefusal::code), model.end(number, outcome));
             found.map(|step| subject.take(step)).ok();
         }
         Op::Retire(index) => {
@@ -177,6 +183,10 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
         Op::Pass(span) => model.pass(Millis(*span)),
         Op::PassToNextExpiry => {
             model.pass(quota.next_due().map_or(Millis(0), |due| due.since(now)));
+        }
+        Op::PassToTimer => {
+            model.pass(subject.timer.map_or(Millis(0), |timer| timer.since(now)));
+            subject.fire(model.now);
         }
         Op::Fire => subject.fire(now),
     }
