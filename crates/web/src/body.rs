@@ -151,3 +151,42 @@ fn join(whole: Bytes, data: Bytes) -> Bytes {
     joined.extend_from_slice(&data);
     joined.freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    /// Reads a body that arrives in these pieces, and then goes on as `rest` does.
+    async fn check(
+        pieces: &[&'static str],
+        rest: impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static,
+        expected: Result<&str, &str>,
+    ) {
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+        let body = Stream::from_stream(stream::iter(pieces).chain(rest));
+        let read = read(&HeaderMap::new(), body, 8, Duration::from_millis(20)).await;
+        let found = read.as_deref().map_err(Problem::code);
+        assert_eq!(found, expected.map(str::as_bytes));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_or_refused() {
+        let end = stream::empty;
+        check(&[], end(), Ok("")).await;
+        check(&["12345678"], end(), Ok("12345678")).await;
+        check(&["1", "", "2345", "678"], end(), Ok("12345678")).await;
+        check(&["12345678", "9"], end(), Err("too_large")).await;
+        check(&["123456789", ""], end(), Err("too_large")).await;
+        check(&["1"], stream::pending(), Err("request_timeout")).await;
+        check(&["123456789"], stream::pending(), Err("request_timeout")).await;
+        let broken = stream::iter([Err(io::Error::other("reset"))]);
+        check(&["1"], broken, Err("bad_request")).await;
+        let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 65536])));
+        check(&[], endless, Err("too_large")).await;
+    }
+}

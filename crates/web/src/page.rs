@@ -37,6 +37,10 @@ use sha2::{Digest, Sha256};
 use crate::encoding::base64;
 
 const STYLE: &str = include_str!("page/style.css");
+/// Two links of a chain.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' \
+    fill='none' stroke='%23608cb8' stroke-width='4'%3E%3Crect x='3' y='10' width='16' height='12' rx='6'/%3E\
+    %3Crect x='13' y='10' width='16' height='12' rx='6'/%3E%3C/svg%3E";
 const SCRIPT: &str = include_str!("page/live.js");
 
 /// What a page may load and run: its own style and script, images and feeds of this server.
@@ -93,6 +97,7 @@ impl<'a> Page<'a> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) " · Interlock" }
+                    link rel="icon" href=(ICON);
                     style { (PreEscaped(STYLE)) }
                 }
                 body data-feed=[self.feed] {

@@ -10,7 +10,7 @@ use interlock_kernel::{
     entity::Entity,
     ids::{Key, Version},
 };
-use interlock_runtime::{Handle, Meta, Receipt, SendError, ShowError, View};
+use interlock_runtime::{Meta, Receipt, Runtime, SendError, ShowError, View};
 use serde::Serialize;
 
 use crate::{
@@ -28,7 +28,7 @@ impl<T, const LIMIT: usize> Command<T, LIMIT> {
     /// The domain's own "no", and what [`refused`] tells.
     pub async fn send<E>(
         self,
-        to: &Handle<E>,
+        runtime: &Runtime,
         key: &Key,
         say: impl FnOnce(T) -> E::Command,
     ) -> Result<Receipt<E::Reply>, Problem>
@@ -41,7 +41,8 @@ impl<T, const LIMIT: usize> Command<T, LIMIT> {
             None => (None, 0),
         };
         let meta = Meta { caller: Some(self.caller), id, fingerprint };
-        to.send(key, say(self.body), meta).await.map_err(|error| refused::<E>(key, error))
+        let sent = runtime.handle::<E>().send(key, say(self.body), meta).await;
+        sent.map_err(|error| refused::<E>(key, error))
     }
 }
 
@@ -49,12 +50,12 @@ impl<T, const LIMIT: usize> Command<T, LIMIT> {
 ///
 /// # Errors
 /// What [`refused`] tells.
-pub async fn view<E>(of: &Handle<E>, key: &Key) -> Result<View<E>, Problem>
+pub async fn view<E>(runtime: &Runtime, key: &Key) -> Result<View<E>, Problem>
 where
     E: Entity,
     E::Rejection: Into<Problem>,
 {
-    of.view(key).await.map_err(|error| refused::<E>(key, error))
+    runtime.handle::<E>().view(key).await.map_err(|error| refused::<E>(key, error))
 }
 
 /// The answer to a command: `body`, an object, with the entity's `version` as its last member.
@@ -124,4 +125,119 @@ fn at_version(problem: Problem, version: Version) -> Problem {
 fn short(Fingerprint(fingerprint): Fingerprint) -> u64 {
     let [high, low] = [fingerprint >> 64, fingerprint & u128::from(u64::MAX)];
     u64::try_from(high ^ low).expect("both halves have 64 bits").max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use interlock_kernel::entity::{Context, Decision, Never, Verdict};
+    use interlock_runtime::store::StoreError;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+    struct Door;
+
+    #[derive(Debug, Clone, thiserror::Error)]
+    #[error("the door is locked")]
+    struct Locked;
+
+    impl From<Locked> for Problem {
+        fn from(locked: Locked) -> Self {
+            Problem::new(StatusCode::CONFLICT, "locked", locked.to_string())
+        }
+    }
+
+    impl Entity for Door {
+        const TYPE: &'static str = "door";
+        type Command = ();
+        type Event = ();
+        type Reply = ();
+        type Rejection = Locked;
+        type Effect = Never;
+
+        fn decide(&self, (): &(), _: &Context<'_>) -> Verdict<Self> {
+            Ok(Decision::unchanged(()))
+        }
+
+        fn apply(&mut self, (): &()) {}
+
+        fn command_name((): &()) -> &'static str {
+            "knock"
+        }
+
+        fn event_name((): &()) -> &'static str {
+            "knocked"
+        }
+    }
+
+    #[test]
+    fn everything_that_keeps_a_command_from_its_reply_is_a_problem_with_a_code() {
+        let key = Key::new("front").unwrap();
+        let version = Version(7);
+        let full = || StoreError::Full("no space".to_owned());
+        for (error, expected, retries, tag) in [
+            (SendError::Rejected { rejection: Locked, version }, "409 locked", false, true),
+            (SendError::Closed { version }, "410 closed", false, true),
+            (SendError::Busy, "503 busy", true, false),
+            (SendError::IdReused, "422 idempotency_key_reused", false, false),
+            (SendError::Poisoned { version, why: "x".into() }, "503 entity_poisoned", false, true),
+            (SendError::TooLarge { bytes: 1 << 30 }, "413 too_large", false, false),
+            (SendError::Unavailable(full()), "503 store_unavailable", true, false),
+            (SendError::Stopping, "503 shutting_down", true, false),
+        ] {
+            let problem = refused::<Door>(&key, error);
+            let found = format!("{} {}", problem.status().as_u16(), problem.code());
+            assert_eq!(found, expected);
+            let shown = problem.to_json().contains("\"version\":7");
+            let headers = problem.into_response().headers().clone();
+            assert_eq!(headers.contains_key("retry-after"), retries, "{expected}");
+            let tagged = headers.get("etag").is_some_and(|etag| etag == "\"7\"");
+            assert_eq!((shown, tagged), (tag, tag), "{expected}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_written_to_has_no_version() {
+        let error = SendError::Rejected { rejection: Locked, version: Version(0) };
+        let problem = refused::<Door>(&Key::new("front").unwrap(), error);
+        assert!(!problem.to_json().contains("version"));
+    }
+
+    #[test]
+    fn an_entity_that_cannot_be_shown_says_why() {
+        let key = Key::new("front").unwrap();
+        let poisoned = ShowError::Poisoned { version: Version(7), why: "x".into() };
+        for (error, expected) in [
+            (ShowError::UnknownType, "404 unknown_type"),
+            (ShowError::Busy, "503 busy"),
+            (poisoned, "503 entity_poisoned"),
+            (ShowError::Unavailable(StoreError::Failed("x".into())), "503 store_unavailable"),
+            (ShowError::Stopping, "503 shutting_down"),
+        ] {
+            let problem = not_shown("door", &key, error);
+            assert_eq!(format!("{} {}", problem.status().as_u16(), problem.code()), expected);
+        }
+    }
+
+    #[test]
+    fn a_reply_ends_with_its_version_and_says_whether_it_is_a_repeat() {
+        for replayed in [false, true] {
+            let at = interlock_kernel::time::Time(0);
+            let receipt = Receipt { reply: (), version: Version(7), at, replayed, changed: true };
+            let body = serde_json::json!({"open": true});
+            let expected = Reply::raw(StatusCode::OK, r#"{"open":true,"version":7}"#);
+            let expected = expected.version(Version(7)).replayed(replayed);
+            assert_eq!(reply(StatusCode::OK, &body, &receipt), expected);
+        }
+    }
+
+    #[test]
+    fn a_short_fingerprint_is_never_zero() {
+        let both_halves = 5 << 64 | 5;
+        for (fingerprint, expected) in [(0, 1), (both_halves, 1), (1, 1), (6 << 64 | 5, 3)] {
+            assert_eq!(short(Fingerprint(fingerprint)), expected);
+        }
+    }
 }

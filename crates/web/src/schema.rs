@@ -48,6 +48,12 @@ pub fn integer() -> Value {
     json!({"type": "integer", "minimum": 0, "maximum": JSON_INTEGER})
 }
 
+/// Any number.
+#[must_use]
+pub fn number() -> Value {
+    json!({"type": "number"})
+}
+
 /// A string.
 #[must_use]
 pub fn text() -> Value {

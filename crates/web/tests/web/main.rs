@@ -2,6 +2,7 @@
 
 mod command;
 mod fingerprint;
+mod openapi;
 mod request;
 mod serve;
 mod support;

@@ -76,6 +76,7 @@ impl Server {
         let (says, heard) = mpsc::unbounded_channel();
         let go = Arc::new(Notify::new());
         let routes = routes().with_state(Strings { says, go: Arc::clone(&go) });
+        let routes = routes.with_openapi("Test", "1");
         let traffic = Arc::new(Traffic::default());
         let guard = Guard::new(&[address], &[]).unwrap();
         let app = Arc::new(App::new(routes, guard, Arc::clone(&traffic)));
@@ -189,11 +190,15 @@ fn routes() -> Routes<Strings> {
             },
         )
         .on(
-            Endpoint::delete("/values/{key}", "Closes").command::<Nothing>(),
+            Endpoint::delete("/values/{key}", "Closes")
+                .command::<Nothing>()
+                .answers_with(204, "Closed.", ""),
             async |Path(_): Path<Key>, _: Command<Nothing>| StatusCode::NO_CONTENT,
         )
         .on(
-            Endpoint::post("/notes", "Takes any object without fields").body::<Nothing>(),
+            Endpoint::post("/notes", "Takes an object without fields")
+                .body::<Nothing>()
+                .answers_with(204, "Taken.", ""),
             async |_: body::Body<Nothing>| StatusCode::NO_CONTENT,
         )
         .on(Endpoint::get("/panic", "Fails"), async || {
