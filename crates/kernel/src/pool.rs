@@ -46,7 +46,10 @@ mod lapsed;
 mod member;
 mod refusal;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -329,6 +332,18 @@ impl Pool {
         self.granted
     }
 
+    /// The pool with everything recorded that is over at `now`. O(leases) if something is.
+    #[must_use]
+    pub fn recorded(&self, now: Time) -> Cow<'_, Self> {
+        let due = self.due(now);
+        let mut pool = Cow::Borrowed(self);
+        if !due.is_empty() {
+            let pool = pool.to_mut();
+            due.iter().for_each(|event| pool.apply(event));
+        }
+        pool
+    }
+
     /// The earliest expiry of a lease or of a member's time aside.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
@@ -366,7 +381,7 @@ impl Pool {
         now: Time,
     ) -> Result<Option<(&Lease, LeaseState)>, PoolRefusal> {
         if lease.token() > self.granted {
-            return Err(PoolRefusal::UnknownLease(lease));
+            return Err(PoolRefusal::UnknownLease);
         }
         if token != lease.token() {
             return Err(PoolRefusal::StaleToken { lease, token });

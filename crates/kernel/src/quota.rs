@@ -37,6 +37,7 @@ mod event;
 mod limit;
 mod refusal;
 mod share;
+mod view;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -307,7 +308,7 @@ impl Quota {
                 return Ok(Step::unchanged(()));
             }
             Some(ending) => return Err(QuotaRefusal::ended(claim, ending)),
-            None => self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim(claim))?,
+            None => self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim)?,
         };
         let is_new = !self.outcomes.contains_key(outcome);
         if is_new && self.outcomes.len() >= limits::QUOTA_OUTCOMES {
@@ -323,7 +324,7 @@ impl Quota {
         let live = match self.ending(claim, now) {
             Some(Ending::Abandoned) => return Ok(Step::unchanged(())),
             Some(ending) => return Err(QuotaRefusal::ended(claim, ending)),
-            None => self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim(claim))?,
+            None => self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim)?,
         };
         let event = Abandoned { claim, worker: live.worker.clone(), at: now };
         Ok(self.step(now, QuotaEvent::Abandoned(event), Some(claim), None, ()))
@@ -352,79 +353,6 @@ impl Quota {
             self.expiries.alarm(now, None, None)
         };
         Step { events, answer: (), alarm }
-    }
-}
-
-/// What can be seen.
-impl Quota {
-    /// How many.
-    #[must_use]
-    pub fn limit(&self) -> Limit {
-        self.limit
-    }
-
-    /// Among how many workers it is split.
-    #[must_use]
-    pub fn split(&self) -> Option<NonZeroU32> {
-        self.workers.split()
-    }
-
-    /// The configuration, as an event at `at` would tell it.
-    #[must_use]
-    pub fn configured(&self, at: Time) -> Configured {
-        Configured {
-            limit: self.limit,
-            workers: self.split(),
-            claim_ttl_ms: self.claim_ttl_ms,
-            retention_ms: self.retention_ms,
-            at,
-        }
-    }
-
-    /// Claims that count.
-    #[must_use]
-    pub fn totals(&self) -> Counts {
-        self.totals
-    }
-
-    /// What is left: limit − claimed − in doubt − settled.
-    #[must_use]
-    pub fn remaining(&self) -> Limit {
-        self.limit.less(self.totals.used())
-    }
-
-    /// How many claims were settled with each outcome.
-    #[must_use]
-    pub fn outcomes(&self) -> &BTreeMap<Outcome, u64> {
-        &self.outcomes
-    }
-
-    /// Everyone who was ever granted a claim, by name.
-    pub fn workers(&self) -> impl Iterator<Item = (&Worker, WorkerUse)> {
-        self.workers.iter(self.limit)
-    }
-
-    /// The earliest expiry of a claim.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Time> {
-        self.expiries.next_due()
-    }
-
-    /// The expiries over at `now` and not yet recorded, earliest first. Every [`Step`] that changes
-    /// something begins with them.
-    #[must_use]
-    pub fn due(&self, now: Time) -> Vec<QuotaEvent> {
-        let event = |claim: &ClaimId| {
-            let live = &self.claims[claim];
-            let (claim, worker) = (*claim, live.worker.clone());
-            match live.phase {
-                Phase::Open(_) => QuotaEvent::Expired(Expired { claim, worker, at: now }),
-                Phase::Started(_) | Phase::InDoubt => {
-                    QuotaEvent::InDoubt(InDoubt { claim, worker, at: now })
-                }
-            }
-        };
-        self.expiries.due(now).map(event).collect()
     }
 }
 
@@ -478,7 +406,7 @@ impl Quota {
         if let Some(ending) = self.ending(claim, now) {
             return Err(QuotaRefusal::ended(claim, ending));
         }
-        let live = self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim(claim))?;
+        let live = self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim)?;
         match live.phase {
             Phase::Open(_) => Ok((&live.worker, live.ttl_ms, false)),
             Phase::Started(until) if now < until => Ok((&live.worker, live.ttl_ms, true)),

@@ -89,9 +89,13 @@ enum Op {
     Remove(usize),
     SetAside(usize, u64),
     Readmit(usize),
-    Lease { ttl: u64, sticky: Option<usize>, zone: Option<&'static str> },
-    Confirm(u64, bool),
-    Renew(u64, bool, Option<u64>),
+    Lease {
+        ttl: u64,
+        sticky: Option<usize>,
+        zone: Option<&'static str>,
+    },
+    /// Confirm, or renew for a time.
+    Extend(u64, bool, Option<Option<u64>>),
     Release(u64, bool),
     Closed(u64),
     Pass(u64),
@@ -133,9 +137,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..4usize, 0..40u64).prop_map(|(member, span)| Op::SetAside(member, span)),
         1 => (0..4usize).prop_map(Op::Readmit),
         10 => leased.prop_map(|(ttl, sticky, zone)| Op::Lease { ttl, sticky, zone }),
-        3 => held.clone().prop_map(|(which, off)| Op::Confirm(which, off)),
-        2 => (held.clone(), option::of(1..40u64))
-            .prop_map(|((which, off), ttl)| Op::Renew(which, off, ttl)),
+        5 => (held.clone(), option::of(option::of(1..40u64)))
+            .prop_map(|((which, off), renewal)| Op::Extend(which, off, renewal)),
         4 => held.prop_map(|(which, off)| Op::Release(which, off)),
         3 => which.prop_map(Op::Closed),
         3 => (0..25u64).prop_map(Op::Pass),
@@ -181,36 +184,12 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
         }
         Op::Lease { ttl, sticky, zone } => {
             let sticky = sticky.map(|index| format!("s{index}"));
-            let wanted =
-                LeaseRequest { sticky: sticky.clone(), labels: labels(*zone), ..request(*ttl) };
-            let found = pool.lease(&wanted, now);
-            let expected = model.lease(Millis(*ttl), sticky.as_ref(), &wanted.labels);
-            let full = |retry_after| PoolRefusal::Full { retry_after };
-            let seen = found.as_ref().map(|step| {
-                let (held, reason) = (&step.answer.held, step.answer.reason);
-                let before = (reason.pending, reason.active, reason.closing);
-                (held.token, held.member.clone(), before, reason.fitting as usize)
-            });
-            let token = Token(model.leases.len() as u64);
-            let expected = expected.map_err(full).map(|(member, used, fitting)| {
-                (token, member, (used.pending, used.active, used.closing), fitting)
-            });
-            prop_assert_eq!(seen.map_err(Clone::clone), expected);
-            if let Ok(step) = found {
-                let has_recorded_room = {
-                    let record = &pool.members()[&step.answer.held.member];
-                    record.aside_until.is_none() && record.in_use.total() < record.limit
-                };
-                prop_assert_eq!(step.answer.unrecorded, !has_recorded_room);
-                subject.take(step);
-            }
+            let labels = labels(*zone);
+            return run_lease(subject, model, LeaseRequest { sticky, labels, ..request(*ttl) });
         }
-        Op::Confirm(which, off) | Op::Renew(which, off, _) => {
+        Op::Extend(which, off, renewal) => {
             let (number, token) = (pick(which), pick(which) + u64::from(*off));
-            let (ttl, confirms) = match op {
-                Op::Renew(_, _, ttl) => (ttl.map(Millis), false),
-                _ => (None, true),
-            };
+            let (ttl, confirms) = (renewal.flatten().map(Millis), renewal.is_none());
             let (id, sent) = (lease(number), Token(token));
             let found = match confirms {
                 true => pool.confirm(id, sent, now),
@@ -244,10 +223,37 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
     Ok(())
 }
 
+fn run_lease(
+    subject: &mut Subject,
+    model: &mut Model,
+    wanted: LeaseRequest,
+) -> Result<(), TestCaseError> {
+    let pool = &subject.pool;
+    let found = pool.lease(&wanted, model.now);
+    let seen = found.as_ref().map(|step| {
+        let (held, reason) = (&step.answer.held, step.answer.reason);
+        let before = (reason.pending, reason.active, reason.closing);
+        (held.token, held.member.clone(), before, reason.fitting as usize)
+    });
+    let expected = model.lease(wanted.ttl_ms, wanted.sticky.as_ref(), &wanted.labels);
+    let token = Token(model.leases.len() as u64);
+    let full = |retry_after| PoolRefusal::Full { retry_after };
+    let expected = expected.map_err(full).map(|(member, used, fitting)| {
+        (token, member, (used.pending, used.active, used.closing), fitting)
+    });
+    prop_assert_eq!(seen.map_err(Clone::clone), expected);
+    if let Ok(step) = found {
+        let record = &pool.members()[&step.answer.held.member];
+        let is_recorded = record.aside_until.is_none() && record.in_use.total() < record.limit;
+        prop_assert_eq!(step.answer.unrecorded, !is_recorded);
+        subject.take(step);
+    }
+    Ok(())
+}
+
 /// Compares everything that can be seen, with everything that is over recorded.
 fn compare(subject: &Subject, model: &Model) -> Result<(), TestCaseError> {
-    let mut pool = subject.pool.clone();
-    pool.due(model.now).iter().for_each(|event| pool.apply(event));
+    let pool = subject.pool.recorded(model.now);
     pool.check();
     let mut expected: Vec<_> = model.members.iter().collect();
     expected.sort_by_key(|member| &member.name);

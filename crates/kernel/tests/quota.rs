@@ -71,10 +71,10 @@ fn limited(limit: u64, workers: Option<u32>) -> Subject {
 enum Op {
     Configure(Option<Limit>, Option<u32>, Option<u64>),
     Claim(usize),
-    Start(u64),
-    Renew(u64, Option<u64>),
-    Settle(u64, usize),
-    Abandon(u64),
+    /// Start, or renew for a time.
+    Extend(u64, Option<Option<u64>>),
+    /// Settle with an outcome, or abandon.
+    End(u64, Option<usize>),
     Retire(usize),
     Pass(u64),
     PassToNextExpiry,
@@ -94,10 +94,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (proptest::option::of(limit()), split, ttl.clone())
             .prop_map(|(limit, split, ttl)| Op::Configure(limit, split, ttl)),
         10 => (0..7usize).prop_map(Op::Claim),
-        3 => which.clone().prop_map(Op::Start),
-        2 => (which.clone(), ttl).prop_map(|(which, ttl)| Op::Renew(which, ttl)),
-        3 => (which.clone(), 0..2usize).prop_map(|(which, outcome)| Op::Settle(which, outcome)),
-        3 => which.prop_map(Op::Abandon),
+        5 => (which.clone(), proptest::option::of(ttl))
+            .prop_map(|(which, renewal)| Op::Extend(which, renewal)),
+        6 => (which, proptest::option::of(0..2usize))
+            .prop_map(|(which, outcome)| Op::End(which, outcome)),
         1 => (0..7usize).prop_map(Op::Retire),
         3 => (0..30u64).prop_map(Op::Pass),
         4 => Just(Op::PassToNextExpiry),
@@ -140,13 +140,10 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
             prop_assert_eq!(seen.map_err(Clone::clone), expected);
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Start(which) | Op::Renew(which, _) => {
+        Op::Extend(which, renewal) => {
             let number = pick(which);
-            let (ttl, starts) = match op {
-                Op::Renew(_, ttl) => (ttl.map(Millis), false),
-                _ => (None, true),
-            };
-            let id = claim(number);
+            let (id, ttl) = (claim(number), renewal.flatten().map(Millis));
+            let starts = renewal.is_none();
             let found = if starts { quota.start(id, now) } else { quota.renew(id, ttl, now) };
             if forgiven(model, number, &code(&found)) {
                 return Ok(());
@@ -156,12 +153,9 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
             prop_assert_eq!(seen.map_err(QuotaRefusal::code), expected);
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Settle(which, _) | Op::Abandon(which) => {
+        Op::End(which, index) => {
             let number = pick(which);
-            let outcome = match op {
-                Op::Settle(_, index) => Some(outcome(*index)),
-                _ => None,
-            };
+            let outcome = index.map(outcome);
             let id = claim(number);
             let found = match &outcome {
                 Some(outcome) => quota.settle(id, outcome, now),
@@ -195,8 +189,7 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
 
 /// Compares everything that can be seen, with everything that is over recorded.
 fn compare(subject: &Subject, model: &Model) -> Result<(), TestCaseError> {
-    let mut quota = subject.quota.clone();
-    quota.due(model.now).iter().for_each(|event| quota.apply(event));
+    let quota = subject.quota.recorded(model.now);
     quota.check();
     prop_assert_eq!(quota.totals(), model.counts(|_| true));
     prop_assert_eq!(quota.remaining(), model.remaining());

@@ -20,8 +20,8 @@ pub enum PoolRefusal {
         retry_after: Millis,
     },
     /// No such lease was ever granted.
-    #[error("lease {0} is unknown")]
-    UnknownLease(LeaseId),
+    #[error("there is no such lease")]
+    UnknownLease,
     /// The token is not the lease's.
     #[error("{token} is not the token of lease {lease}")]
     StaleToken {
@@ -53,7 +53,7 @@ impl PoolRefusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Full { .. } => "pool_full",
-            Self::UnknownLease(_) => "unknown_lease",
+            Self::UnknownLease => "unknown_lease",
             Self::StaleToken { .. } => "stale_token",
             Self::LeaseOver(_) => "lease_over",
             Self::LeaseHeld(_) => "lease_held",
@@ -68,7 +68,7 @@ impl PoolRefusal {
     pub fn retry_after(&self) -> Option<Millis> {
         match self {
             Self::Full { retry_after } => Some(*retry_after),
-            Self::UnknownLease(_)
+            Self::UnknownLease
             | Self::StaleToken { .. }
             | Self::LeaseOver(_)
             | Self::LeaseHeld(_)

@@ -46,8 +46,8 @@ pub enum QuotaRefusal {
     #[error("no claim was ever granted to worker {0}")]
     UnknownWorker(Worker),
     /// No such claim, or one that ended longer ago than endings are remembered.
-    #[error("claim {0} is unknown")]
-    UnknownClaim(ClaimId),
+    #[error("there is no such claim")]
+    UnknownClaim,
     /// The claim is settled.
     #[error("claim {claim} is settled with outcome {outcome}")]
     ClaimSettled {
@@ -80,7 +80,7 @@ impl QuotaRefusal {
             Self::TooManyWorkers(_) => "too_many_workers",
             Self::WorkerRetired(_) => "worker_retired",
             Self::UnknownWorker(_) => "unknown_worker",
-            Self::UnknownClaim(_) => "unknown_claim",
+            Self::UnknownClaim => "unknown_claim",
             Self::ClaimSettled { .. } => "claim_settled",
             Self::ClaimOver(_) => "claim_over",
             Self::ClaimExpired(_) => "claim_expired",
@@ -100,7 +100,7 @@ impl QuotaRefusal {
             | Self::TooManyWorkers(_)
             | Self::WorkerRetired(_)
             | Self::UnknownWorker(_)
-            | Self::UnknownClaim(_)
+            | Self::UnknownClaim
             | Self::ClaimSettled { .. }
             | Self::ClaimOver(_)
             | Self::ClaimExpired(_)

@@ -53,7 +53,12 @@ impl Model {
                     claim.ended_at = until;
                 }
                 Standing::Started(until) if until <= self.now => claim.standing = Standing::InDoubt,
-                _ => {}
+                Standing::Open(_)
+                | Standing::Started(_)
+                | Standing::InDoubt
+                | Standing::Settled(_)
+                | Standing::Abandoned
+                | Standing::Expired => {}
             }
         }
     }
@@ -87,7 +92,10 @@ impl Model {
         if self.remaining() == Limit::Of(0) {
             let ends = self.claims.iter().filter_map(|claim| match claim.standing {
                 Standing::Open(until) | Standing::Started(until) => Some(until),
-                _ => None,
+                Standing::InDoubt
+                | Standing::Settled(_)
+                | Standing::Abandoned
+                | Standing::Expired => None,
             });
             let retry_after = ends.min().map_or(Millis(60_000), |until| until.since(self.now));
             let outstanding = counts.claimed + counts.in_doubt > 0;
