@@ -50,7 +50,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guard = Guard::new(&[address], &[])?;
     let app = Arc::new(App::new(routes, guard, traffic));
     let listener = TcpListener::bind(address).await?;
-    println!("http://{address}");
+    #[expect(clippy::print_stdout, reason = "an example talks to the terminal")]
+    {
+        println!("http://{address}");
+    }
     serve(listener, app, Settings::default(), std::future::pending()).await;
     Ok(())
 }

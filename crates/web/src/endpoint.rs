@@ -338,7 +338,6 @@ impl Routes {
     }
 
     /// The axum router. Unknown paths are 404 `not_found`, unknown methods 405 `method_not_allowed`.
-    #[must_use]
     pub fn into_router(self) -> Router {
         let mut router = Router::new();
         for (path, handlers) in self.handlers {
