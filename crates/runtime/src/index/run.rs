@@ -19,7 +19,7 @@ use crate::store::StoreError;
 /// the old reader.
 const FORMAT: u8 = 1;
 const FENCE_BYTES: usize = size_of::<u128>();
-/// Groups read in one go: about 6 MB of the usual shape.
+/// Groups read in one go: about 8 MB of the usual shape.
 const READ_GROUPS: usize = 256;
 
 /// What the manifest says of a run.
