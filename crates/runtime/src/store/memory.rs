@@ -20,7 +20,7 @@ use interlock_kernel::{bus::RowChange, ids::Position};
 
 use super::{
     Append, Chunk, Direction, Durability, Row, Scan, Span, Store, StoreError, StoreFuture,
-    check_next, closed,
+    check_next, closed, unsettled,
 };
 
 /// A handle to a store in memory. A clone is the same handle.
@@ -143,6 +143,9 @@ impl Store for MemoryStore {
 
     fn truncate(&self, below: Position) -> StoreFuture<Result<(), StoreError>> {
         ready(self.now(|memory| {
+            if memory.unsettled {
+                return Err(unsettled());
+            }
             while memory.chunks.front().is_some_and(|chunk| chunk.end() <= below) {
                 memory.chunks.pop_front();
             }

@@ -176,9 +176,9 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Refuses a chunk that does not continue the log, or comes while nobody knows how the last one ended.
-fn check_next(chunk: &Chunk, end: Position, unsettled: bool) -> Result<(), StoreError> {
-    if unsettled {
-        return Err(StoreError::Failed("an append is not settled yet".into()));
+fn check_next(chunk: &Chunk, end: Position, is_unsettled: bool) -> Result<(), StoreError> {
+    if is_unsettled {
+        return Err(unsettled());
     }
     if chunk.first != end || chunk.count == 0 {
         return Err(StoreError::Failed(format!(
@@ -187,6 +187,11 @@ fn check_next(chunk: &Chunk, end: Position, unsettled: bool) -> Result<(), Store
         )));
     }
     Ok(())
+}
+
+/// What a store answers that cannot write before it is settled.
+fn unsettled() -> StoreError {
+    StoreError::Failed("an append is not settled yet".into())
 }
 
 /// What a call on a closed store answers.

@@ -1,5 +1,10 @@
-//! What the store tests share.
+//! Tests of the stores: [`conformance`] on every one, [`doubt`] on those that can be made to have it, and
+//! on a disk that fails as it is told [`trouble`] and [`power`] cuts.
 
-pub mod place;
-pub mod suite;
-pub mod tools;
+mod conformance;
+mod doubt;
+mod place;
+mod power;
+mod suite;
+mod tools;
+mod trouble;

@@ -125,14 +125,22 @@ impl Database {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        self.on(&self.readers[reader], flags, work).map_err(|error| store_error(&self.path, &error))
+        self.on(&mut self.readers[reader].lock(), flags, work)
+            .map_err(|error| store_error(&self.path, &error))
     }
 
     /// Copies what can be copied from the WAL into the database file, without stopping anyone. `None` if
     /// that failed, which hurts nobody: the WAL keeps what it has, and grows.
+    ///
+    /// After a failure that leaves pages in doubt none is tried until the writer has opened afresh: it
+    /// would succeed without writing them, and the WAL, which has them, would start over.
     pub(super) fn checkpoint(&self) -> Option<Pass> {
+        let mut slot = self.checkpoints.lock();
+        if self.is_in_doubt() {
+            return None;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let pass = self.on(&self.checkpoints, flags, |connection| {
+        let pass = self.on(&mut slot, flags, |connection| {
             let (in_wal, copied) = connection.wal_checkpoint_v2(None::<&str>, PASSIVE)?;
             Ok(Pass {
                 in_wal: u32::try_from(in_wal).unwrap_or(0),
@@ -151,9 +159,7 @@ impl Database {
                     error.sqlite_error_code(),
                     Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
                 );
-                if !is_harmless {
-                    self.in_doubt.store(true, Ordering::Release);
-                }
+                self.in_doubt.store(!is_harmless, Ordering::Release);
                 if !self.struggling.swap(true, Ordering::Relaxed) {
                     let error = store_error(&self.path, &error);
                     tracing::warn!(%error, "a checkpoint failed; the WAL grows until one succeeds");
@@ -168,9 +174,8 @@ impl Database {
         for slot in self.readers.iter().chain([&self.checkpoints]) {
             *slot.lock() = None;
         }
-        // An error leaves the WAL where it is, and the next process reads it.
-        let copied = writer.wal_checkpoint_v2(None::<&str>, TRUNCATE);
-        if copied.is_ok() && !self.is_in_doubt() {
+        // Otherwise the WAL stays where it is, and the next process reads it.
+        if !self.is_in_doubt() && writer.wal_checkpoint_v2(None::<&str>, TRUNCATE).is_ok() {
             let _ = writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         } else {
             tracing::warn!(file = %self.path.display(), "closed without a last checkpoint");
@@ -185,11 +190,10 @@ impl Database {
 
     fn on<T>(
         &self,
-        slot: &Slot,
+        slot: &mut Option<Connection>,
         flags: OpenFlags,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let mut slot = slot.lock();
         let connection = match slot.take() {
             Some(connection) => connection,
             None => self.connect(flags)?,

@@ -23,7 +23,7 @@ use super::{
     limits,
     queue::{Ending, Next, Queue},
 };
-use crate::store::{Append, Chunk, Span, StoreError, check_next};
+use crate::store::{Append, Chunk, Span, StoreError, check_next, unsettled};
 
 pub(super) const LAYOUT: Layout = Layout {
     file: "log.sqlite",
@@ -188,9 +188,8 @@ impl Log {
         below: Position,
         reply: oneshot::Sender<Result<(), StoreError>>,
     ) {
-        if self.truncation.is_some() || self.unsettled {
-            let text = "a truncation or a doubtful append comes first";
-            let _ = reply.send(Err(StoreError::Failed(text.into())));
+        if self.truncation.is_some() {
+            let _ = reply.send(Err(StoreError::Failed("another truncation is under way".into())));
         } else {
             self.truncation = Some(Truncation { below, reply });
         }
@@ -213,7 +212,7 @@ impl Log {
     /// Says whether more is to be done.
     fn truncate_step(&mut self, below: Position) -> Result<bool, StoreError> {
         if self.unsettled {
-            return Err(StoreError::Failed("an append is not settled yet".into()));
+            return Err(unsettled());
         }
         self.be_ready()?;
         let began = Instant::now();
@@ -221,10 +220,12 @@ impl Log {
             let mut first_kept = None;
             while let Some((first, end)) = read_ends(writer, OLDEST)?
                 && end <= below
-                && began.elapsed() < limits::TRUNCATE_STEP
             {
                 writer.prepare_cached(DELETE)?.execute([number(first)])?;
                 first_kept = Some(end);
+                if began.elapsed() >= limits::TRUNCATE_STEP {
+                    break;
+                }
             }
             if let Some(first_kept) = first_kept {
                 writer.prepare_cached(SET_BASE)?.execute([number(first_kept)])?;

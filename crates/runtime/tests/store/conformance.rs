@@ -1,11 +1,6 @@
 //! Every store keeps the same promises: one suite, run on each.
 
-#![allow(clippy::unwrap_used)] // a test may stop where it stands
-
-#[path = "store/mod.rs"]
-mod store;
-
-use store::{place, suite};
+use super::{place, suite};
 
 /// The suite's cases for one kind of place.
 macro_rules! conformance {
@@ -22,6 +17,7 @@ macro_rules! on_every_store {
     ($cases:tt) => {
         conformance!(memory, place::Memory::new(), $cases);
         conformance!(sqlite, place::Sqlite::new(), $cases);
+        conformance!(faulty, place::Faulty::new(), $cases);
     };
 }
 
