@@ -7,6 +7,8 @@
 //! Not here: transcoding, remuxing, or any other change of the bytes. What an engine sends is what every
 //! player gets, null packets included.
 
+pub mod domain;
 pub mod fake;
+pub mod handlers;
 pub mod io;
 pub mod limits;

@@ -1,10 +1,15 @@
 //! Which member a lease gets.
 //!
-//! A member fits when it is active and not aside, has room, and carries all the labels that were asked for.
+//! A member fits when it is active and not aside, has room, carries all the labels that were asked for, and
+//! is not to be avoided.
 //! Of those that fit, one with the oldest lease of the same `sticky` comes first; otherwise the best by the
 //! pool's [`Ranking`].
 
-use std::{cmp::Ordering, collections::BTreeMap, num::NonZeroU32};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +30,15 @@ pub struct LeaseRequest {
     pub sticky: Option<String>,
     /// Labels that the member must carry.
     pub labels: BTreeMap<String, String>,
+    /// Members that will not do: they were tried.
+    pub avoid: BTreeSet<Member>,
 }
 
 impl LeaseRequest {
     /// A request for any member.
     #[must_use]
     pub fn new(holder: Holder, ttl_ms: Millis) -> Self {
-        Self { holder, ttl_ms, sticky: None, labels: BTreeMap::new() }
+        Self { holder, ttl_ms, sticky: None, labels: BTreeMap::new(), avoid: BTreeSet::new() }
     }
 }
 
@@ -119,7 +126,9 @@ impl Pool {
     ) -> Option<Candidate<'a>> {
         let record = &self.members[member];
         let truth = lapsed.truth(member, record);
-        let admits = record.admits_at(lapsed.now) && truth.in_use.total() < record.limit;
+        let wanted = !request.avoid.contains(member);
+        let admits =
+            wanted && record.admits_at(lapsed.now) && truth.in_use.total() < record.limit;
         let carries = |(name, value)| record.labels.get(name) == Some(value);
         (admits && request.labels.iter().all(carries)).then_some(Candidate {
             member,

@@ -28,7 +28,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     disconnect::Disconnect,
     ring::Ring,
-    seats::{Room, SeatId, Seats, is_far_behind},
+    seats::{HALF_RING, Room, SeatId, Seats},
 };
 use crate::limits;
 
@@ -121,8 +121,16 @@ struct State {
 #[derive(Debug)]
 struct WaitingFeed {
     waker: Waker,
-    /// How far everybody must have read before there is room.
-    cut: u64,
+    until: Until,
+}
+
+/// What a feed waits for.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// There is room for more: nobody needs what is before the cut.
+    Room { cut: u64 },
+    /// Most players are near.
+    Near,
 }
 
 impl Hub {
@@ -194,6 +202,21 @@ impl Feed {
         Ok(())
     }
 
+    /// Waits while most players are more than [`limits::LEAD_BYTES`] behind: for a source that could run
+    /// far ahead of them.
+    pub async fn players_are_near(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.hub.lock();
+            state.waiting = None;
+            if state.ended || !state.must_wait(Until::Near) {
+                return Poll::Ready(());
+            }
+            state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), until: Until::Near });
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Waits until the owner closes the hub.
     pub async fn closed(&self) {
         while !self.hub.lock().ended {
@@ -213,7 +236,8 @@ impl Feed {
         match state.seats.room(cut, state.ring.end()) {
             Room::Free => (),
             Room::Wait => {
-                state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), cut });
+                let until = Until::Room { cut };
+                state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), until });
                 return Poll::Pending;
             }
             Room::Drop => {
@@ -294,21 +318,32 @@ impl Drop for Player {
 }
 
 impl State {
-    /// The waiting feed, if one player's step from `before` to `after` may have made room for it.
+    /// The waiting feed, if one player's step from `before` to `after` may let it go on.
     fn feed_to_wake(&mut self, before: u64, after: u64) -> Option<Waker> {
-        let cut = self.waiting.as_ref()?.cut;
+        let passed = |mark: u64| before < mark && mark <= after;
         let end = self.ring.end();
-        let passed_cut = before < cut && cut <= after;
-        let caught_up = is_far_behind(before, end) && !is_far_behind(after, end);
-        if passed_cut || caught_up { self.reconsider() } else { None }
+        let matters = match self.waiting.as_ref()?.until {
+            Until::Room { cut } => passed(cut) || passed(end.saturating_sub(HALF_RING)),
+            Until::Near => passed(end.saturating_sub(limits::LEAD_BYTES as u64)),
+        };
+        if matters { self.reconsider() } else { None }
     }
 
-    /// The waiting feed, if the rule no longer makes it wait.
+    /// The waiting feed, if it need not wait any more.
     fn reconsider(&mut self) -> Option<Waker> {
-        let feed = self
-            .waiting
-            .take_if(|feed| self.seats.room(feed.cut, self.ring.end()) != Room::Wait)?;
-        Some(feed.waker)
+        let until = self.waiting.as_ref()?.until;
+        if self.must_wait(until) {
+            return None;
+        }
+        self.waiting.take().map(|feed| feed.waker)
+    }
+
+    fn must_wait(&self, until: Until) -> bool {
+        let end = self.ring.end();
+        match until {
+            Until::Room { cut } => self.seats.room(cut, end) == Room::Wait,
+            Until::Near => self.seats.most_are_before(end.saturating_sub(limits::LEAD_BYTES as u64)),
+        }
     }
 }
 

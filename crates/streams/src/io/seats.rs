@@ -14,6 +14,9 @@ use std::task::Waker;
 use super::disconnect::Disconnect;
 use crate::limits;
 
+/// A player that is further behind is slow.
+pub(super) const HALF_RING: u64 = limits::RING_BYTES as u64 / 2;
+
 /// Which seat a player has. Given again to another player after it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeatId(usize);
@@ -92,8 +95,12 @@ impl Seats {
         if self.taken().all(|seat| seat.next >= cut) {
             return Room::Free;
         }
-        let far = self.taken().filter(|seat| is_far_behind(seat.next, end)).count();
-        if 2 * far > self.present { Room::Wait } else { Room::Drop }
+        if self.most_are_before(end.saturating_sub(HALF_RING)) { Room::Wait } else { Room::Drop }
+    }
+
+    /// Whether a strict majority of the players has not read up to `mark`.
+    pub(super) fn most_are_before(&self, mark: u64) -> bool {
+        2 * self.taken().filter(|seat| seat.next < mark).count() > self.present
     }
 
     /// Drops the players that have not read up to `cut`; `tell` is shown the seat of each.
@@ -114,11 +121,6 @@ impl Seats {
     fn taken(&self) -> impl Iterator<Item = &Seat> {
         self.seats.iter().flatten().filter(|seat| !seat.dropped)
     }
-}
-
-/// Whether a player at `next` is more than half a ring behind.
-pub(super) fn is_far_behind(next: u64, end: u64) -> bool {
-    end - next > limits::RING_BYTES as u64 / 2
 }
 
 #[cfg(test)]

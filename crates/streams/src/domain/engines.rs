@@ -1,0 +1,684 @@
+//! The engines' slots: who may use which engine, and when a slot is free again.
+//!
+//! ```text
+//!  acquire ─► pending ─started─► pending ─flowing─► active
+//!                │                 │                   │ renewed
+//!                └────── released, expired, taken over ┘
+//!                          │
+//!                          ▼
+//!                       closing ── the engine acknowledged the stop ──────────► free
+//!                               └─ it cannot be asked: its idle time-out passed ┘
+//! ```
+//!
+//! Invariants:
+//! - A slot counts against its engine's limit from the choice of the engine until nobody can be using it:
+//!   as counted at the engine, it is never over its limit.
+//! - The URL that stops a session is durable before the session's bytes reach anybody.
+//! - However a use ends, the session's stop is asked for exactly once per end, through the outbox.
+//!
+//! Not here: sockets, players, the time that a start may take (the service's).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use interlock_kernel::{
+    entity::{Context, Decision, EffectRequest, Entity, Verdict},
+    expiry::Step,
+    ids::{Holder, Member},
+    pool::{
+        AfterLease, LeaseId, LeaseRequest, MemberChange, Pool, PoolEvent, PoolRefusal, PoolRules,
+        Ranking, Reason, Standing,
+    },
+    time::{Millis, Time},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    blame::Blame,
+    engines_event::{Assigned, Began, Ended, EnginesEvent, Failed, Flowing, Free, Started},
+};
+
+/// Tries to stop a session before its own idle time-out has to do.
+const STOP_ATTEMPTS: u32 = 3;
+
+/// The state: one entity for all engines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engines {
+    pool: Pool,
+    urls: BTreeMap<Member, String>,
+    uses: BTreeMap<LeaseId, Use>,
+    blame: Blame,
+    rules: Rules,
+}
+
+/// The use of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// The stream.
+    pub stream: String,
+    /// The engine.
+    pub engine: Member,
+    /// Where it is.
+    pub url: String,
+    /// When the slot was given out.
+    pub since: Time,
+    /// How the session is stopped, once it is known.
+    pub command_url: Option<String>,
+    /// How the session does, once it is known.
+    pub stat_url: Option<String>,
+    /// Once the use is over: when the engine ends the session by itself at the latest.
+    pub idle_at: Option<Time>,
+}
+
+/// An engine of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineSpec {
+    /// Its name.
+    pub name: Member,
+    /// `http://host:port`.
+    pub url: String,
+    /// Sessions at once.
+    pub limit: u32,
+    /// Whether the engine's port is forwarded; such engines are preferred.
+    pub forwarded: bool,
+}
+
+/// The times that the rules need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// A lease that is not renewed ends after this.
+    pub lease_ttl: Millis,
+    /// An engine ends a session that nobody reads after this.
+    pub engine_idle: Millis,
+    /// An engine that fails on different streams is set aside for this.
+    pub ejection: Millis,
+    /// The longest that one engine may take to start a stream.
+    pub start_timeout: Millis,
+}
+
+/// Why a use is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The last player left, and nobody came back.
+    Unwatched,
+    /// Another stream needed the slot more than a stream without players.
+    GaveWay,
+    /// All who waited for the start have gone.
+    Cancelled,
+    /// The engine ended the stream.
+    EngineEnded,
+    /// The start failed.
+    Failed {
+        /// What happened.
+        why: String,
+        /// The engine could not be reached.
+        unreachable: bool,
+    },
+    /// The lease ran out: its holder was gone or could not renew it.
+    LeaseLost,
+    /// The process that held it is gone.
+    TakenOver,
+    /// The process is stopping.
+    Stopping,
+}
+
+/// What an engine may have opened for a use that is over, as far as its holder knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Session {
+    /// Nothing: it refused or said no.
+    None,
+    /// Perhaps a session whose name was not heard.
+    Perhaps,
+}
+
+/// How we know that a slot is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freed {
+    /// The engine acknowledged the stop.
+    Acknowledged,
+    /// The engine's own idle time-out has passed.
+    Idle,
+    /// There never was a session.
+    Unused,
+}
+
+/// What is asked of the engines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// A process takes over: everything that is in use belonged to the last one.
+    Begin {
+        /// The engines of its configuration; others drain.
+        engines: Vec<EngineSpec>,
+        /// Its times.
+        rules: Rules,
+    },
+    /// A slot for a stream, on none of these engines.
+    Acquire {
+        /// The stream.
+        stream: String,
+        /// Engines that were tried.
+        avoid: BTreeSet<Member>,
+    },
+    /// The engine opened a session.
+    Started {
+        /// The slot.
+        lease: LeaseId,
+        /// How it is stopped.
+        command_url: String,
+        /// How it does.
+        stat_url: String,
+    },
+    /// Bytes flow.
+    Flowing {
+        /// The slot.
+        lease: LeaseId,
+    },
+    /// The holder is still there.
+    Renew {
+        /// The slot.
+        lease: LeaseId,
+    },
+    /// The use is over.
+    Release {
+        /// The slot.
+        lease: LeaseId,
+        /// Why.
+        ending: Ending,
+        /// What the engine may have opened, unless it told.
+        session: Session,
+    },
+    /// The engine acknowledged a stop.
+    Stopped {
+        /// The slot.
+        lease: LeaseId,
+    },
+    /// The engine could not be asked to stop.
+    StopFailed {
+        /// The slot.
+        lease: LeaseId,
+    },
+    /// An engine answers its health check, or does not.
+    Health {
+        /// Which one.
+        engine: Member,
+        /// Whether it does.
+        healthy: bool,
+    },
+    /// A timer's: record what is over.
+    Expire,
+    /// A timer's: the engine's idle time-out has passed.
+    Idle {
+        /// The slot.
+        lease: LeaseId,
+    },
+}
+
+/// What the engines answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// A slot.
+    Granted(Grant),
+}
+
+/// A slot for a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its name; the number in it is its fencing token.
+    pub lease: LeaseId,
+    /// On which engine.
+    pub engine: Member,
+    /// Where that is.
+    pub url: String,
+    /// Why that one.
+    pub reason: Reason,
+}
+
+/// A call to an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSession {
+    /// The slot.
+    pub lease: LeaseId,
+    /// Where the engine is.
+    pub url: String,
+    /// How its session is stopped.
+    pub command_url: String,
+}
+
+/// What has happened so far in one decision, on a copy of the state.
+struct Draft {
+    state: Engines,
+    events: Vec<EnginesEvent>,
+    stops: Vec<StopSession>,
+    idle: Vec<(LeaseId, Time)>,
+    alarm: Option<Time>,
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        let rules =
+            PoolRules { ranking: Ranking::HealthiestFirst, after_lease: AfterLease::Closing };
+        Self {
+            pool: Pool::new(rules),
+            urls: BTreeMap::new(),
+            uses: BTreeMap::new(),
+            blame: Blame::default(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+impl Engines {
+    /// The slots and their engines.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What each slot is used for.
+    #[must_use]
+    pub fn uses(&self) -> &BTreeMap<LeaseId, Use> {
+        &self.uses
+    }
+
+    /// Where an engine is.
+    #[must_use]
+    pub fn url(&self, engine: &Member) -> Option<&str> {
+        self.urls.get(engine).map(String::as_str)
+    }
+
+    fn draft(&self) -> Draft {
+        Draft {
+            state: self.clone(),
+            events: Vec::new(),
+            stops: Vec::new(),
+            idle: Vec::new(),
+            alarm: None,
+        }
+    }
+}
+
+impl Draft {
+    fn push(&mut self, event: EnginesEvent) {
+        self.state.apply(&event);
+        self.events.push(event);
+    }
+
+    /// Takes in what the pool decided; uses that end thereby end for this reason.
+    fn step<A>(&mut self, step: Step<PoolEvent, A>, ending: &Ending, now: Time) -> A {
+        self.alarm = step.alarm.or(self.alarm);
+        for event in step.events {
+            let ended = match &event {
+                PoolEvent::Released(released) => Some((released.lease, ending.clone())),
+                PoolEvent::Expired(expired) => Some((expired.lease, Ending::LeaseLost)),
+                PoolEvent::MemberPut(_)
+                | PoolEvent::MemberLeaving(_)
+                | PoolEvent::MemberRemoved(_)
+                | PoolEvent::MemberSetAside(_)
+                | PoolEvent::MemberReadmitted(_)
+                | PoolEvent::Leased(_)
+                | PoolEvent::Confirmed(_)
+                | PoolEvent::Renewed(_)
+                | PoolEvent::SlotClosed(_) => None,
+            };
+            self.push(EnginesEvent::Pool(event));
+            if let Some((lease, ending)) = ended {
+                self.ended(lease, ending, now);
+            }
+        }
+        step.answer
+    }
+
+    /// A use is over: its session is to be stopped, or left to the engine's idle time-out.
+    fn ended(&mut self, lease: LeaseId, ending: Ending, now: Time) {
+        let Some(used) = self.state.uses.get(&lease).cloned() else { return };
+        let rules = self.state.rules;
+        // A start that nobody listens to any more may open a session until its time is up.
+        let opened_by = match (&ending, &used.command_url) {
+            (Ending::TakenOver | Ending::LeaseLost, None) => now.max(used.since + rules.start_timeout),
+            (_, _) => now,
+        };
+        let idle_at = opened_by + rules.engine_idle;
+        let (engine, stream) = (used.engine, used.stream);
+        self.push(EnginesEvent::Ended(Ended { lease, engine, stream, ending, idle_at }));
+        self.stop(lease, idle_at);
+    }
+
+    fn stop(&mut self, lease: LeaseId, idle_at: Time) {
+        let Some(used) = self.state.uses.get(&lease) else { return };
+        match &used.command_url {
+            Some(command_url) => {
+                let (url, command_url) = (used.url.clone(), command_url.clone());
+                self.stops.push(StopSession { lease, url, command_url });
+            }
+            None => self.idle.push((lease, idle_at)),
+        }
+    }
+
+    /// Nobody can be using the slot any more.
+    fn free(&mut self, lease: LeaseId, how: Freed, now: Time) {
+        // Of a slot that is free already, or held by somebody new, this says nothing.
+        let Ok(step) = self.state.pool.closed(lease, now) else { return };
+        let used = self.state.uses.get(&lease).cloned();
+        if step.events.is_empty() {
+            return;
+        }
+        if let Some(Use { engine, stream, .. }) = used {
+            self.push(EnginesEvent::Free(Free { lease, engine, stream, how }));
+        }
+        self.step(step, &Ending::LeaseLost, now);
+    }
+
+    fn set_aside(&mut self, engines: BTreeSet<Member>, now: Time) {
+        let until = now + self.state.rules.ejection;
+        for engine in engines {
+            // An engine that is no longer a member cannot be set aside, nor chosen.
+            if let Ok(step) = self.state.pool.set_aside(&engine, until, now) {
+                self.step(step, &Ending::LeaseLost, now);
+            }
+        }
+    }
+
+    fn decision(self, reply: Reply) -> Decision<Engines> {
+        let rules = self.state.rules;
+        let mut decision = Decision::events(self.events, reply);
+        if let Some(at) = self.alarm {
+            decision = decision.timer("expiry", at, Command::Expire);
+        }
+        for (lease, at) in self.idle {
+            decision = decision.timer(idle_timer(lease), at, Command::Idle { lease });
+        }
+        for stop in self.stops {
+            let lease = stop.lease;
+            decision = decision.effect(EffectRequest {
+                effect: stop,
+                attempts: STOP_ATTEMPTS,
+                deadline: Millis((rules.engine_idle.0 / 4).clamp(250, 5_000)),
+                backoff: Millis(100),
+                fallback: Command::StopFailed { lease },
+            });
+        }
+        decision
+    }
+}
+
+fn idle_timer(lease: LeaseId) -> String {
+    format!("idle-{lease}")
+}
+
+impl Entity for Engines {
+    const TYPE: &'static str = "engines";
+    type Command = Command;
+    type Event = EnginesEvent;
+    type Reply = Reply;
+    type Rejection = PoolRefusal;
+    type Effect = StopSession;
+
+    fn decide(&self, command: &Command, cx: &Context<'_>) -> Verdict<Self> {
+        let now = cx.now;
+        let mut draft = self.draft();
+        match command {
+            Command::Begin { engines, rules } => draft.begin(engines, *rules, now)?,
+            Command::Acquire { stream, avoid } => {
+                let grant = draft.acquire(stream, avoid, now)?;
+                return Ok(draft.decision(Reply::Granted(grant)));
+            }
+            Command::Started { lease, command_url, stat_url } => {
+                draft.started(*lease, command_url, stat_url, now)?;
+            }
+            Command::Flowing { lease } => draft.flowing(*lease, now)?,
+            Command::Renew { lease } => {
+                let step = self.pool.renew(*lease, lease.token(), None, now)?;
+                draft.step(step, &Ending::LeaseLost, now);
+            }
+            Command::Release { lease, ending, session } => {
+                draft.release(*lease, ending, *session, now)?;
+            }
+            Command::Stopped { lease } => draft.free(*lease, Freed::Acknowledged, now),
+            Command::StopFailed { lease } => {
+                let idle_at = self.uses.get(lease).and_then(|used| used.idle_at);
+                match idle_at.filter(|at| *at > now) {
+                    Some(at) => draft.idle.push((*lease, at)),
+                    None => draft.free(*lease, Freed::Idle, now),
+                }
+            }
+            Command::Health { engine, healthy } => draft.health(engine, *healthy, now)?,
+            Command::Expire => {
+                let step = self.pool.expire(now);
+                draft.step(step, &Ending::LeaseLost, now);
+            }
+            Command::Idle { lease } => {
+                let idle_at = self.uses.get(lease).and_then(|used| used.idle_at);
+                if idle_at.is_some_and(|at| at <= now) {
+                    draft.free(*lease, Freed::Idle, now);
+                }
+            }
+        }
+        Ok(draft.decision(Reply::Done))
+    }
+
+    fn apply(&mut self, event: &EnginesEvent) {
+        match event {
+            EnginesEvent::Began(Began { engines, rules }) => {
+                self.rules = *rules;
+                for engine in engines {
+                    self.urls.insert(engine.name.clone(), engine.url.clone());
+                }
+            }
+            EnginesEvent::Pool(event) => {
+                self.pool.apply(event);
+                match event {
+                    PoolEvent::MemberSetAside(aside) => self.blame.clear(&aside.member),
+                    PoolEvent::MemberRemoved(removed) => {
+                        self.urls.remove(&removed.member);
+                        self.blame.clear(&removed.member);
+                    }
+                    PoolEvent::MemberPut(_)
+                    | PoolEvent::MemberLeaving(_)
+                    | PoolEvent::MemberReadmitted(_)
+                    | PoolEvent::Leased(_)
+                    | PoolEvent::Confirmed(_)
+                    | PoolEvent::Renewed(_)
+                    | PoolEvent::Released(_)
+                    | PoolEvent::Expired(_)
+                    | PoolEvent::SlotClosed(_) => {}
+                }
+            }
+            EnginesEvent::Assigned(assigned) => {
+                let before = self.uses.insert(
+                    assigned.lease,
+                    Use {
+                        stream: assigned.stream.clone(),
+                        engine: assigned.engine.clone(),
+                        url: assigned.url.clone(),
+                        since: assigned.at,
+                        command_url: None,
+                        stat_url: None,
+                        idle_at: None,
+                    },
+                );
+                assert!(before.is_none(), "a slot is given out once");
+            }
+            EnginesEvent::Started(started) => {
+                let used = self.uses.get_mut(&started.lease);
+                let used = used.expect("only a slot in use has a session");
+                used.command_url = Some(started.command_url.clone());
+                used.stat_url = Some(started.stat_url.clone());
+            }
+            EnginesEvent::Flowing(flowing) => {
+                let (stream, window) = (&flowing.stream, self.blame_window());
+                self.blame.flowed(&flowing.engine, stream, flowing.at, window);
+            }
+            EnginesEvent::Failed(failed) => {
+                let (stream, window) = (&failed.stream, self.blame_window());
+                let Failed { engine, unreachable, at, .. } = failed;
+                self.blame.failed(engine, stream, *unreachable, *at, window);
+            }
+            EnginesEvent::Ended(ended) => {
+                let used = self.uses.get_mut(&ended.lease);
+                used.expect("only a use can end").idle_at = Some(ended.idle_at);
+            }
+            EnginesEvent::Free(free) => {
+                let used = self.uses.remove(&free.lease);
+                assert!(used.is_some_and(|used| used.idle_at.is_some()), "a use ends before its slot is free");
+            }
+        }
+        assert!(self.uses.len() <= self.pool.leases().len(), "every use has a slot");
+    }
+
+    fn command_name(command: &Command) -> &'static str {
+        match command {
+            Command::Begin { .. } => "begin",
+            Command::Acquire { .. } => "acquire",
+            Command::Started { .. } => "started",
+            Command::Flowing { .. } => "flowing",
+            Command::Renew { .. } => "renew",
+            Command::Release { .. } => "release",
+            Command::Stopped { .. } => "stopped",
+            Command::StopFailed { .. } => "stop_failed",
+            Command::Health { .. } => "health",
+            Command::Expire => "expire",
+            Command::Idle { .. } => "idle",
+        }
+    }
+
+    fn event_name(event: &EnginesEvent) -> &'static str {
+        event.name()
+    }
+}
+
+impl Engines {
+    /// How long a failure counts: long enough to see the same engine fail another stream.
+    fn blame_window(&self) -> Millis {
+        Millis(self.rules.ejection.0.saturating_mul(2)).max(Millis::from_secs(60))
+    }
+}
+
+impl Draft {
+    fn begin(&mut self, engines: &[EngineSpec], rules: Rules, now: Time) -> Result<(), PoolRefusal> {
+        let before = self.state.urls.clone();
+        self.push(EnginesEvent::Began(Began { engines: engines.to_vec(), rules }));
+        for engine in engines {
+            let change = MemberChange {
+                limit: Some(engine.limit),
+                standing: Some(Standing { tier: 0, preferred: engine.forwarded }),
+                ..MemberChange::default()
+            };
+            let step = self.state.pool.put_member(&engine.name, &change, now)?;
+            self.step(step, &Ending::TakenOver, now);
+        }
+        for lease in self.state.pool.leases().keys().copied().collect::<Vec<_>>() {
+            let step = self.state.pool.release(lease, lease.token(), now)?;
+            self.step(step, &Ending::TakenOver, now);
+        }
+        for gone in before.keys().filter(|name| engines.iter().all(|engine| engine.name != **name)) {
+            let step = self.state.pool.remove_member(gone, now)?;
+            self.step(step, &Ending::TakenOver, now);
+        }
+        Ok(())
+    }
+
+    fn acquire(
+        &mut self,
+        stream: &str,
+        avoid: &BTreeSet<Member>,
+        now: Time,
+    ) -> Result<Grant, PoolRefusal> {
+        let holder = Holder::new(stream).expect("stream keys are names");
+        let ttl = self.state.rules.lease_ttl;
+        let request = LeaseRequest { avoid: avoid.clone(), ..LeaseRequest::new(holder, ttl) };
+        let step = self.state.pool.lease(&request, now)?;
+        let grant = self.step(step, &Ending::LeaseLost, now);
+        let (lease, engine, reason) = (grant.held.lease, grant.held.member, grant.reason);
+        let url = self.state.urls.get(&engine).cloned().expect("every member came with its URL");
+        self.push(EnginesEvent::Assigned(Assigned {
+            lease,
+            engine: engine.clone(),
+            url: url.clone(),
+            stream: stream.to_owned(),
+            reason,
+            at: now,
+        }));
+        Ok(Grant { lease, engine, url, reason })
+    }
+
+    /// Told even when the use is over already: an answer that came late is stopped at once.
+    fn started(
+        &mut self,
+        lease: LeaseId,
+        command_url: &str,
+        stat_url: &str,
+        now: Time,
+    ) -> Result<(), PoolRefusal> {
+        let used = self.state.uses.get(&lease).cloned();
+        let used = used.ok_or(PoolRefusal::LeaseOver(lease))?;
+        self.push(EnginesEvent::Started(Started {
+            lease,
+            engine: used.engine,
+            stream: used.stream,
+            command_url: command_url.to_owned(),
+            stat_url: stat_url.to_owned(),
+        }));
+        if let Some(idle_at) = used.idle_at {
+            self.stop(lease, idle_at.max(now + self.state.rules.engine_idle));
+        }
+        Ok(())
+    }
+
+    fn flowing(&mut self, lease: LeaseId, now: Time) -> Result<(), PoolRefusal> {
+        let step = self.state.pool.confirm(lease, lease.token(), now)?;
+        self.step(step, &Ending::LeaseLost, now);
+        let used = self.state.uses.get(&lease).cloned();
+        let Use { stream, engine, since, .. } = used.ok_or(PoolRefusal::LeaseOver(lease))?;
+        let window = self.state.blame_window();
+        let guilty = self.state.blame.clone().flowed(&engine, &stream, now, window);
+        let after_ms = now.since(since);
+        self.push(EnginesEvent::Flowing(Flowing { lease, engine, stream, after_ms, at: now }));
+        self.set_aside(guilty, now);
+        Ok(())
+    }
+
+    fn release(
+        &mut self,
+        lease: LeaseId,
+        ending: &Ending,
+        session: Session,
+        now: Time,
+    ) -> Result<(), PoolRefusal> {
+        let used = self.state.uses.get(&lease).cloned();
+        let Some(used) = used.filter(|used| used.idle_at.is_none()) else {
+            let step = self.state.pool.release(lease, lease.token(), now)?;
+            self.step(step, ending, now);
+            return Ok(());
+        };
+        if let Ending::Failed { why, unreachable } = ending {
+            let window = self.state.blame_window();
+            let (engine, stream) = (used.engine.clone(), used.stream.clone());
+            let mut blame = self.state.blame.clone();
+            let guilty = blame.failed(&engine, &stream, *unreachable, now, window);
+            let (why, unreachable) = (why.clone(), *unreachable);
+            self.push(EnginesEvent::Failed(Failed { engine, stream, why, unreachable, at: now }));
+            self.set_aside(guilty, now);
+        }
+        let step = self.state.pool.release(lease, lease.token(), now)?;
+        self.step(step, ending, now);
+        if used.command_url.is_none() && session == Session::None {
+            self.idle.retain(|(idle, _)| *idle != lease);
+            self.free(lease, Freed::Unused, now);
+        }
+        Ok(())
+    }
+
+    fn health(&mut self, engine: &Member, healthy: bool, now: Time) -> Result<(), PoolRefusal> {
+        let record = self.state.pool.members().get(engine);
+        let record = record.ok_or_else(|| PoolRefusal::UnknownMember(engine.clone()))?;
+        if record.leaving {
+            return Ok(());
+        }
+        let standing = Standing { tier: u8::from(!healthy), ..record.standing };
+        let change = MemberChange { standing: Some(standing), ..MemberChange::default() };
+        let step = self.state.pool.put_member(engine, &change, now)?;
+        self.step(step, &Ending::LeaseLost, now);
+        Ok(())
+    }
+}
