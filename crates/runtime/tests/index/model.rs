@@ -73,8 +73,8 @@ struct Model {
     pending: Vec<(u64, Entry)>,
     /// The position up to which a hash was forgotten.
     forgotten: BTreeMap<u64, Position>,
-    /// Forgotten hashes whose tombstone is not in a run, as far as known: a crash may bring them back.
-    in_doubt: BTreeSet<u64>,
+    /// What was forgotten by a tombstone that is not in a run, as far as known: a crash may bring it back.
+    in_doubt: BTreeSet<(u64, Position)>,
 }
 
 impl Model {
@@ -102,8 +102,8 @@ struct System {
     index: Index,
     model: Model,
     flush: Option<Flush>,
-    /// The hashes in doubt when the frozen memtable was frozen, if there is one.
-    frozen: Option<BTreeSet<u64>>,
+    /// What was in doubt when the frozen memtable was frozen, if there is one.
+    frozen: Option<BTreeSet<(u64, Position)>>,
 }
 
 impl System {
@@ -152,7 +152,7 @@ impl System {
         if let Some(entry) = committed {
             self.index.forget(hash(n), entry.position);
             self.model.forgotten.insert(n, entry.position);
-            self.model.in_doubt.insert(n);
+            self.model.in_doubt.insert((n, entry.position));
         }
     }
 
@@ -170,7 +170,7 @@ impl System {
             Some(flushed) => {
                 if self.index.flushed(flushed).is_ok() {
                     let in_doubt = self.frozen.take().expect("it was frozen");
-                    self.model.in_doubt.retain(|n| !in_doubt.contains(n));
+                    self.model.in_doubt.retain(|buried| !in_doubt.contains(buried));
                 }
             }
             None => self.crash(0),
@@ -202,14 +202,14 @@ impl System {
         }
         self.index.commit(self.model.end());
         let may_be_back: Vec<u64> = if lost == 0 {
-            self.model.in_doubt.iter().copied().collect()
+            self.model.in_doubt.iter().map(|(n, _)| *n).collect()
         } else {
             (0..HASHES).collect()
         };
         for n in may_be_back {
             if look(&self.index, n) == self.model.newest(n) {
                 self.model.forgotten.remove(&n);
-                self.model.in_doubt.remove(&n);
+                self.model.in_doubt.retain(|(m, _)| *m != n);
             }
         }
     }
