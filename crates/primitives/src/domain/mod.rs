@@ -2,6 +2,8 @@
 
 pub mod barrier;
 pub mod job;
+pub mod pool;
+pub mod quota;
 pub mod turn;
 pub mod value;
 
