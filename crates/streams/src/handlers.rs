@@ -6,6 +6,7 @@ use interlock_kernel::{
     pool::PoolEvent,
 };
 
+use crate::service::Freed;
 use crate::domain::{
     engines::Engines,
     engines_event::{Assigned, Began, Ended, EnginesEvent, Failed, Flowing, Free, Started},
@@ -39,7 +40,7 @@ fn note<Ev: Clone + 'static>(
 
 /// The table.
 #[must_use]
-pub fn engines() -> EnginesHandlers {
+pub fn engines(freed: Freed) -> EnginesHandlers {
     EnginesHandlers {
         began: On::nobody(),
         pool: On::nobody(),
@@ -64,6 +65,9 @@ pub fn engines() -> EnginesHandlers {
             })],
         },
         ended: On { write: note(|e: &Ended| &e.stream, StreamEvent::Ended), read: vec![] },
-        free: On { write: note(|e: &Free| &e.stream, StreamEvent::Free), read: vec![] },
+        free: On {
+            write: note(|e: &Free| &e.stream, StreamEvent::Free),
+            read: vec![Read::new("wake", move |_: &Free, _| freed.ring())],
+        },
     }
 }

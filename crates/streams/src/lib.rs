@@ -12,3 +12,5 @@ pub mod fake;
 pub mod handlers;
 pub mod io;
 pub mod limits;
+pub mod routes;
+pub mod service;

@@ -10,7 +10,7 @@ pub const JOIN_WINDOW_BYTES: usize = 1 << 20;
 pub const FRAME_BYTES: usize = 256 << 10;
 /// A source that has plenty at hand is read no further ahead of most players than this, so that they all
 /// send bytes that are still in the processor's cache.
-pub const LEAD_BYTES: usize = 2 << 20;
+pub const LEAD_BYTES: usize = 8 << 20;
 /// Small reads that are at hand together are merged up to this many bytes.
 pub const MERGE_BYTES: usize = 128 << 10;
 /// Players of one stream.

@@ -1,0 +1,353 @@
+//! The service: players on one side, engines on the other, one carrier per stream between them.
+//!
+//! ```text
+//! player ─► Service::play ─► the stream's carrier (one per stream) ─► Engines (a slot) ─► engine
+//!    ▲                             │
+//!    └────────── hub ◄─── pull ◄───┘
+//! ```
+//!
+//! A player joins the hub of its stream, or begins the stream, in one step under one lock: so however many
+//! ask at once, one carrier asks one engine. The lock also guards the end of a stream: a stream ends only
+//! while nobody can be joining it.
+//!
+//! Not here: which engine, and when a slot is free ([`crate::domain::engines`]); moving bytes
+//! ([`crate::io`]).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    time::Duration,
+};
+
+use interlock_kernel::{
+    ids::{Key, Member},
+    pool::LeaseId,
+    time::Millis,
+};
+use interlock_runtime::{Builder, Handle, Meta, Runtime, SendError};
+use tokio::sync::{Notify, watch};
+
+mod carrier;
+mod health;
+mod overview;
+mod stop;
+
+pub use self::overview::{EngineLoad, LiveStream, Overview};
+use crate::{
+    domain::{
+        engines::{Command, EngineSpec, Engines, Rules},
+        stream::Stream,
+    },
+    handlers,
+    io::{
+        disconnect::Disconnect,
+        engine::{EngineUrl, StreamKey},
+        hub::{Feed, Hub, JoinError, Player, hub},
+    },
+};
+
+/// The one key of the entity that holds all engines.
+const MAIN: &str = "main";
+
+/// The settings of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// One engine's time from the request to the first byte.
+    pub start_timeout: Millis,
+    /// A player's whole wait, over all tries.
+    pub start_deadline: Millis,
+    /// Engines that are tried for one start.
+    pub start_attempts: u32,
+    /// How long a stream without players goes on.
+    pub linger: Millis,
+    /// How long a slot on an engine stays reserved unless it is renewed.
+    pub lease_ttl: Millis,
+    /// After how long an engine ends a stream by itself that nobody reads.
+    pub engine_idle: Millis,
+    /// How long an engine that failed on different streams is left alone.
+    pub ejection: Millis,
+    /// The engines.
+    pub engines: Vec<EngineConfig>,
+}
+
+/// One engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Its name, unique.
+    pub name: Member,
+    /// Where it is.
+    pub url: EngineUrl,
+    /// Streams that it may serve at once.
+    pub limit: u32,
+    /// Whether a port is forwarded to it; such engines are preferred.
+    pub forwarded: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            start_timeout: Millis::from_secs(30),
+            start_deadline: Millis::from_secs(60),
+            start_attempts: 3,
+            linger: Millis::from_secs(5),
+            lease_ttl: Millis::from_secs(15),
+            engine_idle: Millis::from_secs(10),
+            ejection: Millis::from_secs(30),
+            engines: Vec::new(),
+        }
+    }
+}
+
+/// Why a player gets no stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlayError {
+    /// Every engine is at its limit.
+    #[error("every engine is at its limit")]
+    Full {
+        /// When a slot may be free.
+        retry_after: Millis,
+    },
+    /// No engine could start the stream.
+    #[error("no engine could start the stream: {0}")]
+    NoEngine(String),
+    /// The player's time was over first.
+    #[error("no engine started the stream in time: {0}")]
+    OutOfTime(String),
+    /// The stream has as many players as one can have.
+    #[error("the stream has as many players as it can have")]
+    TooManyPlayers,
+    /// The store cannot commit now.
+    #[error("the store cannot commit now: {0}")]
+    Unavailable(String),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// The entity types of the service.
+#[must_use]
+pub fn register(builder: Builder, freed: &Freed) -> Builder {
+    let table = handlers::engines(freed.clone());
+    builder
+        .entity_with::<Engines, _>(table, Some(Arc::new(stop::Stopper)))
+        .entity::<Stream>()
+}
+
+/// Rings when a slot became free.
+#[derive(Debug, Clone, Default)]
+pub struct Freed(Arc<Notify>);
+
+impl Freed {
+    /// A slot became free.
+    pub fn ring(&self) {
+        self.0.notify_waiters();
+    }
+}
+
+/// The streams service. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    engines: Handle<Engines>,
+    main: Key,
+    freed: Freed,
+    streams: Mutex<Streams>,
+    /// Rings when a stream has ended.
+    ended: Notify,
+    /// Rings when the service stops.
+    stop: Notify,
+}
+
+/// The streams that are being carried, by their key.
+#[derive(Default)]
+struct Streams {
+    live: BTreeMap<String, Arc<Live>>,
+    /// Slots whose use this process began and did not end: what the drift gauge holds the pool against.
+    held: BTreeMap<LeaseId, Member>,
+    /// Those of them whose streams are over.
+    ending: BTreeSet<LeaseId>,
+    stopping: bool,
+}
+
+/// A stream that is being carried.
+struct Live {
+    name: String,
+    key: StreamKey,
+    hub: Hub,
+    phase: watch::Sender<Phase>,
+    /// The slot that its bytes flow from.
+    lease: OnceLock<LeaseId>,
+    /// Asks the carrier to end a stream that nobody watches.
+    give_way: Notify,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Starting,
+    Flowing { engine: Member, stat_url: String },
+    Failed(PlayError),
+}
+
+impl Service {
+    /// Takes over the engines: what a process before this one had in use is stopped first.
+    ///
+    /// # Errors
+    /// When the engines cannot be committed to the store.
+    pub async fn start(
+        runtime: &Runtime,
+        config: Config,
+        freed: Freed,
+    ) -> Result<Self, SendError<interlock_kernel::pool::PoolRefusal>> {
+        let service = Self(Arc::new(Shared {
+            engines: runtime.handle(),
+            main: Key::new(MAIN).expect("a valid key"),
+            freed,
+            streams: Mutex::default(),
+            ended: Notify::new(),
+            stop: Notify::new(),
+            config,
+        }));
+        let config = &service.0.config;
+        let spec = |engine: &EngineConfig| EngineSpec {
+            name: engine.name.clone(),
+            url: engine.url.to_string(),
+            limit: engine.limit,
+            forwarded: engine.forwarded,
+        };
+        let engines = config.engines.iter().map(spec).collect();
+        let rules = Rules {
+            lease_ttl: config.lease_ttl,
+            engine_idle: config.engine_idle,
+            ejection: config.ejection,
+            start_timeout: config.start_timeout,
+        };
+        service.0.ask(Command::Begin { engines, rules }).await?;
+        tokio::spawn(health::watch(service.clone()));
+        Ok(service)
+    }
+
+    /// Joins a stream, beginning it if need be; returns once its bytes flow. Dropping the future leaves the
+    /// stream.
+    ///
+    /// # Errors
+    /// See [`PlayError`].
+    pub async fn play(&self, key: &StreamKey, disconnect: Disconnect) -> Result<Player, PlayError> {
+        let deadline = Duration::from_millis(self.0.config.start_deadline.0);
+        let (player, mut phase) = self.join(key, disconnect)?;
+        let flows = async {
+            loop {
+                match &*phase.borrow_and_update() {
+                    Phase::Starting => {}
+                    Phase::Flowing { .. } => return Ok(()),
+                    Phase::Failed(error) => return Err(error.clone()),
+                }
+                if phase.changed().await.is_err() {
+                    return Err(PlayError::NoEngine("the stream ended while it began".to_owned()));
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, flows).await {
+            Ok(Ok(())) => Ok(player),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(PlayError::OutOfTime("the player's time is over".to_owned())),
+        }
+    }
+
+    /// Joins the stream's hub, or makes it together with its carrier.
+    fn join(
+        &self,
+        key: &StreamKey,
+        disconnect: Disconnect,
+    ) -> Result<(Player, watch::Receiver<Phase>), PlayError> {
+        let name = stream_name(key);
+        let mut streams = self.0.streams();
+        if streams.stopping {
+            return Err(PlayError::Stopping);
+        }
+        if let Some(live) = streams.live.get(&name) {
+            match live.hub.join(disconnect.clone()) {
+                Ok(player) => return Ok((player, live.phase.subscribe())),
+                Err(JoinError::Full) => return Err(PlayError::TooManyPlayers),
+                // The engine just ended it; its carrier has yet to notice. This player begins anew.
+                Err(JoinError::Ended) => {}
+            }
+        }
+        let (feed, hub) = hub();
+        let player = hub.join(disconnect).map_err(|_| PlayError::TooManyPlayers)?;
+        let (phase, watched) = watch::channel(Phase::Starting);
+        let live = Arc::new(Live {
+            name: name.clone(),
+            key: key.clone(),
+            hub,
+            phase,
+            lease: OnceLock::new(),
+            give_way: Notify::new(),
+        });
+        streams.live.insert(name, live.clone());
+        drop(streams);
+        self.carry(live, feed);
+        Ok((player, watched))
+    }
+
+    fn carry(&self, live: Arc<Live>, feed: Feed) {
+        let shared = self.0.clone();
+        tokio::spawn(async move {
+            carrier::carry(&shared, live, feed).await;
+            shared.ended.notify_waiters();
+        });
+    }
+
+    /// Ends all streams and waits until their engines were told, or at least asked to be told.
+    pub async fn stop(&self) {
+        {
+            let mut streams = self.0.streams();
+            streams.stopping = true;
+            for live in streams.live.values() {
+                live.hub.close();
+                live.give_way.notify_one();
+            }
+        }
+        self.0.stop.notify_waiters();
+        loop {
+            let ended = self.0.ended.notified();
+            if self.0.streams().held.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Shared {
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().expect("nothing panics while it holds the streams")
+    }
+
+    /// Returns when the service stops.
+    async fn stops(&self) {
+        let stop = self.stop.notified();
+        if !self.streams().stopping {
+            stop.await;
+        }
+    }
+
+    async fn ask(
+        &self,
+        command: Command,
+    ) -> Result<crate::domain::engines::Reply, SendError<interlock_kernel::pool::PoolRefusal>> {
+        let sent = self.engines.send(&self.main, command, Meta::default()).await;
+        sent.map(|receipt| receipt.reply)
+    }
+}
+
+/// What a stream is called in keys and timelines. The same 40 digits as content id and as infohash are two
+/// streams.
+#[must_use]
+pub fn stream_name(key: &StreamKey) -> String {
+    match key {
+        StreamKey::ContentId(id) => format!("id-{}", id.to_ascii_lowercase()),
+        StreamKey::Infohash(hash) => format!("infohash-{}", hash.to_ascii_lowercase()),
+    }
+}
