@@ -12,11 +12,12 @@
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
 };
 
 use interlock_kernel::{
+    bus,
     entity::{Context, Decision, EffectRequest, Entity, Refusal, TimerChange, TimerName},
     ids::{Key, Position, Version},
     room::Again,
@@ -180,26 +181,31 @@ impl<E: Entity> AnyLane for Lane<E> {
         if let (Some(feed), false) = (&self.feed, batch.is_empty()) {
             let events = batch.iter().map(|committed: &Committed<E>| committed.events.len()).sum();
             feed.lag.fetch_add(events, Ordering::Relaxed);
-            // Beyond the bound on lag no commands are taken, and the channel has room for more than that.
+            // Beyond the bound on lag no commands are taken from outside, and the channel has room for more
+            // than that. Handlers that feed each other without end can fill it all the same. Then nothing
+            // more is handed over, so that nothing is skipped: the next start reads the rest from the log.
             if feed.sender.try_send(batch).is_err() {
+                feed.lag.fetch_sub(events, Ordering::Relaxed);
                 core.status.note_lost_feed(E::TYPE);
+                self.feed = None;
             }
         }
     }
 
     fn refused(&mut self, error: &StoreError, core: &mut Core) {
         let completions = std::mem::take(&mut self.completions);
-        let mut lost: Vec<Key> = Vec::new();
+        // Each once: what is decided anew while they are read again must stay.
+        let mut lost: BTreeSet<Key> = BTreeSet::new();
         for completion in completions {
             let unavailable = SendError::Unavailable(error.clone());
             match completion.what {
                 What::Decided(done) => {
                     done.waiters.answer(Err(unavailable));
-                    lost.push(done.key);
+                    lost.insert(done.key);
                 }
                 What::Told(waiters, _) => waiters.answer(Err(unavailable)),
                 What::Shown(_, reply) => reply.fail(unavailable),
-                What::Snapshot(key) => lost.push(key),
+                What::Snapshot(key) => drop(lost.insert(key)),
                 What::Carried(_, done) => drop(done.send(Carried::Failed(error.to_string()))),
             }
         }
@@ -305,7 +311,6 @@ impl<E: Entity> Lane<E> {
         let hash = entity_hash(E::TYPE, key.as_str());
         let place = match core.heads.probe(hash) {
             Probe::Absent => None,
-            Probe::Here(entry) if entry.position.0 == 0 => None,
             Probe::Here(entry) => Some(Place::At(entry.position)),
             Probe::Perhaps(lookup) => Some(Place::Ask(lookup)),
         };
@@ -373,7 +378,9 @@ impl<E: Entity> Lane<E> {
                 return;
             }
         };
-        core.poisoned.forgive(&core.env, E::TYPE, key);
+        if let Some(change) = core.poisoned.forgive(E::TYPE, key) {
+            core.note_poison(change);
+        }
         if let (Some(effects), Some(more)) = (&self.effects, &live.more) {
             for (id, request) in &more.effects {
                 effects.start(key.clone(), *id, request.clone());
@@ -390,9 +397,8 @@ impl<E: Entity> Lane<E> {
         let Some(Slot::Live(_)) = self.slots.get(&key) else { return };
         let Some(Slot::Live(live)) = self.slots.remove(&key) else { return };
         core.resident_bytes -= live.counted;
-        if live.next_wake() != Time::NEVER || live.due() != Time::NEVER {
-            core.wake_later(self.id, &key);
-        }
+        // What it had to do by itself may be undone too: a timer that had fired is due again.
+        core.wake_later(self.id, &key);
         let Some(mut more) = live.more else { return };
         for envelope in more.room.drain() {
             self.accept(Work::Send(envelope), core);
@@ -458,8 +464,11 @@ impl<E: Entity> Lane<E> {
         mut envelope: Box<Envelope<E>>,
         core: &mut Core,
     ) -> Result<(), String> {
-        envelope.arrived = core.now;
-        core.status.commands.fetch_add(1, Ordering::Relaxed);
+        // One that waited before a refused commit goes on waiting.
+        if envelope.arrived == Time(0) {
+            envelope.arrived = core.now;
+            core.status.commands.fetch_add(1, Ordering::Relaxed);
+        }
         let Some(id) = &envelope.id else { return self.decide_new(live, envelope, core) };
         if let Some(first) = self.first_of(live, &envelope) {
             if first.fingerprint == envelope.fingerprint {
@@ -576,6 +585,10 @@ impl<E: Entity> Lane<E> {
         match self.decide(live, &mut envelope, core)? {
             Again::Changed => self.settle_room(live, core),
             Again::Answered => Ok(()),
+            Again::Waits if core.is_stopping() => {
+                self.tell(live, envelope.take_waiters(), Err(SendError::Stopping), core);
+                Ok(())
+            }
             Again::Waits => {
                 let until = envelope.wait_until;
                 if until <= core.now {
@@ -600,6 +613,15 @@ impl<E: Entity> Lane<E> {
         envelope: &mut Envelope<E>,
         core: &mut Core,
     ) -> Result<Again, String> {
+        // A timer that fired and an effect that ended are over even if they change nothing, and that must be
+        // durable: otherwise they would be there again after a restart.
+        let is_own = match envelope.cause {
+            Origin::Timer(_) | Origin::Effect(_) => true,
+            Origin::Sent => false,
+        };
+        if live.closed && is_own {
+            return self.record(live, envelope, Change::default(), core);
+        }
         if live.closed {
             let error = SendError::Closed { version: live.version };
             self.tell(live, envelope.take_waiters(), Err(error), core);
@@ -618,10 +640,8 @@ impl<E: Entity> Lane<E> {
             let error = SendError::Poisoned { version: live.version, why: why.clone() };
             envelope.take_waiters().answer(Err(error));
         })?;
-        // An effect whose result changes nothing is done all the same, and that must be durable.
-        let is_effect = matches!(envelope.cause, Origin::Effect(_));
         match verdict {
-            Ok(decision) if decision.is_unchanged() && !is_effect => {
+            Ok(decision) if decision.is_unchanged() && !is_own => {
                 let receipt = Receipt {
                     reply: decision.reply,
                     version: live.version,
@@ -633,8 +653,8 @@ impl<E: Entity> Lane<E> {
                 Ok(Again::Answered)
             }
             Ok(decision) => self.record(live, envelope, decision.into(), core),
-            Err(Refusal::Rejected(rejection)) if is_effect => {
-                tracing::debug!(entity = E::TYPE, key = %live.key, %rejection, "an effect's result is rejected");
+            Err(Refusal::Rejected(rejection)) if is_own => {
+                tracing::debug!(entity = E::TYPE, key = %live.key, %rejection, "what a timer or an effect sent is rejected");
                 self.record(live, envelope, Change::default(), core)
             }
             Err(Refusal::Rejected(rejection)) => {
@@ -734,8 +754,14 @@ impl<E: Entity> Lane<E> {
         let bytes = self.scratch.fill(&change);
         if bytes > limits::RECORD_BYTES {
             let error = SendError::TooLarge { bytes };
+            tracing::warn!(entity = E::TYPE, key = %live.key, %error, "a decision is refused");
             self.tell(live, envelope.take_waiters(), Err(error), core);
-            return Ok(Again::Answered);
+            return match envelope.cause {
+                Origin::Timer(_) | Origin::Effect(_) => {
+                    self.record(live, envelope, Change::default(), core)
+                }
+                Origin::Sent => Ok(Again::Answered),
+            };
         }
         let version = live.version.next();
         fold::apply_all(Arc::make_mut(&mut live.state), &change.events).inspect_err(|why| {
@@ -862,7 +888,8 @@ impl<E: Entity> Lane<E> {
             self.recent.push_back(key.clone());
         }
         if self.feed.is_some() && !events.is_empty() {
-            batch.push(Committed { key, version, position, at, events });
+            let origin = bus::Origin { entity: E::TYPE, key, version, position, at };
+            batch.push(Committed { origin, events });
         }
     }
 
@@ -904,7 +931,8 @@ impl<E: Entity> Lane<E> {
 
     fn set_aside(&mut self, key: Key, version: Version, why: String, core: &mut Core) {
         tracing::error!(entity = E::TYPE, %key, %version, why, "an entity is set aside");
-        core.poisoned.add(&core.env, E::TYPE, &key, version, &why, core.now);
+        let change = core.poisoned.add(E::TYPE, &key, version, &why, core.now);
+        core.note_poison(change);
         self.slots.insert(key, Slot::Poisoned { version, why });
     }
 

@@ -27,7 +27,7 @@ impl Place {
             Place::At(position) => Ok(Some(position)),
             Place::Ask(lookup) => {
                 let entry = lookup.run().await?;
-                Ok(entry.map(|entry| entry.position).filter(|position| position.0 > 0))
+                Ok(entry.map(|entry| entry.position))
             }
         }
     }
@@ -70,7 +70,8 @@ pub(crate) async fn entity<E: Entity>(
     key: &Key,
     place: Place,
 ) -> Result<Option<Loaded<E>>, LoadError> {
-    let Some(head) = place.find().await? else { return Ok(None) };
+    // A damaged index is no fault of the entity: it is made again from the log at the next start.
+    let Some(head) = place.find().await.map_err(LoadError::Store)? else { return Ok(None) };
     let chain = Chain::back(store, E::TYPE, key.as_str(), head, Until::Snapshot)
             .await?;
     let broken = |version, why: &FoldError| LoadError::Broken { version, why: why.to_string() };

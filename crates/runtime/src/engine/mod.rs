@@ -21,16 +21,18 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use interlock_kernel::{
+    bus::RowChange,
     ids::{Key, Position},
     time::Time,
 };
 
+mod clock;
 pub(crate) mod lane;
 pub(crate) mod load;
 pub mod message;
@@ -42,6 +44,7 @@ mod upkeep;
 pub(crate) use poison::PoisonList;
 
 use self::{
+    clock::LogClock,
     lane::AnyLane,
     message::{Body, LaneId, Parcel},
 };
@@ -72,6 +75,8 @@ pub(crate) struct Core {
     pub poisoned: PoisonList,
     pub resident_bytes: usize,
     pub status: Arc<Status>,
+    /// Whether nothing may begin to wait any more; handlers see it too.
+    pub stopping: Arc<AtomicBool>,
     jobs: Sender<JobDone>,
     jobs_pending: usize,
     tickets: u64,
@@ -94,6 +99,8 @@ pub(crate) enum JobDone {
     Whose(Position, Result<Option<(String, String)>, StoreError>),
     /// The indexes' upkeep.
     Upkeep(upkeep::Ended),
+    /// A side record was written, or not.
+    Noted,
 }
 
 /// Asks the engine itself for something.
@@ -128,6 +135,20 @@ impl Core {
         self.schedule.insert((at, Due::Key(lane, key.clone())));
     }
 
+    /// Writes the side record of an entity that is set aside, or no longer.
+    pub(crate) fn note_poison(&mut self, change: RowChange) {
+        let store = self.env.store().clone();
+        self.job(async move {
+            poison::write(store, change).await;
+            JobDone::Noted
+        });
+    }
+
+    /// Whether the engine was told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     fn has_room(&self) -> bool {
         usize::try_from(self.builder.count()).is_ok_and(|count| count < limits::CHUNK_RECORDS)
             && self.builder.len() < limits::CHUNK_BYTES
@@ -157,6 +178,7 @@ pub(crate) struct Engine {
     lags: Vec<Arc<AtomicUsize>>,
     committed: WatchSender<Position>,
     upkeep: upkeep::Upkeep,
+    clock: LogClock,
     alarm: Option<(Time, Task)>,
     stopping: Option<OnceSender<()>>,
 }
@@ -178,11 +200,13 @@ pub(crate) struct Parts {
     pub control: Receiver<Control>,
     pub committed: WatchSender<Position>,
     pub status: Arc<Status>,
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let (jobs_sender, jobs) = parts.env.channel(limits::LOADS_AT_ONCE);
+        let clock = LogClock::new(parts.log_time, &parts.env);
         let core = Core {
             heads: parts.heads,
             ids: parts.ids,
@@ -193,6 +217,7 @@ impl Engine {
             poisoned: parts.poisoned,
             resident_bytes: 0,
             status: parts.status,
+            stopping: parts.stopping,
             jobs: jobs_sender,
             jobs_pending: 0,
             tickets: 0,
@@ -210,6 +235,7 @@ impl Engine {
             lags: parts.lags,
             committed: parts.committed,
             upkeep: upkeep::Upkeep::default(),
+            clock,
             alarm: None,
             stopping: None,
         }
@@ -219,7 +245,7 @@ impl Engine {
     pub(crate) async fn run(mut self) {
         self.upkeep.begin(&mut self.core);
         loop {
-            self.core.now = self.core.now.max(self.core.env.wall());
+            self.core.now = self.clock.now(&self.core.env);
             self.wake_due();
             self.start_commit();
             self.upkeep.start(&mut self.core, self.stopping.is_some());
@@ -258,6 +284,7 @@ impl Engine {
             Happened::Done(done) => self.job_done(done),
             Happened::Asked(Control::Stop(done)) => {
                 self.stopping = Some(done);
+                self.core.stopping.store(true, Ordering::Release);
                 self.inbox.close();
                 for lane in &mut self.lanes {
                     lane.stop_waiting();
@@ -267,8 +294,12 @@ impl Engine {
                 self.upkeep.expire(decided, below);
             }
             Happened::Inside(parcel) => {
-                let Self { internal, lanes, core, .. } = self;
+                let Self { internal, inbox, lanes, core, .. } = self;
                 drain(parcel, internal, lanes, core);
+                // Handlers that keep each other busy must not keep callers out.
+                if open && core.has_room() && let Ok(parcel) = inbox.try_recv() {
+                    drain(parcel, inbox, lanes, core);
+                }
             }
             Happened::Outside(parcel) => {
                 let Self { inbox, lanes, core, .. } = self;
@@ -369,6 +400,7 @@ impl Engine {
                 }
             }
             JobDone::Upkeep(ended) => self.upkeep.ended(ended, &mut self.core),
+            JobDone::Noted => {}
         }
     }
 
@@ -406,7 +438,7 @@ impl Engine {
             (None, _) => self.alarm = None,
             (Some(at), Some((set, _))) if *set == at => {}
             (Some(at), _) => {
-                let span = at.since(self.core.env.wall().max(self.core.now));
+                let span = at.since(self.core.now);
                 let span = interlock_kernel::time::Millis(span.0.clamp(1, 86_400_000));
                 self.alarm = Some((at, self.core.env.sleep(span)));
             }

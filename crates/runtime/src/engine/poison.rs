@@ -3,7 +3,7 @@
 //! Each has a side record in the table `poisoned`: entity, version, binary, reason. The same binary refuses
 //! it at once; a newer one tries again, and forgets the record when that works.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use interlock_kernel::{
     bus::RowChange,
@@ -12,10 +12,7 @@ use interlock_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    env::Env,
-    store::{Durability, Scan, Store, StoreError},
-};
+use crate::store::{Durability, Scan, Store, StoreError};
 
 const TABLE: &str = "poisoned";
 const BINARY: &str = env!("CARGO_PKG_VERSION");
@@ -60,32 +57,32 @@ impl PoisonList {
         (reason.binary == BINARY).then(|| (reason.version, reason.why.clone()))
     }
 
-    /// Sets an entity aside.
+    /// Sets an entity aside; the change stores that.
+    #[must_use]
     pub(crate) fn add(
         &mut self,
-        env: &Env,
         entity: &str,
         key: &Key,
         version: Version,
         why: &str,
         at: Time,
-    ) {
+    ) -> RowChange {
         let row = row_key(entity, key);
         let reason = Reason { version, binary: BINARY.to_owned(), why: why.to_owned(), at };
         let value = serde_json::to_vec(&reason).expect("a plain struct is always JSON");
         self.entries.insert(row.clone(), reason);
-        write(env, RowChange::Put { table: TABLE.to_owned(), key: row, value });
+        RowChange::Put { table: TABLE.to_owned(), key: row, value }
     }
 
-    /// A newer binary could read it.
-    pub(crate) fn forgive(&mut self, env: &Env, entity: &str, key: &Key) {
+    /// A newer binary could read it: the change forgets that it was set aside.
+    #[must_use]
+    pub(crate) fn forgive(&mut self, entity: &str, key: &Key) -> Option<RowChange> {
         if self.entries.is_empty() {
-            return;
+            return None;
         }
         let row = row_key(entity, key);
-        if self.entries.remove(&row).is_some() {
-            write(env, RowChange::Delete { table: TABLE.to_owned(), key: row });
-        }
+        self.entries.remove(&row)?;
+        Some(RowChange::Delete { table: TABLE.to_owned(), key: row })
     }
 
     /// How many are set aside.
@@ -96,11 +93,8 @@ impl PoisonList {
 
 /// Writes the side record. If that fails, the entity is refused all the same while this process runs, and
 /// found broken again by the next.
-fn write(env: &Env, change: RowChange) {
-    let store = env.store().clone();
-    env.spawn("poison", async move {
-        if let Err(error) = store.write_rows(vec![change], Durability::Lazy).await {
-            tracing::warn!(%error, "the side record of an entity that is set aside was not written");
-        }
-    });
+pub(crate) async fn write(store: Arc<dyn Store>, change: RowChange) {
+    if let Err(error) = store.write_rows(vec![change], Durability::Lazy).await {
+        tracing::warn!(%error, "the side record of an entity that is set aside was not written");
+    }
 }

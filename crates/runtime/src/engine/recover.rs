@@ -57,6 +57,15 @@ pub(crate) async fn recover(store: &Arc<dyn Store>) -> Result<Recovered, StoreEr
             }
             at = chunk.end();
         }
+        // An index that is made again from a long log is written on the way.
+        for index in [&mut heads, &mut ids] {
+            index.commit(at.min(span.end));
+            if index.is_full()
+                && let Some(flush) = index.freeze(log_time)
+            {
+                index.flushed(flush.run().await)?;
+            }
+        }
         if chunks.is_empty() {
             return Err(StoreError::Damaged(format!("the log has no record at position {at}")));
         }
