@@ -8,9 +8,6 @@ pub const RING_BYTES: usize = 32 << 20;
 pub const JOIN_WINDOW_BYTES: usize = 1 << 20;
 /// Bytes that one push puts into the ring, and that one player takes from it, at most.
 pub const FRAME_BYTES: usize = 256 << 10;
-/// A source that has plenty at hand is read no further ahead of most players than this, so that they all
-/// send bytes that are still in the processor's cache.
-pub const LEAD_BYTES: usize = 8 << 20;
 /// Small reads that are at hand together are merged up to this many bytes.
 pub const MERGE_BYTES: usize = 128 << 10;
 /// Players of one stream.
@@ -35,5 +32,4 @@ const _: () = assert!(
     JOIN_WINDOW_BYTES + 2 * FRAME_BYTES <= RING_BYTES / 2,
     "players that keep up never fill the ring"
 );
-const _: () = assert!(LEAD_BYTES + FRAME_BYTES < RING_BYTES / 2, "a lead is nothing to drop players for");
 const _: () = assert!(JOIN_WINDOW_BYTES >= 4 * PACKET_BYTES, "a window holds some packets");

@@ -121,16 +121,8 @@ struct State {
 #[derive(Debug)]
 struct WaitingFeed {
     waker: Waker,
-    until: Until,
-}
-
-/// What a feed waits for.
-#[derive(Debug, Clone, Copy)]
-enum Until {
-    /// There is room for more: nobody needs what is before the cut.
-    Room { cut: u64 },
-    /// Most players are near.
-    Near,
+    /// How far everybody must have read before there is room.
+    cut: u64,
 }
 
 impl Hub {
@@ -202,21 +194,6 @@ impl Feed {
         Ok(())
     }
 
-    /// Waits while most players are more than [`limits::LEAD_BYTES`] behind: for a source that could run
-    /// far ahead of them.
-    pub async fn players_are_near(&mut self) {
-        std::future::poll_fn(|cx| {
-            let mut state = self.hub.lock();
-            state.waiting = None;
-            if state.ended || !state.must_wait(Until::Near) {
-                return Poll::Ready(());
-            }
-            state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), until: Until::Near });
-            Poll::Pending
-        })
-        .await;
-    }
-
     /// Waits until the owner closes the hub.
     pub async fn closed(&self) {
         while !self.hub.lock().ended {
@@ -236,8 +213,7 @@ impl Feed {
         match state.seats.room(cut, state.ring.end()) {
             Room::Free => (),
             Room::Wait => {
-                let until = Until::Room { cut };
-                state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), until });
+                state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), cut });
                 return Poll::Pending;
             }
             Room::Drop => {
@@ -318,32 +294,21 @@ impl Drop for Player {
 }
 
 impl State {
-    /// The waiting feed, if one player's step from `before` to `after` may let it go on.
+    /// The waiting feed, if one player's step from `before` to `after` may have made room for it.
     fn feed_to_wake(&mut self, before: u64, after: u64) -> Option<Waker> {
         let passed = |mark: u64| before < mark && mark <= after;
-        let end = self.ring.end();
-        let matters = match self.waiting.as_ref()?.until {
-            Until::Room { cut } => passed(cut) || passed(end.saturating_sub(HALF_RING)),
-            Until::Near => passed(end.saturating_sub(limits::LEAD_BYTES as u64)),
-        };
-        if matters { self.reconsider() } else { None }
+        let cut = self.waiting.as_ref()?.cut;
+        let half = self.ring.end().saturating_sub(HALF_RING);
+        if passed(cut) || passed(half) { self.reconsider() } else { None }
     }
 
-    /// The waiting feed, if it need not wait any more.
+    /// The waiting feed, if the rule no longer makes it wait.
     fn reconsider(&mut self) -> Option<Waker> {
-        let until = self.waiting.as_ref()?.until;
-        if self.must_wait(until) {
+        let cut = self.waiting.as_ref()?.cut;
+        if self.seats.room(cut, self.ring.end()) == Room::Wait {
             return None;
         }
         self.waiting.take().map(|feed| feed.waker)
-    }
-
-    fn must_wait(&self, until: Until) -> bool {
-        let end = self.ring.end();
-        match until {
-            Until::Room { cut } => self.seats.room(cut, end) == Room::Wait,
-            Until::Near => self.seats.most_are_before(end.saturating_sub(limits::LEAD_BYTES as u64)),
-        }
     }
 }
 

@@ -104,8 +104,8 @@ impl Pull {
                 return PullEnd::Closed;
             }
             if plenty {
+                // The players go first, while what they send is still in the processor's cache.
                 tokio::task::yield_now().await;
-                feed.players_are_near().await;
             }
         }
     }

@@ -117,6 +117,14 @@ async fn a_stop_counts_only_when_the_engine_confirmed_it() {
 }
 
 #[tokio::test]
+async fn a_stop_is_confirmed_by_ok_and_nothing_else() {
+    let answer = http("200 OK", "application/json", br#"{"response":"later","error":null}"#);
+    let canned = Canned::new(answer).await;
+    let stopped = canned.engine().stop(&canned.session().command_url, deadline()).await;
+    assert!(matches!(stopped.unwrap_err().fault, Fault::Said(words) if words == "later"));
+}
+
+#[tokio::test]
 async fn a_session_that_is_unknown_is_stopped() {
     let (fake, engine) = fake(Settings::default()).await;
     let session = started(&engine, "news", "player-1").await;
@@ -173,14 +181,14 @@ async fn answers_that_break_the_protocol_or_a_limit_are_bad() {
         r#"{{"response":{{"playback_url":"{long_url}","stat_url":"http://e/s","command_url":"http://e/c",
             "infohash":"h","playback_session_id":"s","is_live":true}},"error":null}}"#
     );
-    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", "x: y\r\n".repeat(20_000));
+    let long_head = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     let bad = [
         json("<html>"),
         json("{}"),
         json(r#"{"response":{},"error":null}"#),
         json(&with_url),
         json(&format!(r#"{{"response":null,"error":"{}"}}"#, "x".repeat(70_000))),
-        many_headers.into(),
+        long_head.into(),
         "SSH-2.0-OpenSSH_9.2\r\n\r\n".into(),
     ];
     for answer in bad {

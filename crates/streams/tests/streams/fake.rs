@@ -37,6 +37,17 @@ async fn the_newer_player_of_a_stream_ends_the_bytes_of_the_older() {
 }
 
 #[tokio::test]
+async fn the_newer_reader_of_a_session_ends_the_older() {
+    let (fake, engine) = fake(Settings { speed: Speed::Unlimited, ..Settings::default() }).await;
+    let session = started(&engine, "news", "a").await;
+    let mut older = engine.open(&session, deadline()).await.unwrap();
+    let mut newer = engine.open(&session, deadline()).await.unwrap();
+    while soon("the older to end", older.read()).await.unwrap().is_some() {}
+    assert!(newer.read().await.unwrap().is_some());
+    assert_eq!(fake.stats().active, 1);
+}
+
+#[tokio::test]
 async fn sessions_over_the_limit_are_counted_or_refused_as_told() {
     let (fake, engine) = fake(Settings { limit: 1, ..Settings::default() }).await;
     started(&engine, "one", "a").await;

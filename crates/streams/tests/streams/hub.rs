@@ -13,6 +13,8 @@ use interlock_streams::{
     limits::{FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES},
 };
 
+use tokio::task::JoinHandle;
+
 use crate::support::{counted, next, rest, soon};
 
 /// Whole packets in a frame, and the bytes of them.
@@ -243,19 +245,27 @@ fn the_pull_waits_while_most_players_are_slow() {
     assert_eq!(hub.stats().dropped, 0);
 }
 
+/// Lets a pull push one frame more than the ring holds, in a task of its own, so that only the hub can
+/// wake it, and returns when it waits.
+async fn waiting_pull(mut feed: Feed) -> JoinHandle<Result<(), Closed>> {
+    must_wait(&mut feed);
+    let pushing = tokio::spawn(async move { feed.push(frame()).await });
+    tokio::task::yield_now().await;
+    assert!(!pushing.is_finished());
+    pushing
+}
+
 #[tokio::test]
 async fn a_waiting_pull_goes_on_when_its_players_have_read() {
     let (mut feed, hub) = hub();
     let mut players = [join(&hub), join(&hub)];
     push(&mut feed, RING_FRAMES);
-    let pushing = async { feed.push(frame()).await.unwrap() };
-    let reading = async {
-        for player in &mut players {
-            tokio::task::yield_now().await;
-            next(player).await.unwrap();
-        }
-    };
-    soon("the pull", async { tokio::join!(pushing, reading) }).await;
+    let pull = waiting_pull(feed).await;
+    take(&mut players[0], 1);
+    tokio::task::yield_now().await;
+    assert!(!pull.is_finished(), "the other one still needs the room");
+    take(&mut players[1], 1);
+    soon("the pull", pull).await.unwrap().unwrap();
     assert_eq!(hub.stats().dropped, 0);
 }
 
@@ -264,12 +274,9 @@ async fn a_waiting_pull_goes_on_when_a_slow_player_leaves() {
     let (mut feed, hub) = hub();
     let slow = join(&hub);
     push(&mut feed, RING_FRAMES);
-    let pushing = async { feed.push(frame()).await.unwrap() };
-    let leaving = async {
-        tokio::task::yield_now().await;
-        drop(slow);
-    };
-    soon("the pull", async { tokio::join!(pushing, leaving) }).await;
+    let pull = waiting_pull(feed).await;
+    drop(slow);
+    soon("the pull", pull).await.unwrap().unwrap();
     assert_eq!(hub.stats().players, 0);
 }
 
@@ -279,13 +286,10 @@ async fn a_waiting_pull_drops_the_last_laggard_when_the_others_have_caught_up() 
     let laggard = join(&hub);
     let mut others = [join(&hub), join(&hub)];
     push(&mut feed, RING_FRAMES);
-    must_wait(&mut feed);
-    let pushing = async { feed.push(frame()).await.unwrap() };
-    let reading = async {
-        tokio::task::yield_now().await;
-        others.iter_mut().for_each(|player| take(player, RING_FRAMES / 2 + 1));
-    };
-    soon("the pull", async { tokio::join!(pushing, reading) }).await;
+    others.iter_mut().for_each(|player| take(player, 1));
+    let pull = waiting_pull(feed).await;
+    others.iter_mut().for_each(|player| take(player, RING_FRAMES / 2));
+    soon("the pull", pull).await.unwrap().unwrap();
     assert_eq!((hub.stats().players, hub.stats().dropped), (2, 1));
     drop(laggard);
     assert_eq!(hub.stats().players, 2, "it was counted out already");
@@ -296,13 +300,23 @@ async fn a_closed_hub_refuses_a_waiting_pull() {
     let (mut feed, hub) = hub();
     let _slow = join(&hub);
     push(&mut feed, RING_FRAMES);
-    let pushing = async { feed.push(frame()).await };
-    let closing = async {
+    let pull = waiting_pull(feed).await;
+    hub.close();
+    assert_eq!(soon("the pull", pull).await.unwrap(), Err(Closed));
+}
+
+#[tokio::test]
+async fn waiting_players_are_woken_by_bytes_and_by_the_end() {
+    let (mut feed, hub) = hub();
+    let mut player = join(&hub);
+    let playing = tokio::spawn(async move { rest(&mut player).await.len() });
+    for _ in 0..3 {
         tokio::task::yield_now().await;
-        hub.close();
-    };
-    let (pushed, ()) = soon("the pull", async { tokio::join!(pushing, closing) }).await;
-    assert_eq!(pushed, Err(Closed));
+        push(&mut feed, 1);
+    }
+    tokio::task::yield_now().await;
+    drop(feed);
+    assert_eq!(soon("the end", playing).await.unwrap(), 3 * FRAME);
 }
 
 #[tokio::test]
@@ -312,13 +326,8 @@ async fn players_get_what_is_kept_and_then_a_clean_end() {
     let mut ahead = join(&hub);
     push(&mut feed, 5);
     take(&mut ahead, 5);
-    let waiting = async { next(&mut ahead).await };
-    let ending = async {
-        tokio::task::yield_now().await;
-        drop(feed);
-    };
-    let (end, ()) = soon("the end", async { tokio::join!(waiting, ending) }).await;
-    assert_eq!(end, None);
+    drop(feed);
+    assert_eq!(next(&mut ahead).await, None);
     assert_eq!(rest(&mut behind).await.len(), 5 * FRAME);
     assert_eq!(hub.join(Disconnect::default()).unwrap_err(), JoinError::Ended);
 }

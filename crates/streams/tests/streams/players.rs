@@ -84,7 +84,7 @@ async fn nine_players_go_on_while_a_tenth_has_stalled_until_it_is_cut_off() {
     let stage = Stage::new(unlimited(), 10).await;
     let mut stalled = TcpStream::connect(stage.address).await.unwrap();
     stalled.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-    let others = players(9, stage.address, 80 << 20).await;
+    let others = players(9, stage.address, 48 << 20).await;
     assert_eq!(others.len(), 9);
     assert_eq!(stage.hub.stats().dropped, 1);
 
