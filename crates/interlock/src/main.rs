@@ -1,1 +1,56 @@
-fn main() {}
+//! The `interlock` program.
+//!
+//! [`cli`] is what can be said on the command line; each subcommand is one file. Errors carry words for
+//! people and end here, on one line of standard error each. Standard output holds only what was asked for.
+
+mod check;
+mod cli;
+mod config;
+mod serve;
+mod signals;
+mod verify;
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use anyhow::anyhow;
+use clap::Parser;
+use cli::{Cli, Command, ConfigCommand, StoreCommand};
+use interlock_server::config::Mistakes;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let done = log().and_then(|()| match command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Config { command: ConfigCommand::Check(check) } => check::run(&check),
+        Command::Store { command: StoreCommand::Verify(verify) } => verify::run(&verify),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Mistakes in a file begin with its name, as editors expect it.
+            match error.downcast_ref::<Mistakes>() {
+                Some(mistakes) => eprintln!("{mistakes}"),
+                None => eprintln!("interlock: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to standard error; `INTERLOCK_LOG` says which.
+fn log() -> anyhow::Result<()> {
+    let filter = match std::env::var("INTERLOCK_LOG") {
+        Ok(text) => {
+            EnvFilter::try_new(&text).map_err(|bad| anyhow!("INTERLOCK_LOG={text}: {bad}"))?
+        }
+        Err(_) => EnvFilter::new("info"),
+    };
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! Every bound of the composed server, with its unit. Those of HTTP, of the runtime and of each service
 //! are in their own `limits`.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use interlock_kernel::time::Millis;
 
@@ -28,3 +28,25 @@ pub const EJECTION: RangeInclusive<Millis> = Millis(0)..=Millis::from_secs(3_600
 const DAY: u64 = 24 * 60 * 60;
 
 const _: () = assert!(TOKEN_CHARS_MIN <= interlock_web::limits::TOKEN_CHARS);
+
+/// How often the pulse looks.
+pub const PULSE: Duration = Duration::from_secs(1);
+/// Beats of the pulse that are kept: two minutes.
+pub const PULSE_KEPT: usize = 120;
+/// Beats over which a rate is averaged.
+pub const RATE_BEATS: usize = 5;
+/// Connections that wait to be accepted.
+pub const BACKLOG: u32 = 1_024;
+/// How long requests in progress go on undisturbed when the server stops. Then those who wait for
+/// something are told that it stops.
+pub const GRACE: Duration = Duration::from_secs(1);
+/// The shortest pause between two messages of a page's feed.
+pub const PAGE_PAUSE: Duration = Duration::from_millis(200);
+/// Entities of each type on the first page.
+pub const RECENT_SHOWN: usize = 5;
+/// Entities on the page of a type.
+pub const LISTED: usize = 200;
+/// Entries of a timeline on one page.
+pub const TIMELINE_SHOWN: usize = 50;
+/// Characters of an entity's state on its page.
+pub const STATE_CHARS: usize = 20_000;

@@ -1,0 +1,110 @@
+//! What can be said on the command line, and its help.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
+use interlock_server::config::parse_address;
+
+/// Runs game bots, story games, matches, AI decisions and streams side by side, without races.
+///
+/// Interlock is one program with a database inside. It keeps everything in one data folder, offers an
+/// HTTP API and shows what it does on pages for a browser.
+#[derive(Debug, Parser)]
+#[command(name = "interlock", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  interlock serve --demo          Try it: engines that are not real, and a stream to play
+  interlock serve                 Serve on http://127.0.0.1:7070 from ./interlock-data
+  interlock config check          Find mistakes in ./interlock.toml
+  interlock store verify          Recount everything in ./interlock-data
+
+Logs go to standard error. INTERLOCK_LOG=debug says more, INTERLOCK_LOG=warn less.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until it is told to stop (SIGTERM or Ctrl-C; once more: at once)
+    Serve(Serve),
+    /// Work with the configuration file
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Work with a data folder that no server uses
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+}
+
+/// What can be done with a configuration file.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say everything that is wrong with it: file, line, column, key, and what would be right
+    Check(Check),
+}
+
+/// What can be done with a data folder.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Recount everything from the log, and say what differs
+    Verify(Verify),
+}
+
+/// `interlock serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration file [default: interlock.toml, if there is one]
+    #[arg(long, short, value_name = "FILE", env = "INTERLOCK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, instead of what the file says; port 0 takes any free one
+    /// [default: 127.0.0.1:7070]
+    #[arg(long, short, value_name = "ADDRESS", env = "INTERLOCK_LISTEN", value_parser = parse_address)]
+    pub listen: Option<SocketAddr>,
+    /// The data folder, instead of what the file says [default: ./interlock-data]
+    #[arg(long, short, value_name = "FOLDER", env = "INTERLOCK_DATA")]
+    pub data: Option<PathBuf>,
+    /// Show what it does: with engines that are not real, and a data folder that is removed at the end
+    /// unless --data names one
+    #[arg(long, env = "INTERLOCK_DEMO", value_parser = FalseyValueParser::new())]
+    pub demo: bool,
+}
+
+/// `interlock config check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The configuration file
+    #[arg(value_name = "FILE", env = "INTERLOCK_CONFIG", default_value = interlock_server::config::FILE_NAME)]
+    pub file: PathBuf,
+}
+
+/// `interlock store verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The configuration file that names the data folder [default: interlock.toml, if there is one]
+    #[arg(long, short, value_name = "FILE", env = "INTERLOCK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The data folder, instead of what the file says [default: ./interlock-data]
+    #[arg(long, short, value_name = "FOLDER", env = "INTERLOCK_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

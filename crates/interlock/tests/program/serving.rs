@@ -1,0 +1,81 @@
+use crate::support::Place;
+
+#[test]
+fn it_answers_where_it_says_that_it_listens() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    assert!(server.get("/api/v1/health").ends_with("\r\n\r\n{\"status\":\"ok\"}"));
+    assert!(server.get("/").contains("What runs here"));
+    let metrics = server.get("/metrics");
+    assert!(metrics.contains("interlock_commands_total 0\n"), "{metrics}");
+    let unknown = server.get("/api/v1/nothing");
+    assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
+    assert!(unknown.contains("\"code\":\"not_found\""), "{unknown}");
+}
+
+#[test]
+fn the_environment_says_what_the_command_line_does_not() {
+    let place = Place::new().with_config("data = \"by-file\"\n");
+    let said = place.run_with(
+        &["serve", "--listen", "0.0.0.0:0"],
+        &[("INTERLOCK_LISTEN", "127.0.0.1:0"), ("INTERLOCK_DATA", "by-variable")],
+    );
+    assert!(said.err.contains("listen: 0.0.0.0:0 can be reached"), "the flag wins: {}", said.err);
+    let server = place.serve(&["--data", "by-flag"]);
+    assert!(place.path().join("by-flag").is_dir());
+    assert!(!place.path().join("by-file").exists());
+    drop(server);
+}
+
+#[test]
+fn a_second_server_on_a_folder_is_told_who_holds_it() {
+    let place = Place::new();
+    let first = place.serve(&[]);
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["store", "verify"]] {
+        let said = place.run(arguments);
+        let expected = format!(
+            "interlock: the store is in use: ./interlock-data is held by process {}, listening on {}\n",
+            first.id(),
+            first.address()
+        );
+        assert_eq!((said.err, said.code), (expected, Some(1)));
+    }
+    assert!(first.get("/api/v1/health").starts_with("HTTP/1.1 200 "), "the first goes on");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let place = Place::new();
+    let first = place.serve(&[]);
+    let address = first.address().to_string();
+    let said = place.run(&["serve", "--data", "other", "--listen", &address]);
+    let expected = format!(
+        "interlock: {address} is taken: another program listens there; name another address with --listen\n"
+    );
+    assert_eq!((said.err, said.code), (expected, Some(1)));
+}
+
+#[test]
+fn with_tokens_it_asks_for_one() {
+    let place = Place::new().with_config("[auth.tokens]\nbot = \"0123456789abcdef\"\n");
+    let server = place.serve(&["--listen", "0.0.0.0:0"]);
+    let port = server.address().port();
+    let local = format!("http://127.0.0.1:{port}");
+    assert!(server.get("/").starts_with("HTTP/1.1 401 "), "{local}");
+    let known = server.ask("GET /", "authorization: Bearer 0123456789abcdef\r\n", "");
+    assert!(known.starts_with("HTTP/1.1 200 "), "{known}");
+    let wrong = server.ask("GET /", "authorization: Bearer 0123456789abcdeg\r\n", "");
+    assert!(wrong.starts_with("HTTP/1.1 401 "), "{wrong}");
+}
+
+#[test]
+fn without_tokens_it_answers_only_to_names_of_this_machine() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let rebound = crate::support::read(
+        server.send("GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"),
+    );
+    assert!(rebound.contains("\"code\":\"forbidden_host\""), "{rebound}");
+    let cross_site = server.ask("GET /", "origin: http://evil.example\r\n", "");
+    assert!(cross_site.contains("\"code\":\"forbidden_origin\""), "{cross_site}");
+}

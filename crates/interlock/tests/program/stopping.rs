@@ -1,0 +1,51 @@
+use std::io::{BufRead, BufReader, Write};
+
+use crate::support::{Place, read};
+
+#[test]
+fn told_to_stop_it_ends_what_is_in_progress_and_leaves_in_order() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let server = place.serve(&[]);
+        let feed =
+            server.send(&format!("GET /feed HTTP/1.1\r\nhost: {}\r\n\r\n", server.address()));
+        let mut head = String::new();
+        BufReader::new(feed.try_clone().unwrap()).read_line(&mut head).unwrap();
+        assert_eq!(head, "HTTP/1.1 200 OK\r\n");
+
+        server.signal(signal);
+        let rest = read(feed);
+        assert!(rest.ends_with("0\r\n\r\n"), "the feed ends as it should: {rest:?}");
+        assert_eq!(server.wait().code(), Some(0), "{signal}");
+        assert_eq!(place.run(&["store", "verify"]).code, Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_stops_it_at_once() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    // A request that does not end, so that the server waits for it.
+    let mut busy = server.send("GET /api/v1/health HTTP/1.1\r\n");
+    server.signal("TERM");
+    server.wait_until_closed();
+    busy.write_all(b"x").unwrap();
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(1));
+}
+
+#[test]
+fn after_a_kill_it_starts_again_at_once_on_the_same_port_and_folder() {
+    let place = Place::new();
+    let mut server = place.serve(&[]);
+    let address = server.address().to_string();
+    for _ in 0..3 {
+        // Connections that are open when the process dies leave the port in TIME_WAIT or worse.
+        let open = server.send("GET /api/v1/health HTTP/1.1\r\n");
+        server.signal("KILL");
+        assert_eq!(server.wait().code(), None, "killed");
+        server = place.serve(&["--listen", &address]);
+        assert!(server.get("/api/v1/health").starts_with("HTTP/1.1 200 "));
+        drop(open);
+    }
+}

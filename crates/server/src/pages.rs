@@ -1,0 +1,67 @@
+//! The server's own pages: what runs here, and what happened to one entity.
+//!
+//! They are rendered from the same state that programs get, and refreshed by their feeds; see
+//! [`interlock_web::page`]. A page that cannot be shown says so as a page.
+
+mod entities;
+mod feeds;
+mod figures;
+mod overview;
+mod timeline;
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use interlock_web::{
+    endpoint::{Endpoint, Routes},
+    page::{Html, Page},
+    sse,
+};
+use maud::{Markup, html};
+
+use crate::app::Site;
+
+/// The pages and their feeds.
+#[must_use]
+pub fn routes() -> Routes<Site> {
+    let page =
+        |path, summary| Endpoint::get(path, summary).answers_with(200, "A page.", "text/html");
+    let feed = |path| {
+        Endpoint::get(path, "Says when its page changes").answers_with(
+            200,
+            "A feed.",
+            sse::MEDIA_TYPE,
+        )
+    };
+    Routes::new()
+        .on(page("/", "What runs here"), overview::show)
+        .on(feed("/feed"), feeds::overview)
+        .on(page("/entities/{type}", "Entities of a type"), entities::show)
+        .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)
+        .on(feed("/entities/{type}/{key}/feed"), feeds::entity)
+}
+
+/// The ways from page to page.
+const NAV: &[(&str, &str)] =
+    &[("Overview", "/"), ("API", "/api/openapi.json"), ("Metrics", "/metrics")];
+
+/// A page of this server.
+fn page<'a>(title: &'a str, here: &'a str) -> Page<'a> {
+    Page::new(title).nav(NAV, here)
+}
+
+/// Where an entity's page is. Types and keys follow the rule of names, which fits a path.
+fn entity_path(entity: &str, key: &str) -> String {
+    format!("/entities/{entity}/{key}")
+}
+
+/// A page that says why there is nothing else on it.
+fn apology(status: StatusCode, title: &str, says: &str) -> Response {
+    let body: Markup = html! {
+        p { (says) }
+        p { a href="/" { "What runs here" } }
+    };
+    let page: Html = page(title, "").body(body);
+    (status, page).into_response()
+}

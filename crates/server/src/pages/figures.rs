@@ -1,0 +1,113 @@
+//! Numbers, times and small plots.
+//!
+//! Plots are SVG that sets attributes only: pages allow no styles of their own. Their colours are the
+//! text's, so they fit light and dark.
+
+use interlock_kernel::time::Time;
+use maud::{Markup, html};
+
+/// `1,234,567`
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `0.06 ms`, `12.3 ms`, `4.2 s`: three figures are as much as a look takes in.
+pub fn micros(us: u64) -> String {
+    let ms = us as f64 / 1e3;
+    match us {
+        0..10_000 => format!("{ms:.2} ms"),
+        10_000..1_000_000 => format!("{ms:.1} ms"),
+        1_000_000.. => format!("{:.1} s", ms / 1e3),
+    }
+}
+
+/// `12 kB`, `3.4 MB`
+pub fn bytes(bytes: u64) -> String {
+    let amount = bytes as f64;
+    match bytes {
+        0..1_000_000 => format!("{:.0} kB", amount / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", amount / 1e6),
+        1_000_000_000.. => format!("{:.1} GB", amount / 1e9),
+    }
+}
+
+/// A moment of the day, UTC; the date is in its title.
+pub fn clock(at: Time) -> Markup {
+    let full = at.to_string();
+    let time = full.split_once('T').map_or(full.as_str(), |(_, time)| time);
+    html! { time datetime=(full) title=(full) { (time.trim_end_matches('Z')) } }
+}
+
+const PLOT_WIDTH: u32 = 240;
+const PLOT_HEIGHT: u32 = 48;
+
+/// The course of a number, oldest first, from zero to its highest. `what` is read out instead.
+pub fn sparkline(values: &[u64], what: &str) -> Markup {
+    let top = values.iter().copied().max().unwrap_or(0);
+    let says = format!("{what}; at most {}", count(top));
+    let steps = values.len().saturating_sub(1).max(1) as f64;
+    let points = values.iter().enumerate().map(|(index, value)| {
+        let x = index as f64 / steps * f64::from(PLOT_WIDTH);
+        // A pixel above and below, so that the line is not cut.
+        let room = f64::from(PLOT_HEIGHT - 2);
+        let y = 1.0 + room * (1.0 - *value as f64 / top.max(1) as f64);
+        format!("{x:.1},{y:.1}")
+    });
+    let line = points.collect::<Vec<_>>().join(" ");
+    let area = format!("0,{PLOT_HEIGHT} {line} {PLOT_WIDTH},{PLOT_HEIGHT}");
+    html! {
+        svg class="quiet" role="img" aria-label=(says) width="100%"
+            viewBox=(format!("0 0 {PLOT_WIDTH} {PLOT_HEIGHT}")) {
+            title { (says) }
+            polygon points=(area) fill="currentColor" fill-opacity="0.12" {}
+            polyline points=(line) fill="none" stroke="currentColor" stroke-width="1.5"
+                stroke-linejoin="round" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn times_have_three_figures() {
+        for (us, text) in [
+            (0, "0.00 ms"),
+            (64, "0.06 ms"),
+            (9_999, "10.00 ms"),
+            (12_345, "12.3 ms"),
+            (999_999, "1000.0 ms"),
+            (4_200_000, "4.2 s"),
+        ] {
+            assert_eq!(micros(us), text);
+        }
+    }
+
+    #[test]
+    fn a_line_stays_within_its_plot() {
+        let flat = sparkline(&[0, 0, 0], "x").into_string();
+        assert!(flat.contains("points=\"0.0,47.0 120.0,47.0 240.0,47.0\""), "{flat}");
+        let risen = sparkline(&[0, 1, 2], "x").into_string();
+        assert!(risen.contains("points=\"0.0,47.0 120.0,24.0 240.0,1.0\""), "{risen}");
+        assert!(sparkline(&[], "x").into_string().contains("at most 0"));
+        assert!(sparkline(&[7], "x").into_string().contains("points=\"0.0,1.0\""));
+    }
+}

@@ -1,0 +1,188 @@
+//! One server, from its start to its end.
+//!
+//! ```text
+//! start: data folder ─► port ─► runtime ─► services ─► ready
+//! stop:  no new connections ─► requests in progress end ─► runtime ─► data folder
+//! ```
+//!
+//! The folder is taken before the port, so that a second server on the same folder is told who holds it,
+//! whichever port it wants. A server that was killed leaves nothing behind that keeps the next one from
+//! starting at once.
+//!
+//! Not here: signals, processes, the command line.
+
+use std::{io, net::SocketAddr, path::Path, pin::pin, sync::Arc};
+
+use interlock_runtime::{
+    Builder, Runtime,
+    env::{Env, tokio::Tokio},
+    store::{
+        Store, StoreError,
+        sqlite::{SqliteOptions, SqliteStore},
+    },
+    verify,
+};
+use interlock_web::{
+    guard::{Guard, GuardError},
+    serve::{App, Settings, Stopped, serve},
+    traffic::Traffic,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+    time::sleep,
+};
+
+pub use interlock_runtime::verify::Report;
+
+use crate::{app, compose, config::Config, limits, pulse::Pulse};
+
+/// A server that is ready to serve.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+    runtime: Runtime,
+    pulse: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody else listens there.
+    #[error("{0} is taken: another program listens there; name another address with --listen")]
+    Taken(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Anybody could come in.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+}
+
+impl Server {
+    /// Takes the data folder and the port, reads what the folder holds, and gets ready. Connections that
+    /// come from now on wait for [`Server::run`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let store = open(SqliteOptions::new(&config.data)).await?;
+        let listener = listen(config.listen)?;
+        let address = listener.local_addr();
+        let address =
+            address.map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let guard = Guard::new(&[address], &config.tokens)?;
+        store.announce(&address.to_string())?;
+        let env = Env::new(Tokio::current(), Arc::new(store));
+        let builder = Builder::new(env).retention(config.retention);
+        let runtime = compose::register(builder).start().await?;
+
+        let stopping = watch::Sender::new(false);
+        let pulse = Arc::new(Pulse::default());
+        let traffic = Arc::new(Traffic::default());
+        let site = app::Site {
+            runtime: runtime.clone(),
+            pulse: Arc::clone(&pulse),
+            traffic: Arc::clone(&traffic),
+            stopping: stopping.subscribe(),
+        };
+        let app = Arc::new(App::new(app::routes(site), guard, traffic));
+        let pulse = tokio::spawn({
+            let runtime = runtime.clone();
+            async move { pulse.run(&runtime).await }
+        });
+        Ok(Self { listener, address, app, runtime, pulse, stopping })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The runtime, for programs that have a server within them.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Serves until `stop` is done, then ends in order. Requests in progress have [`limits::GRACE`];
+    /// after it those who wait for something are told that the server stops, and the rest have as long as
+    /// [`Settings::drain_time`] says.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
+        let Self { listener, app, runtime, pulse, stopping, .. } = self;
+        let mut stopped = stopping.subscribe();
+        let stop = async {
+            stop.await;
+            stopping.send_replace(true);
+        };
+        let patience = async {
+            // The sender lives as long as this function.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+            sleep(limits::GRACE).await;
+        };
+        let mut web = pin!(serve(listener, app, Settings::default(), stop));
+        let early = tokio::select! {
+            stopped = web.as_mut() => Some(stopped),
+            () = patience => None,
+        };
+        let stopped = match early {
+            Some(stopped) => {
+                runtime.stop().await;
+                stopped
+            }
+            None => tokio::join!(web, runtime.stop()).0,
+        };
+        pulse.abort();
+        stopped
+    }
+}
+
+/// Opens the data folder without keeping anybody waiting.
+async fn open(options: SqliteOptions) -> Result<SqliteStore, StoreError> {
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options)).await;
+    opened.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+}
+
+/// Listens on an address, also while connections of a server that was killed are still being forgotten.
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(limits::BACKLOG)
+    };
+    listen().map_err(|source: io::Error| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            StartError::Taken(address)
+        } else {
+            StartError::Listen { address, source }
+        }
+    })
+}
+
+/// Recounts everything in a data folder that no server uses.
+///
+/// # Errors
+/// When the folder cannot be read; what is merely wrong is in the report.
+pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
+    let store: Arc<dyn Store> = Arc::new(open(SqliteOptions::new(folder)).await?);
+    let builder = Builder::new(Env::new(Tokio::current(), Arc::clone(&store)));
+    let report = verify::verify(&store, &compose::register(builder).codecs()).await?;
+    store.close().await;
+    Ok(report)
+}
