@@ -8,6 +8,7 @@ use std::{path::Path, time::Duration, time::Instant};
 
 mod commands;
 mod counter;
+mod fanout;
 mod http;
 mod pairs;
 mod phases;
@@ -15,6 +16,11 @@ mod raw;
 mod restart;
 
 use commands::Spread;
+use interlock_server::{
+    config::{Config, Overrides},
+    server::Server,
+};
+use interlock_streams::fake::Speed;
 use pairs::Row;
 
 #[global_allocator]
@@ -63,6 +69,14 @@ fn main() {
         ["restart-child", folder] => {
             tokio.block_on(restart::restart_child(Path::new(folder), began));
         }
+        ["drain-child", address, path, bytes] => {
+            let address = address.parse().expect("an address");
+            let bytes = bytes.parse().expect("a number");
+            let one = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let players = tokio::task::LocalSet::new();
+            let drain = players.run_until(fanout::drain_child(address, path, bytes));
+            one.expect("the system gives us a thread").block_on(drain);
+        }
         _ => table(&tokio, &Plan::from_arguments(&arguments)),
     }
 }
@@ -108,6 +122,29 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
         row.print();
         assert_eq!(inversions, 0, "phase 2 of an event came before its phase 1");
     }
+    if plan.wants("fan-out") {
+        let folder = folder();
+        let streams = tokio.block_on(fanout::Fanout::start(folder.path(), Speed::Unlimited));
+        let what = "fan-out of one unlimited source to 100 players, hash-checked";
+        let mut row = Row::new(what, "MB/s", "1×", "1.5×");
+        for round in 0..plan.pairs {
+            row.reference.push(fanout::hot_buffer());
+            row.ours.push(streams.megabytes_per_second(round));
+        }
+        row.print();
+    }
+    if plan.wants("joining") {
+        let folder = folder();
+        let speed = Speed::BitsPerSecond(6_000_000);
+        let mut row = Row::new("first byte for a player joining a 6 Mbit/s stream", "ms", "< 50", "< 10");
+        row.ours = tokio.block_on(async {
+            fanout::Fanout::start(folder.path(), speed).await.join_ms(100).await
+        });
+        row.print();
+    }
+    if plan.wants("http") {
+        http_row(tokio, plan, folder().path());
+    }
     if plan.wants("restart") {
         let folder = folder();
         let (clean, killed) = restart::first_answer_ms(folder.path(), 5_000_000, 5);
@@ -135,6 +172,29 @@ fn commands_row(
     }
     row.print();
     tokio.block_on(runtime.stop());
+}
+
+fn http_row(tokio: &tokio::runtime::Runtime, plan: &Plan, data: &Path) {
+    let text = "listen = \"127.0.0.1:0\"";
+    let data = Some(data.to_owned());
+    let config = Config::parse("bench", text, &Overrides { listen: None, data });
+    let config = config.expect("a valid configuration");
+    let server = tokio.block_on(Server::start(&config)).expect("it starts");
+    let ours = server.address();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio.spawn(server.run(async move {
+        // Dropped or sent: stop.
+        let _ = stopped.await;
+    }));
+    let nothing = tokio.block_on(http::serve_nothing());
+    let mut row = Row::new("over HTTP, 256 connections", "/s", "0.5×", "0.65×");
+    for round in 0..plan.pairs {
+        row.reference.push(tokio.block_on(http::per_second(nothing, round, plan.span)));
+        row.ours.push(tokio.block_on(http::per_second(ours, round, plan.span)));
+    }
+    row.print();
+    drop(stop);
+    tokio.block_on(served).expect("it stops");
 }
 
 fn retention_row(tokio: &tokio::runtime::Runtime, plan: &Plan, many: &Path, few: &Path) {

@@ -55,14 +55,16 @@ pub async fn restart_child(folder: &Path, began: Instant) {
     println!("{}", began.elapsed().as_secs_f64() * 1e3);
 }
 
-fn child(arguments: &[&str]) -> Child {
+/// This program again, called like this.
+pub fn child(arguments: &[&str]) -> Child {
     let program = std::env::current_exe().expect("this program has a path");
     let mut process = Process::new(program);
     process.args(arguments).stdout(Stdio::piped());
     process.spawn().expect("this program can be started again")
 }
 
-fn first_line(child: &mut Child) -> String {
+/// The first line that it says.
+pub fn first_line(child: &mut Child) -> String {
     let output = child.stdout.take().expect("it is piped");
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line).expect("it says something");
