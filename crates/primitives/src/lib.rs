@@ -11,6 +11,7 @@ pub mod domain;
 pub mod limits;
 mod routes;
 
+use interlock_kernel::time::Millis;
 use interlock_runtime::{Builder, Runtime};
 use interlock_web::endpoint::Routes;
 
@@ -18,15 +19,17 @@ use interlock_web::endpoint::Routes;
 #[must_use]
 pub fn register(builder: Builder) -> Builder {
     builder
+        .entity::<domain::quota::QuotaEntity>()
         .entity::<domain::turn::TurnEntity>()
         .entity::<domain::job::JobEntity>()
         .entity::<domain::value::ValueEntity>()
+        .entity::<domain::pool::PoolEntity>()
         .entity::<domain::barrier::BarrierEntity>()
 }
 
 /// The paths of the primitives, of the event feed and of the view of any entity, with their
-/// documentation. The runtime was built with [`register`].
+/// documentation. The runtime was built with [`register`], and with the same retention.
 #[must_use]
-pub fn routes(runtime: &Runtime) -> Routes {
-    routes::all(runtime)
+pub fn routes(runtime: &Runtime, retention: Millis) -> Routes {
+    routes::all(runtime, retention)
 }

@@ -18,10 +18,10 @@ use interlock_web::{
     request,
     request::Nothing,
     runtime, schema,
-    shape::{Cause, Fault, any, boolean, defaulted, name, optional, set},
+    shape::{any, boolean, defaulted, name, optional, set},
 };
 
-use super::{changed, close, put as put_status, version};
+use super::{Missing, changed, close, put as put_status, version};
 use crate::domain::barrier::{BarrierCommand, BarrierEntity, BarrierRejection, BarrierReply};
 
 request! {
@@ -150,10 +150,7 @@ fn answer(receipt: Receipt<BarrierReply>) -> Reply {
 impl From<BarrierRejection> for Problem {
     fn from(rejection: BarrierRejection) -> Self {
         let status = match &rejection.0 {
-            barrier::Rejection::PartiesRequired => {
-                let missing = Fault::new(Cause::MissingField, "is required to open a barrier");
-                return missing.inside("parties").into();
-            }
+            barrier::Rejection::PartiesRequired => return Missing("parties").into(),
             barrier::Rejection::Unopened | barrier::Rejection::UnknownParty(_) => {
                 StatusCode::NOT_FOUND
             }

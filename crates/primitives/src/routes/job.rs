@@ -21,7 +21,7 @@ use interlock_web::{
 };
 use serde_json::Value;
 
-use super::{changed, close};
+use super::{changed, close, now};
 use crate::domain::job::{JobCommand, JobEntity, JobRejection, JobReply};
 
 request! {
@@ -170,9 +170,7 @@ async fn finish(
 
 async fn show(State(runtime): State<Runtime>, Path(key): Path<Key>) -> Result<Reply, Problem> {
     let view = runtime::view::<JobEntity>(&runtime, &key).await?;
-    // The log's time never goes back, even where the clock does.
-    let now = runtime.env().wall().max(view.at);
-    let shown = view.state.view(view.version, now)?;
+    let shown = view.state.view(view.version, now(&runtime, view.at))?;
     Ok(Reply::json(StatusCode::OK, &shown).version(view.version))
 }
 

@@ -8,25 +8,32 @@ mod barrier;
 mod entities;
 mod feed;
 mod job;
+mod pool;
+mod quota;
 mod turn;
 mod value;
 
 use axum::http::StatusCode;
+use interlock_kernel::time::{Millis, Time};
 use interlock_runtime::{Receipt, Runtime};
 use interlock_web::{
     endpoint::{Endpoint, Routes},
+    problem::Problem,
     reply::Reply,
     request::Nothing,
     runtime, schema,
+    shape::{Cause, Fault},
 };
 use serde::Serialize;
 use serde_json::Value;
 
 /// Every path, with its documentation.
-pub(crate) fn all(runtime: &Runtime) -> Routes {
-    turn::routes()
+pub(crate) fn all(runtime: &Runtime, retention: Millis) -> Routes {
+    quota::routes(retention)
+        .and(turn::routes())
         .and(job::routes())
         .and(value::routes())
+        .and(pool::routes())
         .and(barrier::routes())
         .and(feed::routes())
         .and(entities::routes(runtime))
@@ -58,4 +65,18 @@ fn changed<R>(status: StatusCode, receipt: &Receipt<R>) -> Reply {
 /// The status of a `PUT`.
 fn put(created: bool) -> StatusCode {
     if created { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+/// The moment of a view: the log's time never goes back, even where the clock does.
+fn now(runtime: &Runtime, last_change: Time) -> Time {
+    runtime.env().wall().max(last_change)
+}
+
+/// A field that a `PUT` must name when there is nothing yet that it could keep.
+struct Missing(&'static str);
+
+impl From<Missing> for Problem {
+    fn from(Missing(field): Missing) -> Self {
+        Fault::new(Cause::MissingField, "is required to create it").inside(field).into()
+    }
 }
