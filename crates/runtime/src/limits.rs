@@ -7,6 +7,9 @@ pub const INBOX_COMMANDS: usize = 16_384;
 /// Commands of handlers, effects and timers on their way to the engine; a lane of their own, so that
 /// the dispatcher never waits on a mailbox that waits on the dispatcher.
 pub const INTERNAL_COMMANDS: usize = 4_096;
+/// Characters of an entity type's name: what leaves room for key and numbers in the id of a command that
+/// a write handler sends.
+pub const TYPE_CHARS: usize = 20;
 /// Commands of one entity that wait for its state or for a commit. Full: the sender is told.
 pub const MAILBOX_COMMANDS: usize = 4_096;
 /// Messages the engine takes before it looks at anything else.
@@ -37,9 +40,11 @@ pub const DISPATCH_IN_FLIGHT: usize = 1_024;
 pub const HANDLER_ATTEMPTS: u32 = 5;
 /// The pause after a handler's first failed try; doubles.
 pub const HANDLER_BACKOFF: Millis = Millis(20);
+/// The longest that one try of a read handler may wait.
+pub const READ_HANDLER_DEADLINE: Millis = Millis::from_secs(30);
 /// A handler that takes longer is logged.
 pub const SLOW_HANDLER: Millis = Millis(100);
-/// Effects under way at the same time.
+/// Tries of effects under way at the same time, per entity type.
 pub const EFFECTS_AT_ONCE: usize = 1_024;
 /// Records whose handlers' timings are kept in memory for timelines.
 pub const TIMINGS_KEPT: usize = 16_384;

@@ -2,24 +2,24 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
 };
 
 use interlock_kernel::{
     bus::{Flow, HandlerTable, NoHandlers},
     entity::Entity,
-    ids::{Caller, CommandId, Key, Position},
+    ids::{Caller, CommandId, Key, Position, check_name},
     time::{Millis, Time},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 
 use crate::{
     codec::Codec,
-    dispatch::{Ask, Dispatcher, Surroundings, dead},
+    dispatch::{Ask, Backlog, Dispatcher, Surroundings, dead},
     effects::{EffectHandler, Effects},
     engine::{
         Control, Engine, Parts, PoisonList,
@@ -60,7 +60,6 @@ type Starting = Pin<Box<dyn Future<Output = Result<Started, StoreError>> + Send>
 /// What an entity type is when it has started.
 struct Started {
     lane: Box<dyn AnyLane>,
-    lag: Option<Arc<AtomicUsize>>,
     asks: Option<Sender<Ask>>,
     ended: Option<OnceReceiver<()>>,
 }
@@ -94,7 +93,8 @@ impl Builder {
     /// Adds an entity type with its handlers, and with the one who makes its outside calls.
     ///
     /// # Panics
-    /// If the type is there already.
+    /// If the type is there already, if its name is none or longer than [`limits::TYPE_CHARS`], or if two
+    /// write handlers of one event have the same name: the ids of their commands are made of it.
     #[must_use]
     pub fn entity_with<E: Entity, T: HandlerTable<E>>(
         mut self,
@@ -103,6 +103,12 @@ impl Builder {
     ) -> Self {
         let doubled = self.types.iter().any(|registered| registered.codec.entity == E::TYPE);
         assert!(!doubled, "the entity type {} is there twice", E::TYPE);
+        let named = check_name(E::TYPE).is_ok() && E::TYPE.len() <= limits::TYPE_CHARS;
+        assert!(named, "{:?} cannot be the name of an entity type", E::TYPE);
+        for Flow { event, write, .. } in table.flow() {
+            let names: BTreeSet<&str> = write.iter().copied().collect();
+            assert!(names.len() == write.len(), "{}: two write handlers of {event} have one name", E::TYPE);
+        }
         self.types.push(Registered {
             codec: Codec::of::<E>(),
             flow: table.flow(),
@@ -127,37 +133,38 @@ impl Builder {
         let lane_ids = names.iter().copied().zip((0..).map(LaneId)).collect();
         let lane_ids: Arc<BTreeMap<&'static str, LaneId>> = Arc::new(lane_ids);
         let status = Arc::new(Status::new(names.iter().copied()));
+        let backlog = Arc::new(Backlog::default());
         let mut shared = Shared {
             env: env.clone(),
             inbox,
             control,
-            committed: committed_receiver,
+            committed: committed_receiver.clone(),
             status: status.clone(),
             codecs: BTreeMap::new(),
             flows: BTreeMap::new(),
             lane_ids: lane_ids.clone(),
             asks: BTreeMap::new(),
-            ended: std::sync::Mutex::new(Vec::new()),
+            ended: Mutex::new(Vec::new()),
         };
-        let (mut lanes, mut lags) = (Vec::new(), Vec::new());
+        let mut lanes = Vec::new();
         for (id, registered) in (0..).map(LaneId).zip(types) {
             let around = Surroundings {
                 env: env.clone(),
                 lanes: lane_ids.clone(),
                 internal: internal.clone(),
                 status: status.clone(),
-                lag: Arc::default(),
+                backlog: backlog.clone(),
+                committed: committed_receiver.clone(),
                 end: recovered.span.end,
                 first: recovered.span.first,
             };
             let Registered { codec, flow, start } = registered;
             let started = start(Start { id, around }).await?;
             lanes.push(started.lane);
-            lags.extend(started.lag);
             shared.codecs.insert(codec.entity, codec);
             shared.flows.insert(codec.entity, flow);
             shared.asks.extend(started.asks.map(|asks| (codec.entity, asks)));
-            shared.ended.get_mut().expect("nobody shares it yet").extend(started.ended);
+            shared.ended.get_mut().extend(started.ended);
         }
         let engine = Engine::new(Parts {
             env: env.clone(),
@@ -169,7 +176,7 @@ impl Builder {
             schedule: recovered.schedule,
             lanes,
             names,
-            lags,
+            backlog,
             inbox: inbox_receiver,
             internal: internal_receiver,
             control: control_receiver,
@@ -189,19 +196,14 @@ async fn start_type<E: Entity, T: HandlerTable<E>>(
     start: Start,
 ) -> Result<Started, StoreError> {
     let Start { id, around } = start;
-    let effects = effects.map(|handler| Effects {
-        handler,
-        env: around.env.clone(),
-        lane: id,
-        internal: around.internal.clone(),
-        permits: Arc::new(Semaphore::new(limits::EFFECTS_AT_ONCE)),
-    });
+    let effects = effects
+        .map(|handler| Effects::new(handler, around.env.clone(), id, around.internal.clone()));
     if table.is_empty() {
         let lane = Lane::<E>::new(id, None, effects);
-        return Ok(Started { lane: Box::new(lane), lag: None, asks: None, ended: None });
+        return Ok(Started { lane: Box::new(lane), asks: None, ended: None });
     }
     let env = around.env.clone();
-    let lag = around.lag.clone();
+    let backlog = around.backlog.clone();
     let (sender, input): (_, Receiver<_>) = env.channel(limits::FEED_BATCHES);
     let (asks, asks_receiver) = env.channel(16);
     let dispatcher = Dispatcher::<E, T>::open(table, around, input, asks_receiver).await?;
@@ -211,9 +213,9 @@ async fn start_type<E: Entity, T: HandlerTable<E>>(
         // Nobody waits for it unless the runtime stops.
         let _ = ended_sender.send(());
     });
-    let feed = Feed { sender, lag: lag.clone() };
+    let feed = Feed { sender, backlog };
     let lane = Lane::<E>::new(id, Some(feed), effects);
-    Ok(Started { lane: Box::new(lane), lag: Some(lag), asks: Some(asks), ended: Some(ended) })
+    Ok(Started { lane: Box::new(lane), asks: Some(asks), ended: Some(ended) })
 }
 
 /// Durable entities, served by one writer. Cloning gives another handle to the same runtime.
@@ -232,7 +234,8 @@ pub(crate) struct Shared {
     flows: BTreeMap<&'static str, Vec<Flow>>,
     lane_ids: Arc<BTreeMap<&'static str, LaneId>>,
     asks: BTreeMap<&'static str, Sender<Ask>>,
-    ended: std::sync::Mutex<Vec<OnceReceiver<()>>>,
+    /// Held while the runtime stops, so that it stops once.
+    ended: Mutex<Vec<OnceReceiver<()>>>,
 }
 
 impl Runtime {
@@ -314,13 +317,13 @@ impl Runtime {
     /// Finishes what was begun, takes nothing new, and closes the store. Commands that arrive from now on
     /// are told that the runtime stops; those in waiting rooms too.
     pub async fn stop(&self) {
+        let mut ended = self.shared.ended.lock().await;
         let (sender, stopped) = self.shared.env.once();
         if self.shared.control.send(Control::Stop(sender)).await.is_ok() {
             // An engine that has gone has nothing left to finish.
             drop(stopped.await);
         }
-        let ended = std::mem::take(&mut *self.shared.ended.lock().expect("held for a moment only"));
-        for dispatcher in ended {
+        for dispatcher in ended.drain(..) {
             drop(dispatcher.await);
         }
         self.shared.env.store().close().await;

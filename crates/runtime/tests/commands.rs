@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Command, TooLittle, id, key, seeded, tanks};
+use common::{Command, TooLittle, id, key, on_computer, seeded, tanks};
 use interlock_kernel::{ids::Version, time::Millis};
 use interlock_runtime::{Meta, SendError};
 
@@ -148,8 +148,8 @@ fn a_closed_entity_answers_repeats_and_nothing_else() {
 
 #[test]
 fn a_broken_invariant_sets_one_entity_aside_and_no_other() {
-    seeded(9, |env| async move {
-        let runtime = tanks(env.clone()).await;
+    on_computer(9, |computer| async move {
+        let runtime = tanks(computer.env()).await;
         let handle = runtime.handle::<Tank>();
         handle.send(&key("a"), Command::Fill(1), Meta::default()).await.unwrap();
         let burst = handle.send(&key("a"), Command::Burst, Meta::default()).await.unwrap_err();
@@ -158,7 +158,9 @@ fn a_broken_invariant_sets_one_entity_aside_and_no_other() {
         assert!(after.to_string().contains("the tank burst"), "{after}");
         assert!(handle.send(&key("b"), Command::Fill(1), Meta::default()).await.is_ok());
         // Nothing of the broken decision was kept; but the same binary goes on refusing.
-        let handle = tanks(env).await.handle::<Tank>();
+        runtime.stop().await;
+        computer.crash();
+        let handle = tanks(computer.env()).await.handle::<Tank>();
         let after = handle.send(&key("a"), Command::Fill(1), Meta::default()).await.unwrap_err();
         assert!(matches!(after, SendError::Poisoned { .. }), "{after}");
     });

@@ -1,7 +1,8 @@
 //! How far the handlers of an entity type have come.
 //!
-//! "Everything up to `seen` is done, except the open ones, of which some have phase 1 behind them." The open
-//! ones are few (bounded by the lag on handlers), so the row is small however far ahead other entities run.
+//! "Everything up to `seen` is done, except the open records and, behind each of them, the later records of
+//! the same entity." So the row is as small as the number of records under way, however many wait behind
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +18,24 @@ const TABLE: &str = "cursors";
 pub(super) struct Cursor {
     stored: Stored,
     dirty: bool,
-    wanted: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
     seen: Position,
-    /// Position → whether phase 1 is over.
-    open: BTreeMap<Position, bool>,
+    open: BTreeMap<Position, Left>,
+}
+
+/// What is left to do about an open record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Left {
+    /// Both phases.
+    Both,
+    /// Phase 2.
+    Read,
+    /// Nothing, but the later records of its entity up to `seen` are not done. Only while the log is read
+    /// again: then those records are not in memory yet.
+    Followers,
 }
 
 impl Cursor {
@@ -34,7 +45,12 @@ impl Cursor {
                 .map_err(|error| StoreError::Damaged(format!("cursor of {entity}: {error}")))?,
             None => Stored::default(),
         };
-        Ok(Self { stored, dirty: false, wanted: false })
+        Ok(Self { stored, dirty: false })
+    }
+
+    /// The newest record that was taken in.
+    pub(super) fn seen(&self) -> Position {
+        self.stored.seen
     }
 
     /// A record was taken in. It counts as done unless it is opened.
@@ -44,75 +60,55 @@ impl Cursor {
         self.dirty = true;
     }
 
+    /// Everything below `end` was taken in.
+    pub(super) fn saw_all(&mut self, end: Position) {
+        let last = Position(end.0.saturating_sub(1));
+        if last > self.stored.seen {
+            self.saw(last);
+        }
+    }
+
     /// A record waits for something.
-    pub(super) fn open(&mut self, position: Position, wrote: bool) {
-        self.stored.open.insert(position, wrote);
+    pub(super) fn open(&mut self, position: Position, left: Left) {
+        self.stored.open.insert(position, left);
         self.dirty = true;
     }
 
-    /// A record is done, or parked as a dead letter.
+    /// Nothing is left to do about a record, or it is parked as a dead letter.
     pub(super) fn close(&mut self, position: Position) {
-        self.stored.open.remove(&position);
-        self.dirty = true;
+        self.dirty |= self.stored.open.remove(&position).is_some();
     }
 
-    pub(super) fn want_write(&mut self) {
-        self.wanted = true;
+    /// What is left to do about a record, if it is open.
+    pub(super) fn left(&self, position: Position) -> Option<Left> {
+        self.stored.open.get(&position).copied()
     }
 
-    pub(super) fn wants_write(&self) -> bool {
-        self.wanted && self.dirty
-    }
-
-    pub(super) fn is_dirty(&self) -> bool {
-        self.dirty
-    }
-
-    /// The oldest record that is not done; everything before it is.
+    /// Everything below is done.
     pub(super) fn low(&self) -> Position {
         self.stored.open.keys().next().copied().unwrap_or(self.stored.seen.next())
     }
 
-    /// What is to be done about a record read again: nothing, phase 2, or both phases.
-    pub(super) fn left(&self, position: Position) -> Left {
-        match self.stored.open.get(&position) {
-            Some(true) => Left::Read,
-            Some(false) => Left::Both,
-            None if position <= self.stored.seen => Left::Nothing,
-            None => Left::Both,
-        }
+    /// Whether it has changed since it was last handed out to be written.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
-    /// The row that stores it. From now on it counts as written; a failed write must ask for another.
+    /// The row that stores it. From now on it counts as written; see [`Cursor::unwritten`].
     pub(super) fn row(&mut self, entity: &str) -> RowChange {
         self.dirty = false;
-        self.wanted = false;
         let value = postcard::to_stdvec(&self.stored).expect("writing to memory cannot fail");
         RowChange::Put { table: TABLE.to_owned(), key: entity.as_bytes().to_vec(), value }
     }
 
-    /// After a failed write.
+    /// The write failed.
     pub(super) fn unwritten(&mut self) {
         self.dirty = true;
-        self.wanted = true;
-    }
-
-    /// Positions that are not done, in order.
-    pub(super) fn seen(&self) -> Position {
-        self.stored.seen
     }
 }
 
-/// See [`Cursor::left`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    Nothing,
-    Read,
-    Both,
-}
-
-/// The oldest record that some handlers have not done, over all entity types with handlers; what is below
-/// may be compacted as far as handlers are concerned.
+/// The oldest record that the handlers of an entity type have not done, as far as stored. What is below may
+/// be compacted as far as they are concerned.
 pub(crate) async fn low(store: &dyn Store, entity: &str) -> Result<Position, StoreError> {
     Ok(Cursor::read(store, entity).await?.low())
 }

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use interlock_kernel::{
     bus::RowChange,
-    entity::Entity,
     ids::{Key, Position, Version},
     time::Time,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Committed, phases::Failure};
+use super::phases::Failure;
 use crate::store::{Scan, Store, StoreError};
 
 /// The table of dead letters: `{type}/{key}` → [`Letter`] as JSON.
@@ -38,58 +37,96 @@ pub struct Letter {
     pub error: String,
 }
 
+/// What a letter says of its record.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub key: Key,
+    pub position: Position,
+    pub version: Version,
+    pub at: Time,
+}
+
 /// The parked entities of one type.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parked {
-    letters: BTreeMap<Key, Letter>,
+    entity: &'static str,
+    entries: BTreeMap<Key, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    position: Position,
+    /// While somebody looks for the entity's parked records: those that came meanwhile.
+    meanwhile: Option<Vec<Position>>,
 }
 
 impl Parked {
-    pub(super) async fn open(store: &dyn Store, entity: &str) -> Result<Self, StoreError> {
+    pub(super) async fn open(store: &dyn Store, entity: &'static str) -> Result<Self, StoreError> {
         let letters = letters(store).await?.into_iter().filter(|letter| letter.entity == entity);
-        Ok(Self { letters: letters.map(|letter| (letter.key.clone(), letter)).collect() })
+        let entry = |letter: Letter| {
+            (letter.key, Entry { position: letter.position, meanwhile: None })
+        };
+        Ok(Self { entity, entries: letters.map(entry).collect() })
     }
 
-    pub(super) fn holds(&self, key: &Key) -> bool {
-        !self.letters.is_empty() && self.letters.contains_key(key)
+    /// Whether a record has to wait behind a parked one.
+    pub(super) fn holds(&mut self, key: &Key, position: Position) -> bool {
+        if self.entries.is_empty() {
+            return false;
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return false };
+        if let Some(meanwhile) = &mut entry.meanwhile {
+            meanwhile.push(position);
+        }
+        true
     }
 
     /// Parks a record; the change stores the letter.
-    pub(super) fn park<E: Entity>(
-        &mut self,
-        record: &Committed<E>,
-        failure: &Failure,
-    ) -> RowChange {
+    pub(super) fn park(&mut self, at: Address, failure: &Failure) -> RowChange {
         let letter = Letter {
-            entity: E::TYPE.to_owned(),
-            key: record.key.clone(),
-            position: record.position,
-            version: record.version,
-            at: record.at,
+            entity: self.entity.to_owned(),
+            key: at.key.clone(),
+            position: at.position,
+            version: at.version,
+            at: at.at,
             handler: failure.handler.to_owned(),
             error: failure.error.to_string(),
         };
         let value = serde_json::to_vec(&letter).expect("a plain struct is always JSON");
-        let row = row_key(E::TYPE, &record.key);
-        self.letters.insert(record.key.clone(), letter);
-        RowChange::Put { table: TABLE.to_owned(), key: row, value }
+        let key = self.row_key(&at.key);
+        self.entries.insert(at.key, Entry { position: at.position, meanwhile: None });
+        RowChange::Put { table: TABLE.to_owned(), key, value }
     }
 
-    /// Takes an entity's letter out; the change removes it from the store.
-    pub(super) fn take<E: Entity>(&mut self, key: &Key) -> Option<(Letter, RowChange)> {
-        let letter = self.letters.remove(key)?;
-        let row = row_key(E::TYPE, key);
-        Some((letter, RowChange::Delete { table: TABLE.to_owned(), key: row }))
+    /// Begins to take an entity's letter out: from now on its records are noted. Returns the parked record.
+    pub(super) fn begin_retry(&mut self, key: &Key) -> Result<Position, String> {
+        let entry = self.entries.get_mut(key);
+        let entry = entry.ok_or_else(|| format!("{}/{key} has no dead letter", self.entity))?;
+        if entry.meanwhile.is_some() {
+            return Err(format!("{}/{key} is being tried again already", self.entity));
+        }
+        entry.meanwhile = Some(Vec::new());
+        Ok(entry.position)
     }
 
-    /// Puts a letter back that could not be handled now.
-    pub(super) fn put_back(&mut self, letter: Letter) {
-        self.letters.insert(letter.key.clone(), letter);
+    /// The letter stays.
+    pub(super) fn abandon_retry(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.meanwhile = None;
+        }
     }
-}
 
-fn row_key(entity: &str, key: &Key) -> Vec<u8> {
-    format!("{entity}/{key}").into_bytes()
+    /// Takes the letter out. Returns the records that came since [`Parked::begin_retry`], and the change that
+    /// removes the letter from the store.
+    pub(super) fn end_retry(&mut self, key: &Key) -> (Vec<Position>, RowChange) {
+        let entry = self.entries.remove(key).expect("a letter stays while it is being retried");
+        let change = RowChange::Delete { table: TABLE.to_owned(), key: self.row_key(key) };
+        (entry.meanwhile.unwrap_or_default(), change)
+    }
+
+    fn row_key(&self, key: &Key) -> Vec<u8> {
+        format!("{}/{key}", self.entity).into_bytes()
+    }
 }
 
 /// All dead letters.

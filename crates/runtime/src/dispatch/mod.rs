@@ -1,7 +1,7 @@
 //! The two-phase bus: who hears of committed events, in which order.
 //!
 //! ```text
-//! committed record ─► phase 1: write handlers ─► their commands and rows are durable ─► phase 2: read handlers
+//! committed record ─► phase 1: write handlers ─► their commands and rows are written ─► phase 2: read handlers
 //! ```
 //!
 //! Invariants:
@@ -9,60 +9,67 @@
 //! - Records of one entity are handled in order, one at a time; other entities go on meanwhile.
 //! - A write handler that fails is tried again, then its record is parked ([`dead`]) and the entity's later
 //!   records wait behind it, in the log.
-//! - Nothing is skipped after a crash: the cursor ([`cursor`]) says exactly which records are done.
+//! - Nothing is skipped after a crash: the cursor ([`cursor`]) says exactly which records are done, and rows
+//!   are written in one group with the cursor that says so.
 //!
-//! Records without anything to wait for are handled on the spot ([`Dispatcher::on_the_spot`]); only the
-//! others become futures.
+//! Records without anything to wait for are handled on the spot ([`Phases::begin`]); only the others become
+//! futures ([`under_way`]).
+//!
+//! Not here: undoing what a handler did, and any order between records of different entities.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use interlock_kernel::{
-    bus::{HandlerTable, RowChange},
+    bus::{HandlerTable, Origin},
     entity::Entity,
-    ids::{Key, Position, Version},
-    time::Time,
+    ids::{Key, Position},
 };
 use rustc_hash::FxHashMap;
 
+mod backlog;
 mod cursor;
 pub mod dead;
+mod group;
 mod phases;
 mod replay;
+mod under_way;
 
-pub(crate) use self::cursor::low;
+pub(crate) use self::{backlog::Backlog, cursor::low};
 
 use self::{
-    cursor::Cursor,
-    phases::{Ended, Phases, Stage},
+    cursor::{Cursor, Left},
+    dead::{Address, Parked},
+    group::{Group, Writing},
+    phases::{Failure, Phases, Progress},
+    under_way::{Ended, UnderWay},
 };
 use crate::{
     engine::message::{LaneId, Parcel},
-    env::{Env, OnceSender, Receiver, Sender, Task},
+    env::{Env, OnceSender, Receiver, Sender, Task, WatchReceiver},
     limits,
     status::{Status, TypeStatus},
-    store::{Durability, StoreError, StoreFuture},
+    store::StoreError,
 };
 
 /// A committed record with its events.
 #[derive(Debug)]
-pub struct Committed<E: Entity> {
-    /// The entity.
-    pub key: Key,
-    /// Its version after the record.
-    pub version: Version,
-    /// The record's place in the log.
-    pub position: Position,
-    /// When it was decided.
-    pub at: Time,
+pub(crate) struct Committed<E: Entity> {
+    /// Whose record it is, and which.
+    pub origin: Origin,
     /// What happened.
     pub events: Vec<E::Event>,
+}
+
+impl<E: Entity> Committed<E> {
+    fn address(&self) -> Address {
+        let Origin { key, version, position, at, .. } = self.origin.clone();
+        Address { key, position, version, at }
+    }
 }
 
 /// Asks a dispatcher for something.
@@ -77,7 +84,9 @@ pub(crate) struct Surroundings {
     pub lanes: Arc<BTreeMap<&'static str, LaneId>>,
     pub internal: Sender<Parcel>,
     pub status: Arc<Status>,
-    pub lag: Arc<AtomicUsize>,
+    pub backlog: Arc<Backlog>,
+    /// Everything below is committed, and handed over.
+    pub committed: WatchReceiver<Position>,
     /// The log's end when the runtime started: records below it are read from the log.
     pub end: Position,
     /// The oldest record kept.
@@ -85,34 +94,85 @@ pub(crate) struct Surroundings {
 }
 
 pub(crate) struct Dispatcher<E: Entity, T: HandlerTable<E>> {
-    phases: Arc<Phases<E, T>>,
+    phases: Arc<Phases<T>>,
     around: Surroundings,
     input: Receiver<Vec<Committed<E>>>,
     asks: Receiver<Ask>,
-    /// Entities with a record under way, and the records that wait behind it.
-    busy: FxHashMap<Key, VecDeque<Committed<E>>>,
-    parked: dead::Parked,
-    under_way: FuturesUnordered<phases::UnderWay<E>>,
+    /// Entities with a record under way.
+    busy: FxHashMap<Key, Busy<E>>,
+    parked: Parked,
+    under_way: FuturesUnordered<UnderWay<E>>,
     cursor: Cursor,
-    /// Records whose rows are to be written with the cursor, and then phase 2 begins.
-    rows: Vec<(Committed<E>, Vec<RowChange>)>,
+    /// While the log is read again: entities whose records are not done from here on.
+    behind: FxHashMap<Key, Position>,
+    /// What is to be written next.
+    group: Group<E>,
     writing: Option<Writing<E>>,
-    /// Changes of dead letters that are to be written with the cursor.
-    letters: Vec<RowChange>,
-    cursor_due: Option<Task>,
+    /// Ends when the next look at the cursor is due.
+    tick: Task,
+    /// When the cursor last moved over what others committed.
+    moved: Duration,
+    stage: Stage,
+    /// The store failed while the runtime was stopping: nothing more is written.
+    unwritable: bool,
 }
 
-struct Writing<E: Entity> {
-    write: StoreFuture<Result<(), StoreError>>,
-    then: Vec<(Committed<E>, Vec<RowChange>)>,
-    letters: Vec<RowChange>,
+/// What a dispatcher is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Reading again what the last run left.
+    Replaying,
+    /// Handling what the engine hands over.
+    Serving,
+    /// The rest cannot be handled in order: it is left to the next start.
+    Over,
+}
+
+/// An entity with a record under way.
+struct Busy<E: Entity> {
+    queue: VecDeque<Waiting<E>>,
+    /// The record under way was left to the next start, and so are those behind it.
+    left: bool,
+}
+
+/// A record that waits for its entity's earlier ones.
+enum Waiting<E: Entity> {
+    Here(Committed<E>),
+    /// It is read when its turn comes.
+    InLog(Position),
+}
+
+impl<E: Entity> Default for Busy<E> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), left: false }
+    }
+}
+
+impl<E: Entity> Waiting<E> {
+    /// What it adds to the backlog.
+    fn weight(&self) -> usize {
+        match self {
+            Waiting::Here(record) => record.events.len(),
+            Waiting::InLog(_) => 1,
+        }
+    }
+}
+
+/// How far a record came at once.
+enum Came {
+    /// To its end.
+    Through,
+    /// It stays in the log behind a dead letter.
+    Nowhere,
+    /// It waits for something.
+    Halfway,
 }
 
 enum Happened<E: Entity> {
     Batch(Option<Vec<Committed<E>>>),
     Ended(Ended<E>),
     Wrote(Result<(), StoreError>),
-    CursorDue,
+    Tick,
     Asked(Ask),
 }
 
@@ -126,15 +186,17 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
     ) -> Result<Self, StoreError> {
         let store = around.env.store().clone();
         let cursor = Cursor::read(store.as_ref(), E::TYPE).await?;
-        let parked = dead::Parked::open(store.as_ref(), E::TYPE).await?;
+        let parked = Parked::open(store.as_ref(), E::TYPE).await?;
         let phases = Phases {
             table,
+            entity: E::TYPE,
             env: around.env.clone(),
             lanes: around.lanes.clone(),
             internal: around.internal.clone(),
             status: around.status.clone(),
-            entity: std::marker::PhantomData,
+            backlog: around.backlog.clone(),
         };
+        let (tick, moved) = (around.env.sleep(limits::CURSOR_PAUSE), around.env.now());
         Ok(Self {
             phases: Arc::new(phases),
             around,
@@ -144,207 +206,271 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
             parked,
             under_way: FuturesUnordered::new(),
             cursor,
-            rows: Vec::new(),
+            behind: FxHashMap::default(),
+            group: Group::default(),
             writing: None,
-            letters: Vec::new(),
-            cursor_due: None,
+            tick,
+            moved,
+            stage: Stage::Replaying,
+            unwritable: false,
         })
     }
 
     /// Runs until the engine has gone and everything it handed over is handled.
     pub(crate) async fn run(mut self) {
-        if let Err(error) = self.replay().await {
-            tracing::error!(entity = E::TYPE, %error, "handlers cannot read the log; they wait for the next start");
-            return;
-        }
-        let mut closed = false;
+        self.stage = match self.replay().await {
+            Ok(stage) => stage,
+            Err(error) => {
+                tracing::error!(entity = E::TYPE, %error, "handlers cannot read the log; they rest until the next start");
+                Stage::Over
+            }
+        };
+        let mut gone = false;
         loop {
-            self.start_writing(closed);
-            if closed && self.is_still() {
+            if gone {
+                self.see_all();
+            }
+            self.start_writing(gone);
+            if gone && self.under_way.is_empty() && self.writing.is_none() {
                 return;
             }
-            let takes = !closed && self.under_way.len() < limits::DISPATCH_IN_FLIGHT;
-            closed |= self.turn(takes, !closed).await;
+            gone |= self.turn(!gone).await;
         }
     }
 
     /// Waits for one thing to happen and deals with it. True: the engine has gone.
-    async fn turn(&mut self, takes: bool, asked: bool) -> bool {
-        self.start_writing(false);
-        let Self { input, asks, under_way, writing, cursor_due, .. } = self;
+    async fn turn(&mut self, serves: bool) -> bool {
+        let waiting = self.under_way.len() + self.group.len();
+        let takes = serves && waiting < limits::DISPATCH_IN_FLIGHT;
+        let Self { input, asks, under_way, writing, tick, .. } = self;
         let happened = tokio::select! {
             biased;
-            result = async { writing.as_mut().expect("checked").write.as_mut().await },
+            result = async { writing.as_mut().expect("checked").done.as_mut().await },
                 if writing.is_some() => Happened::Wrote(result),
             Some(ended) = under_way.next(), if !under_way.is_empty() => Happened::Ended(ended),
-            Some(ask) = asks.recv(), if asked => Happened::Asked(ask),
+            Some(ask) = asks.recv(), if serves => Happened::Asked(ask),
             batch = input.recv(), if takes => Happened::Batch(batch),
-            () = async { cursor_due.as_mut().expect("checked").as_mut().await },
-                if cursor_due.is_some() => Happened::CursorDue,
+            () = tick.as_mut() => Happened::Tick,
         };
         match happened {
             Happened::Batch(Some(batch)) => self.take(batch),
             Happened::Batch(None) => return true,
             Happened::Ended(ended) => self.ended(ended),
-            Happened::Wrote(result) => self.wrote(result).await,
-            Happened::CursorDue => {
-                self.cursor_due = None;
-                self.cursor.want_write();
-            }
-            Happened::Asked(Ask::Retry(key, reply)) => {
-                let result = self.retry(&key).await;
-                drop(reply.send(result));
-            }
+            Happened::Wrote(result) => self.wrote(result),
+            Happened::Tick => self.look_at_cursor(),
+            Happened::Asked(Ask::Retry(key, reply)) => self.retry(key, reply),
         }
         false
     }
 
     fn status(&self) -> &TypeStatus {
-        &self.around.status.types[E::TYPE]
-    }
-
-    fn is_still(&self) -> bool {
-        self.under_way.is_empty()
-            && self.rows.is_empty()
-            && self.writing.is_none()
-            && self.letters.is_empty()
-            && !self.cursor.is_dirty()
+        self.phases.status()
     }
 
     fn take(&mut self, batch: Vec<Committed<E>>) {
+        if self.stage == Stage::Over {
+            let events = batch.iter().map(|record| record.events.len()).sum();
+            self.lighten(events);
+            self.status().lost.fetch_add(count(events), Ordering::Relaxed);
+            return;
+        }
+        // Many records at once: the details of some will do.
         let sample = batch.len() > 64;
+        let (mut through, mut nowhere) = (0, 0);
         for (index, record) in batch.into_iter().enumerate() {
-            self.cursor.saw(record.position);
-            self.handle(record, !sample || index % 16 == 0);
+            self.cursor.saw(record.origin.position);
+            let events = record.events.len();
+            match self.handle(record, !sample || index % 16 == 0) {
+                Came::Through => through += events,
+                Came::Nowhere => nowhere += events,
+                Came::Halfway => {}
+            }
         }
-        if self.cursor.is_dirty() && self.cursor_due.is_none() {
-            self.cursor_due = Some(self.around.env.sleep(limits::CURSOR_PAUSE));
-        }
+        self.finished(through);
+        self.lighten(nowhere);
     }
 
     /// Handles a record now, or puts it behind those of its entity that are under way.
-    fn handle(&mut self, record: Committed<E>, timed: bool) {
+    fn handle(&mut self, record: Committed<E>, detail: bool) -> Came {
+        let Origin { key, position, .. } = &record.origin;
         if !self.busy.is_empty()
-            && let Some(queue) = self.busy.get_mut(&record.key)
+            && let Some(busy) = self.busy.get_mut(key)
         {
-            self.cursor.open(record.position, false);
-            queue.push_back(record);
-            return;
+            if busy.left {
+                return Came::Nowhere;
+            }
+            busy.queue.push_back(Waiting::Here(record));
+            return Came::Halfway;
         }
-        if self.parked.holds(&record.key) {
-            // It stays in the log behind the parked record.
-            self.finished(&record);
-            return;
+        if self.parked.holds(key, *position) {
+            return Came::Nowhere;
         }
-        match self.phases.on_the_spot(&record, timed) {
-            None => self.finished(&record),
-            Some(stage) => self.go_on(record, stage),
-        }
+        self.begin(record, detail)
     }
 
-    /// Lets a record that must wait for something go on by itself.
-    fn go_on(&mut self, record: Committed<E>, stage: Stage) {
-        self.cursor.open(record.position, matches!(stage, Stage::Read(_)));
-        self.busy.entry(record.key.clone()).or_default();
-        self.under_way.push(self.phases.clone().go_on(record, stage));
+    /// Lets a record go as far as it comes.
+    fn begin(&mut self, record: Committed<E>, detail: bool) -> Came {
+        let progress = self.phases.begin(&record, detail);
+        let left = match &progress {
+            Progress::Done => return Came::Through,
+            Progress::Wants(_) | Progress::Failed(_) => Left::Both,
+            Progress::Reads(_) => Left::Read,
+        };
+        self.cursor.open(record.origin.position, left);
+        if !self.busy.contains_key(&record.origin.key) {
+            self.busy.insert(record.origin.key.clone(), Busy::default());
+        }
+        self.go_on(record, progress);
+        Came::Halfway
     }
 
-    fn finished(&mut self, record: &Committed<E>) {
-        self.around.lag.fetch_sub(record.events.len(), Ordering::Release);
-        let events = u64::try_from(record.events.len()).expect("lengths fit");
-        self.status().handled.fetch_add(events, Ordering::Relaxed);
+    fn go_on(&mut self, record: Committed<E>, progress: Progress) {
+        match progress {
+            Progress::Wants(wants) if wants.sends.is_empty() => self.add_rows(record, wants.rows),
+            progress => self.under_way.push(self.phases.clone().go_on(record, progress)),
+        }
     }
 
     fn ended(&mut self, ended: Ended<E>) {
         match ended {
             Ended::Wrote(record, rows) if rows.is_empty() => self.read(record),
-            Ended::Wrote(record, rows) => self.rows.push((record, rows)),
-            Ended::Read(record) => {
-                self.cursor.close(record.position);
-                self.finished(&record);
-                self.next(&record.key);
-            }
-            Ended::Failed(record, failure) => {
-                tracing::error!(entity = E::TYPE, key = %record.key, handler = failure.handler,
-                    error = %failure.error, "a write handler failed again; the event is parked");
-                self.status().dead.fetch_add(1, Ordering::Relaxed);
-                self.letters.push(self.parked.park(&record, &failure));
-                self.cursor.close(record.position);
-                self.finished(&record);
-                for waiting in self.busy.remove(&record.key).into_iter().flatten() {
-                    self.cursor.close(waiting.position);
-                    self.finished(&waiting);
+            Ended::Wrote(record, rows) => self.add_rows(record, rows),
+            Ended::Read(record) => self.done(&record),
+            Ended::Failed(address, weight, failure) => self.park(address, weight, &failure),
+            Ended::Left(key, weight) => self.leave(&key, weight),
+            Ended::Loaded(record) => {
+                self.around.backlog.add(record.events.len());
+                self.lighten(1);
+                let key = record.origin.key.clone();
+                if let Some(busy) = self.busy.get_mut(&key) {
+                    busy.queue.push_front(Waiting::Here(record));
                 }
+                self.next(&key);
+            }
+            Ended::Found(key, found, reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(self.retry_found(&key, found));
             }
         }
     }
 
-    /// Phase 1 is over and durable.
+    /// Phase 1 is over, and written.
     fn read(&mut self, record: Committed<E>) {
-        self.cursor.open(record.position, true);
-        let stage = self.phases.read(&record, true);
-        match stage {
-            Some(stage) => self.under_way.push(self.phases.clone().go_on(record, stage)),
-            None => self.ended(Ended::Read(record)),
+        self.cursor.open(record.origin.position, Left::Read);
+        match self.phases.read(&record, true) {
+            Progress::Done => self.done(&record),
+            progress => self.go_on(record, progress),
         }
     }
 
-    /// A record of this entity is done: those behind it follow.
+    /// Phase 2 of a record that was under way is over: those behind it follow.
+    fn done(&mut self, record: &Committed<E>) {
+        let Origin { key, position, .. } = &record.origin;
+        self.close(key, *position);
+        self.finished(record.events.len());
+        self.next(key);
+    }
+
+    /// Lets the records behind one that is done follow, as far as they come.
     fn next(&mut self, key: &Key) {
-        while let Some(queue) = self.busy.get_mut(key) {
-            let Some(record) = queue.pop_front() else {
-                self.busy.remove(key);
-                return;
-            };
-            match self.phases.on_the_spot(&record, true) {
+        while let Some(busy) = self.busy.get_mut(key) {
+            match busy.queue.pop_front() {
                 None => {
-                    self.cursor.close(record.position);
-                    self.finished(&record);
+                    self.busy.remove(key);
                 }
-                Some(stage) => {
-                    self.cursor.open(record.position, matches!(stage, Stage::Read(_)));
-                    self.under_way.push(self.phases.clone().go_on(record, stage));
-                    return;
+                Some(Waiting::Here(record)) => {
+                    let (position, events) = (record.origin.position, record.events.len());
+                    match self.begin(record, true) {
+                        Came::Through => {
+                            self.close(key, position);
+                            self.finished(events);
+                        }
+                        Came::Nowhere | Came::Halfway => return,
+                    }
+                }
+                Some(Waiting::InLog(position)) => {
+                    self.cursor.open(position, Left::Both);
+                    return self.under_way.push(self.phases.clone().load(key.clone(), position));
                 }
             }
         }
     }
 
-    /// Writes rows together with the cursor that says that they are written.
-    fn start_writing(&mut self, closed: bool) {
-        let wanted = !self.rows.is_empty() || !self.letters.is_empty() || self.cursor.wants_write();
-        let last = closed && self.under_way.is_empty() && self.cursor.is_dirty();
-        if self.writing.is_some() || !(wanted || last) {
-            return;
+    /// Notes that a record is done.
+    fn close(&mut self, key: &Key, position: Position) {
+        match self.behind.get_mut(key) {
+            Some(mark) => {
+                self.cursor.close(*mark);
+                self.cursor.open(position, Left::Followers);
+                *mark = position;
+            }
+            None => self.cursor.close(position),
         }
-        let then = std::mem::take(&mut self.rows);
-        let letters = std::mem::take(&mut self.letters);
-        for (record, _) in &then {
-            self.cursor.open(record.position, true);
-        }
-        let mut changes: Vec<RowChange> =
-            then.iter().flat_map(|(_, rows)| rows.iter().cloned()).collect();
-        changes.extend(letters.iter().cloned());
-        changes.push(self.cursor.row(E::TYPE));
-        let write = self.around.env.store().write_rows(changes, Durability::Lazy);
-        self.writing = Some(Writing { write, then, letters });
     }
 
-    async fn wrote(&mut self, result: Result<(), StoreError>) {
-        let Writing { then, letters, .. } = self.writing.take().expect("a write was under way");
-        match result {
-            Ok(()) => {
-                for (record, _) in then {
-                    self.read(record);
-                }
-            }
-            Err(error) => {
-                tracing::error!(entity = E::TYPE, %error, "query tables cannot be written; trying again");
-                self.rows.splice(0..0, then);
-                self.letters.splice(0..0, letters);
-                self.cursor.unwritten();
-                self.around.env.sleep(limits::STORE_BACKOFF).await;
-            }
+    /// A write handler failed for good: the record becomes a dead letter.
+    fn park(&mut self, address: Address, weight: usize, failure: &Failure) {
+        let Failure { handler, error } = failure;
+        tracing::error!(entity = E::TYPE, key = %address.key, handler, %error, "a write handler failed again; the event is parked");
+        self.status().dead.fetch_add(1, Ordering::Relaxed);
+        let (key, position) = (address.key.clone(), address.position);
+        self.group.letters.push(self.parked.park(address, failure));
+        self.close(&key, position);
+        self.lighten(weight);
+        let behind = self.busy.remove(&key).map(|busy| busy.queue).unwrap_or_default();
+        self.lighten(behind.iter().map(Waiting::weight).sum());
+    }
+
+    /// The runtime stops: a record and those behind it are left to the next start.
+    fn leave(&mut self, key: &Key, weight: usize) {
+        self.lighten(weight);
+        let Some(busy) = self.busy.get_mut(key) else { return };
+        busy.left = true;
+        let behind = std::mem::take(&mut busy.queue);
+        self.lighten(behind.iter().map(Waiting::weight).sum());
+    }
+
+    /// Counts events whose handlers have run.
+    fn finished(&self, events: usize) {
+        self.lighten(events);
+        self.status().handled.fetch_add(count(events), Ordering::Relaxed);
+    }
+
+    fn lighten(&self, weight: usize) {
+        self.around.backlog.sub(weight);
+    }
+
+    /// Begins to handle a parked entity's records again.
+    fn retry(&mut self, key: Key, reply: OnceSender<Result<(), String>>) {
+        match self.parked.begin_retry(&key) {
+            Ok(parked) => self.under_way.push(self.phases.clone().find(key, parked, reply)),
+            // Who asked may have gone.
+            Err(error) => drop(reply.send(Err(error))),
         }
     }
+
+    /// The letter goes in the same write that opens its record again.
+    fn retry_found(
+        &mut self,
+        key: &Key,
+        found: Result<Vec<Position>, String>,
+    ) -> Result<(), String> {
+        let mut positions = found.inspect_err(|_| self.parked.abandon_retry(key))?;
+        let (meanwhile, change) = self.parked.end_retry(key);
+        self.group.letters.push(change);
+        positions.extend(meanwhile);
+        positions.sort_unstable();
+        positions.dedup();
+        // What is beyond is still to be taken in.
+        positions.retain(|position| *position <= self.cursor.seen());
+        self.around.backlog.add(positions.len());
+        let queue = positions.into_iter().map(Waiting::InLog).collect();
+        self.busy.insert(key.clone(), Busy { queue, left: false });
+        self.next(key);
+        Ok(())
+    }
+}
+
+fn count(events: usize) -> u64 {
+    u64::try_from(events).expect("lengths fit")
 }

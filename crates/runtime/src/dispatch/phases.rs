@@ -1,26 +1,24 @@
-//! The two phases of one record.
+//! The two phases of one record, as far as nothing has to be waited for.
+//!
+//! Most handlers are done when their call returns, so most records are done when [`Phases::begin`] returns.
+//! What is left of the others goes on in [`super::under_way`].
 
 use std::{
     collections::BTreeMap,
     future::Future,
-    marker::PhantomData,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::join_all};
 use interlock_kernel::{
-    bus::{HandlerError, HandlerTable, On, Origin, Outgoing, Reaction, ReadRun, RowChange, Visit},
+    bus::{HandlerError, HandlerTable, On, Origin, Outgoing, ReadRun, RowChange, Visit},
     entity::Entity,
-    ids::{Caller, CommandId},
-    time::Millis,
 };
 
-use super::Committed;
+use super::{Backlog, Committed};
 use crate::{
-    engine::message::{Body, Foreign, LaneId, Parcel, Settled},
+    engine::message::{LaneId, Parcel},
     env::{Env, Sender},
     fold::caught,
     limits,
@@ -28,38 +26,60 @@ use crate::{
 };
 
 /// What both phases need.
-pub(super) struct Phases<E: Entity, T: HandlerTable<E>> {
+pub(super) struct Phases<T> {
     pub table: T,
+    pub entity: &'static str,
     pub env: Env,
     pub lanes: Arc<BTreeMap<&'static str, LaneId>>,
     pub internal: Sender<Parcel>,
     pub status: Arc<Status>,
-    pub entity: PhantomData<fn(E)>,
+    pub backlog: Arc<Backlog>,
 }
 
-/// What a record waits for.
-pub(super) enum Stage {
-    /// Phase 1: what its write handlers want done, or why one of them could not say.
-    Write(Result<Vec<Wanted>, Failure>),
-    /// Phase 2: read handlers that are not done.
-    Read(Vec<Pending>),
+/// How far a record came at once.
+pub(super) enum Progress {
+    /// Both phases are over.
+    Done,
+    /// Phase 1: the write handlers want this done.
+    Wants(Wants),
+    /// Phase 1: one of them could not say what it wants.
+    Failed(Failure),
+    /// Phase 2: these read handlers are not done.
+    Reads(Vec<Pending>),
 }
 
-/// What one write handler wants done.
-pub(super) struct Wanted {
-    handler: &'static str,
-    /// The event's place in the record.
-    event: usize,
-    reaction: Reaction,
+/// What a record's write handlers want done.
+#[derive(Default)]
+pub(super) struct Wants {
+    pub sends: Vec<Sends>,
+    pub rows: Vec<RowChange>,
+}
+
+/// The commands of one handler, in order.
+pub(super) struct Sends {
+    pub handler: &'static str,
+    pub commands: Vec<Send>,
+}
+
+/// A command, and its place among those of its handler: the event's place in the record, and its own in the
+/// reaction to that event.
+pub(super) struct Send {
+    pub event: usize,
+    pub place: usize,
+    pub command: Outgoing,
 }
 
 /// A read handler that waits for something.
 pub(super) struct Pending {
-    handler: &'static str,
-    event: usize,
-    place: usize,
-    future: Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>,
+    pub handler: &'static str,
+    pub event: usize,
+    /// Its place among the event's read handlers.
+    pub place: usize,
+    pub future: Reading,
 }
+
+/// What a read handler waits for.
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + std::marker::Send>>;
 
 /// A write handler that could not do its work.
 #[derive(Debug, Clone)]
@@ -68,293 +88,213 @@ pub(super) struct Failure {
     pub error: HandlerError,
 }
 
-/// How a record came out of what it waited for.
-pub(super) enum Ended<E: Entity> {
-    /// Phase 1: all commands are committed or refused; these rows are to be written.
-    Wrote(Committed<E>, Vec<RowChange>),
-    /// Phase 2 is over.
-    Read(Committed<E>),
-    /// Phase 1 failed for good.
-    Failed(Committed<E>, Failure),
-}
-
-pub(super) type UnderWay<E> = Pin<Box<dyn Future<Output = Ended<E>> + Send>>;
-
-impl<E: Entity, T: HandlerTable<E>> Phases<E, T> {
-    fn status(&self) -> &TypeStatus {
-        &self.status.types[E::TYPE]
+impl<T> Phases<T> {
+    pub(super) fn status(&self) -> &TypeStatus {
+        &self.status.types[self.entity]
     }
 
-    fn origin(record: &Committed<E>) -> Origin {
-        Origin {
-            entity: E::TYPE,
-            key: record.key.clone(),
-            version: record.version,
-            position: record.position,
-            at: record.at,
-        }
+    /// Whether what cannot be done now is left to the next start.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.backlog.is_stopping() || self.internal.is_closed()
     }
 
-    /// Runs both phases, as far as nothing has to be waited for. `None`: the record is done.
-    pub(super) fn on_the_spot(&self, record: &Committed<E>, timed: bool) -> Option<Stage> {
-        let began = timed.then(|| self.env.now());
-        let wanted = self.write(record, timed);
-        if let Some(began) = began {
-            self.status().write_times.add(self.env.now().saturating_sub(began));
+    /// Runs both phases as far as nothing has to be waited for. `detail`: notes every handler's call.
+    pub(super) fn begin<E: Entity>(&self, record: &Committed<E>, detail: bool) -> Progress
+    where
+        T: HandlerTable<E>,
+    {
+        if detail {
+            return match self.write(record, true) {
+                Ok(wants) if wants.is_nothing() => self.read(record, true),
+                Ok(wants) => Progress::Wants(wants),
+                Err(failure) => Progress::Failed(failure),
+            };
         }
-        match wanted {
-            Ok(wanted) if wanted.is_empty() => self.read(record, timed),
-            wanted => Some(Stage::Write(wanted)),
-        }
+        let began = self.env.now();
+        let progress = match self.write(record, false) {
+            Ok(wants) if wants.is_nothing() => self.read(record, false),
+            Ok(wants) => Progress::Wants(wants),
+            Err(failure) => Progress::Failed(failure),
+        };
+        self.watch(&record.origin, "(all)", self.env.now().saturating_sub(began));
+        progress
     }
 
     /// Asks the write handlers what they want done.
-    fn write(&self, record: &Committed<E>, timed: bool) -> Result<Vec<Wanted>, Failure> {
-        let origin = Self::origin(record);
-        let mut wanted = Vec::new();
-        let mut clock = Clock::new(&self.env, timed && record.events.len() <= 8);
-        for (event, payload) in record.events.iter().enumerate() {
-            let visit = AskWrite { origin: &origin, event, wanted: &mut wanted, clock: &mut clock };
-            self.table.route(payload, visit)?;
-        }
-        self.note(record, 1, clock);
-        Ok(wanted)
-    }
-
-    /// Runs the read handlers. `None`: all are done.
-    pub(super) fn read(&self, record: &Committed<E>, timed: bool) -> Option<Stage> {
-        let origin = Self::origin(record);
-        let began = timed.then(|| self.env.now());
-        let mut pending = Vec::new();
-        let mut clock = Clock::new(&self.env, timed && record.events.len() <= 8);
-        for (event, payload) in record.events.iter().enumerate() {
-            let visit = AskRead {
-                origin: &origin,
-                event,
-                only: None,
-                pending: &mut pending,
-                clock: &mut clock,
-            };
-            self.table.route(payload, visit);
-        }
-        self.note(record, 2, clock);
-        if let Some(began) = began {
-            self.status().read_times.add(self.env.now().saturating_sub(began));
-        }
-        (!pending.is_empty()).then_some(Stage::Read(pending))
-    }
-
-    /// Notes how long handlers took, and warns of slow ones.
-    fn note(&self, record: &Committed<E>, phase: u8, clock: Clock<'_>) {
-        if clock.calls.is_empty() {
-            return;
-        }
-        let run = |(name, took): (&'static str, Duration)| {
-            self.slow(record, name, took);
-            HandlerRun { name, phase, ms: took.as_secs_f64() * 1e3, outcome: "done" }
-        };
-        let runs = clock.calls.into_iter().map(run).collect();
-        self.status().runs.note(record.position, runs);
-    }
-
-    fn slow(&self, record: &Committed<E>, handler: &'static str, took: Duration) {
-        if took >= limits::SLOW_HANDLER.as_duration() {
-            self.status().slow.fetch_add(1, Ordering::Relaxed);
-            let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(entity = E::TYPE, key = %record.key, handler, ms, "a handler is slow");
-        }
-    }
-
-    /// Waits for what a record waits for.
-    pub(super) fn go_on(self: Arc<Self>, record: Committed<E>, stage: Stage) -> UnderWay<E> {
-        match stage {
-            Stage::Write(wanted) => Box::pin(async move { self.finish_write(record, wanted).await }),
-            Stage::Read(pending) => Box::pin(async move {
-                join_all(pending.into_iter().map(|p| self.finish_read(&record, p))).await;
-                Ended::Read(record)
-            }),
-        }
-    }
-
-    async fn finish_write(
+    pub(super) fn write<E: Entity>(
         &self,
-        record: Committed<E>,
-        first: Result<Vec<Wanted>, Failure>,
-    ) -> Ended<E> {
-        let mut wanted = first;
-        let mut pause = limits::HANDLER_BACKOFF;
-        for _ in 1..limits::HANDLER_ATTEMPTS {
-            if wanted.is_ok() {
+        record: &Committed<E>,
+        detail: bool,
+    ) -> Result<Wants, Failure>
+    where
+        T: HandlerTable<E>,
+    {
+        let mut wants = Wants::default();
+        let mut clock = Clock::new(&self.env, 1, detail, record.events.len());
+        let mut result = Ok(());
+        for (event, payload) in record.events.iter().enumerate() {
+            let only = None;
+            let (origin, wants, clock) = (&record.origin, &mut wants, &mut clock);
+            result = self.table.route(payload, AskWrite { origin, event, only, wants, clock });
+            if result.is_err() {
                 break;
             }
-            self.env.sleep(pause).await;
-            pause = Millis(pause.0 * 2);
-            wanted = self.write(&record, true);
         }
-        let wanted = match wanted {
-            Ok(wanted) => wanted,
-            Err(failure) => return Ended::Failed(record, failure),
-        };
-        let began = self.env.now();
-        let sent = wanted.into_iter().map(|wanted| self.send_all(&record, wanted));
-        let rows = join_all(sent).await.into_iter().flatten().collect();
-        self.status().write_times.add(self.env.now().saturating_sub(began));
-        Ended::Wrote(record, rows)
+        self.note(&record.origin, clock);
+        result.map(|()| wants)
     }
 
-    /// Sends one handler's commands in order; returns its rows.
-    async fn send_all(&self, record: &Committed<E>, wanted: Wanted) -> Vec<RowChange> {
-        let Wanted { handler, event, reaction } = wanted;
-        let began = self.env.now();
-        let mut outcome = "done";
-        let sends = reaction.sends.len();
-        for place in 0..sends {
-            if !self.send_one(record, handler, event, place, sends).await {
-                outcome = "refused";
-            }
-        }
-        let took = self.env.now().saturating_sub(began);
-        if sends > 0 {
-            self.slow(record, handler, took);
-            let ms = took.as_secs_f64() * 1e3;
-            let run = HandlerRun { name: handler, phase: 1, ms, outcome };
-            self.status().runs.note(record.position, vec![run]);
-        }
-        reaction.rows
-    }
-
-    /// Sends a command until it is committed (true) or refused (false). A command is consumed by sending, so
-    /// every try asks the handler, a pure function, for it again.
-    async fn send_one(
+    /// Asks one write handler again what it wants done about one event.
+    pub(super) fn write_again<E: Entity>(
         &self,
         record: &Committed<E>,
         handler: &'static str,
         event: usize,
-        place: usize,
-        sends: usize,
-    ) -> bool {
-        loop {
-            let again = self.write(record, false).ok().and_then(|wanted| {
-                let mut same = wanted.into_iter().filter(|w| w.handler == handler && w.event == event);
-                same.next().map(|wanted| wanted.reaction.sends)
-            });
-            let Some(mut commands) = again.filter(|commands| commands.len() == sends) else {
-                tracing::error!(entity = E::TYPE, key = %record.key, handler, "a write handler is not pure");
-                return false;
-            };
-            match self.send_command(record, handler, event, place, commands.swap_remove(place)).await {
-                Settled::Committed => return true,
-                Settled::Refused(why) => {
-                    tracing::debug!(entity = E::TYPE, key = %record.key, handler, why, "a handler's command was refused");
-                    return false;
-                }
-                Settled::Again(_) => self.env.sleep(limits::STORE_BACKOFF).await,
-            }
-        }
+    ) -> Option<Sends>
+    where
+        T: HandlerTable<E>,
+    {
+        let mut wants = Wants::default();
+        let mut clock = Clock::new(&self.env, 1, false, 0);
+        let origin = &record.origin;
+        let (only, wanted, clock) = (Some(handler), &mut wants, &mut clock);
+        let visit = AskWrite { origin, event, only, wants: wanted, clock };
+        self.table.route(&record.events[event], visit).ok()?;
+        wants.sends.pop()
     }
 
-    async fn send_command(
-        &self,
-        record: &Committed<E>,
-        handler: &'static str,
-        event: usize,
-        place: usize,
-        command: Outgoing,
-    ) -> Settled {
-        let Some(lane) = self.lanes.get(command.to) else {
-            return Settled::Refused(format!("there is no entity type {}", command.to));
-        };
-        let id = format!("{}/{}@{}.{event}.{place}", E::TYPE, record.key, record.version);
-        let (done, ended) = self.env.once();
-        let body = Body::Foreign(Foreign {
-            key: command.key,
-            command: command.command,
-            caller: Caller::new(&format!("on:{handler}")),
-            id: CommandId::new(&id).expect("type, key and numbers are short and visible"),
-            done,
-        });
-        if self.internal.send(Parcel { lane: *lane, body }).await.is_err() {
-            return Settled::Again("the runtime is stopping".to_owned());
-        }
-        ended.await.unwrap_or_else(|_| Settled::Again("the runtime is stopping".to_owned()))
-    }
-
-    /// Waits for a read handler, trying it again when it fails.
-    async fn finish_read(&self, record: &Committed<E>, pending: Pending) {
-        let Pending { handler, event, place, mut future } = pending;
-        let began = self.env.now();
-        let mut pause = limits::HANDLER_BACKOFF;
-        let mut outcome = "failed";
-        for attempt in 1..=limits::HANDLER_ATTEMPTS {
-            let result = AssertUnwindSafe(future).catch_unwind().await;
-            match result {
-                Ok(Ok(())) => {
-                    outcome = "done";
-                    break;
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(entity = E::TYPE, key = %record.key, handler, attempt, %error, "a read handler failed");
-                }
-                Err(_) => {
-                    tracing::warn!(entity = E::TYPE, key = %record.key, handler, attempt, "a read handler panicked");
-                }
-            }
-            self.env.sleep(pause).await;
-            pause = Millis(pause.0 * 2);
-            match self.read_again(record, event, place) {
-                Some(again) => future = again,
-                None => {
-                    outcome = "done";
-                    break;
-                }
-            }
-        }
-        let took = self.env.now().saturating_sub(began);
-        self.slow(record, handler, took);
-        let run = HandlerRun { name: handler, phase: 2, ms: took.as_secs_f64() * 1e3, outcome };
-        self.status().runs.note(record.position, vec![run]);
-    }
-
-    fn read_again(
-        &self,
-        record: &Committed<E>,
-        event: usize,
-        place: usize,
-    ) -> Option<Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>> {
-        let origin = Self::origin(record);
+    /// Runs the read handlers.
+    pub(super) fn read<E: Entity>(&self, record: &Committed<E>, detail: bool) -> Progress
+    where
+        T: HandlerTable<E>,
+    {
         let mut pending = Vec::new();
-        let mut clock = Clock::new(&self.env, false);
-        let visit = AskRead {
-            origin: &origin,
-            event,
-            only: Some(place),
-            pending: &mut pending,
-            clock: &mut clock,
-        };
+        let mut clock = Clock::new(&self.env, 2, detail, record.events.len());
+        for (event, payload) in record.events.iter().enumerate() {
+            let only = None;
+            let (origin, pending, clock) = (&record.origin, &mut pending, &mut clock);
+            self.table.route(payload, AskRead { origin, event, only, pending, clock });
+        }
+        self.note(&record.origin, clock);
+        if pending.is_empty() { Progress::Done } else { Progress::Reads(pending) }
+    }
+
+    /// Shows one read handler one event again. `None`: it is done.
+    pub(super) fn read_again<E: Entity>(
+        &self,
+        record: &Committed<E>,
+        event: usize,
+        place: usize,
+    ) -> Option<Reading>
+    where
+        T: HandlerTable<E>,
+    {
+        let mut pending = Vec::new();
+        let mut clock = Clock::new(&self.env, 2, false, 0);
+        let origin = &record.origin;
+        let (only, asked, clock) = (Some(place), &mut pending, &mut clock);
+        let visit = AskRead { origin, event, only, pending: asked, clock };
         self.table.route(&record.events[event], visit);
         pending.pop().map(|pending| pending.future)
     }
+
+    /// Notes what a phase's calls took.
+    fn note(&self, origin: &Origin, clock: Clock<'_>) {
+        let Some(began) = clock.began else { return };
+        let took = self.env.now().saturating_sub(began);
+        let times = match clock.phase {
+            1 => &self.status().write_times,
+            _ => &self.status().read_times,
+        };
+        times.add(took);
+        self.status().runs.note(origin.position, clock.runs);
+        for (handler, took) in clock.slow {
+            self.watch(origin, handler, took);
+        }
+    }
+
+    /// Notes how a handler came out that had to wait.
+    pub(super) fn note_wait(&self, origin: &Origin, run: Waited) {
+        let Waited { handler, phase, took, outcome } = run;
+        self.watch(origin, handler, took);
+        let run = HandlerRun { name: handler, phase, ms: took.as_secs_f64() * 1e3, outcome };
+        self.status().runs.note(origin.position, vec![run]);
+    }
+
+    /// Counts and reports a slow handler.
+    fn watch(&self, origin: &Origin, handler: &'static str, took: Duration) {
+        if took < limits::SLOW_HANDLER.as_duration() {
+            return;
+        }
+        self.status().slow.fetch_add(1, Ordering::Relaxed);
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(entity = self.entity, key = %origin.key, handler, ms, "a handler is slow");
+    }
 }
+
+/// How a handler came out that had to wait.
+pub(super) struct Waited {
+    pub handler: &'static str,
+    pub phase: u8,
+    pub took: Duration,
+    pub outcome: &'static str,
+}
+
+impl Wants {
+    fn is_nothing(&self) -> bool {
+        self.sends.is_empty() && self.rows.is_empty()
+    }
+
+    fn add(&mut self, handler: &'static str, event: usize, sends: Vec<Outgoing>) {
+        let commands = (0..).zip(sends).map(|(place, command)| Send { event, place, command });
+        match self.sends.iter_mut().find(|known| known.handler == handler) {
+            Some(known) => known.commands.extend(commands),
+            None => self.sends.push(Sends { handler, commands: commands.collect() }),
+        }
+    }
+}
+
+/// Records with more events than this are timed as a whole only: a timeline has no room for more.
+const EVENTS_TIMED: usize = 8;
 
 /// Measures handler calls, if asked to.
 struct Clock<'a> {
     env: &'a Env,
-    timed: bool,
-    calls: Vec<(&'static str, Duration)>,
+    phase: u8,
+    /// When the phase began; none: nothing is measured.
+    began: Option<Duration>,
+    each: bool,
+    runs: Vec<HandlerRun>,
+    slow: Vec<(&'static str, Duration)>,
 }
 
 impl<'a> Clock<'a> {
-    fn new(env: &'a Env, timed: bool) -> Self {
-        Self { env, timed, calls: Vec::new() }
+    fn new(env: &'a Env, phase: u8, detail: bool, events: usize) -> Self {
+        let began = detail.then(|| env.now());
+        let each = detail && events <= EVENTS_TIMED;
+        Self { env, phase, began, each, runs: Vec::new(), slow: Vec::new() }
     }
 
-    fn call<T>(&mut self, handler: &'static str, run: impl FnOnce() -> T) -> T {
-        if !self.timed {
+    /// Calls a handler; `outcome` says what to note, nothing if it goes on.
+    fn call<R>(
+        &mut self,
+        handler: &'static str,
+        run: impl FnOnce() -> R,
+        outcome: impl FnOnce(&R) -> Option<&'static str>,
+    ) -> R {
+        if !self.each {
             return run();
         }
         let began = self.env.now();
         let result = run();
-        self.calls.push((handler, self.env.now().saturating_sub(began)));
+        let took = self.env.now().saturating_sub(began);
+        if took >= limits::SLOW_HANDLER.as_duration() {
+            self.slow.push((handler, took));
+        }
+        if let Some(outcome) = outcome(&result) {
+            let ms = took.as_secs_f64() * 1e3;
+            self.runs.push(HandlerRun { name: handler, phase: self.phase, ms, outcome });
+        }
         result
     }
 }
@@ -362,7 +302,9 @@ impl<'a> Clock<'a> {
 struct AskWrite<'a, 'b> {
     origin: &'a Origin,
     event: usize,
-    wanted: &'a mut Vec<Wanted>,
+    /// Only the handler of this name; all of them if `None`.
+    only: Option<&'static str>,
+    wants: &'a mut Wants,
     clock: &'a mut Clock<'b>,
 }
 
@@ -372,17 +314,21 @@ impl Visit for AskWrite<'_, '_> {
     fn on<Ev>(self, on: &On<Ev>, event: &Ev) -> Self::Out {
         for write in &on.write {
             let handler = write.name();
-            let result = self.clock.call(handler, || caught(|| write.react(event, self.origin)));
-            let reaction = match result {
-                Ok(Ok(reaction)) => reaction,
-                Ok(Err(error)) => return Err(Failure { handler, error }),
-                Err(panic) => {
-                    let error = HandlerError(format!("it panicked: {panic}"));
-                    return Err(Failure { handler, error });
-                }
+            if self.only.is_some_and(|only| only != handler) {
+                continue;
+            }
+            let run = || match caught(|| write.react(event, self.origin)) {
+                Ok(result) => result,
+                Err(panic) => Err(HandlerError(format!("it panicked: {panic}"))),
             };
-            if !(reaction.sends.is_empty() && reaction.rows.is_empty()) {
-                self.wanted.push(Wanted { handler, event: self.event, reaction });
+            let reaction = self.clock.call(handler, run, |result| match result {
+                Ok(reaction) => reaction.sends.is_empty().then_some("done"),
+                Err(_) => Some("failed"),
+            });
+            let reaction = reaction.map_err(|error| Failure { handler, error })?;
+            self.wants.rows.extend(reaction.rows);
+            if !reaction.sends.is_empty() {
+                self.wants.add(handler, self.event, reaction.sends);
             }
         }
         Ok(())
@@ -407,15 +353,18 @@ impl Visit for AskRead<'_, '_> {
                 continue;
             }
             let handler = read.name();
-            let result = self.clock.call(handler, || caught(|| read.show(event, self.origin)));
-            let future = match result {
-                Ok(ReadRun::Done) => continue,
-                Ok(ReadRun::Later(future)) => future,
-                Ok(ReadRun::Failed(error)) => Box::pin(std::future::ready(Err(error))),
-                Err(panic) => {
-                    let error = HandlerError(format!("it panicked: {panic}"));
-                    Box::pin(std::future::ready(Err(error)))
-                }
+            let run = || match caught(|| read.show(event, self.origin)) {
+                Ok(run) => run,
+                Err(panic) => ReadRun::Failed(HandlerError(format!("it panicked: {panic}"))),
+            };
+            let run = self.clock.call(handler, run, |run| match run {
+                ReadRun::Done => Some("done"),
+                ReadRun::Later(_) | ReadRun::Failed(_) => None,
+            });
+            let future: Reading = match run {
+                ReadRun::Done => continue,
+                ReadRun::Later(future) => future,
+                ReadRun::Failed(error) => Box::pin(std::future::ready(Err(error))),
             };
             self.pending.push(Pending { handler, event: self.event, place, future });
         }

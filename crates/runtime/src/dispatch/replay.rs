@@ -1,145 +1,162 @@
-//! Reading records again that handlers have not done: after a restart, and from a dead letter on.
-
-use std::sync::atomic::Ordering;
+//! Reading records again that handlers have not done, after a restart.
 
 use interlock_kernel::{
-    bus::{HandlerError, HandlerTable},
+    bus::{HandlerError, HandlerTable, Origin},
     entity::Entity,
     ids::{Key, Position},
 };
 
-use super::{Committed, Dispatcher, cursor::Left, phases::Failure};
+use super::{
+    Busy, Came, Committed, Dispatcher, Stage, Waiting, cursor::Left, dead::Address, phases::Failure,
+};
 use crate::{
     codec, limits,
     record::{self, Decided, Record},
-    store::StoreError,
+    store::{Chunk, Store, StoreError},
 };
 
+/// A stored record as the engine hands it over, or why its events cannot be read.
+type Read<E> = Result<Committed<E>, (Address, Failure)>;
+
 impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
-    /// Handles everything between the cursor and the log's end at the start.
-    pub(super) async fn replay(&mut self) -> Result<(), StoreError> {
+    /// Handles everything between the cursor and the log's end at the start; says what comes next.
+    pub(super) async fn replay(&mut self) -> Result<Stage, StoreError> {
+        let before = self.cursor.seen();
         let mut at = self.cursor.low().max(self.around.first);
         while at < self.around.end {
-            while self.under_way.len() >= limits::DISPATCH_IN_FLIGHT {
-                self.turn(false, false).await;
+            if at > before {
+                self.caught_up();
             }
-            at = self.replay_some(at).await?;
+            self.start_writing(false);
+            while self.under_way.len() + self.group.len() >= limits::DISPATCH_IN_FLIGHT {
+                self.turn(false).await;
+                self.start_writing(false);
+            }
+            if self.phases.is_stopping() {
+                return Ok(Stage::Over);
+            }
+            let store = self.around.env.store().clone();
+            let chunks = store.read(at, limits::READ_BYTES).await?;
+            for chunk in &chunks {
+                self.replay_chunk(chunk, at, before)?;
+            }
+            at = chunks.last().map_or(self.around.end, Chunk::end);
+        }
+        self.caught_up();
+        self.cursor.saw_all(self.around.end);
+        Ok(Stage::Serving)
+    }
+
+    fn replay_chunk(
+        &mut self,
+        chunk: &Chunk,
+        from: Position,
+        before: Position,
+    ) -> Result<(), StoreError> {
+        for item in record::records(chunk)? {
+            let (position, record) = item?;
+            if position < from || position >= self.around.end {
+                continue;
+            }
+            if position > before {
+                self.caught_up();
+            }
+            if let Some(decided) = own::<E>(&record) {
+                self.replay_one(position, decided)?;
+            }
         }
         Ok(())
     }
 
-    async fn replay_some(&mut self, at: Position) -> Result<Position, StoreError> {
-        let store = self.around.env.store().clone();
-        let chunks = store.read(at, limits::READ_BYTES).await?;
-        let mut next = at;
-        for chunk in &chunks {
-            for item in record::records(chunk)? {
-                let (position, record) = item?;
-                if position < at || position >= self.around.end {
-                    continue;
-                }
-                if let Some(decided) = own::<E>(&record) {
-                    self.replay_one(position, decided);
-                }
+    fn replay_one(&mut self, position: Position, decided: &Decided<'_>) -> Result<(), StoreError> {
+        let key = key_of(position, decided)?;
+        let left = match self.cursor.left(position) {
+            Some(left) => {
+                self.behind.insert(key.clone(), position);
+                left
             }
-            next = chunk.end();
+            None if position > self.cursor.seen() => {
+                self.cursor.saw(position);
+                Left::Both
+            }
+            None if self.behind.contains_key(&key) => Left::Both,
+            None => return Ok(()),
+        };
+        match left {
+            Left::Followers => {}
+            Left::Read | Left::Both => self.handle_again(position, left, decided, &key),
         }
-        if chunks.is_empty() { Ok(self.around.end) } else { Ok(next) }
+        Ok(())
     }
 
-    fn replay_one(&mut self, position: Position, decided: &Decided<'_>) {
-        let left = self.cursor.left(position);
-        if position > self.cursor.seen() {
-            self.cursor.saw(position);
-        }
-        if left == Left::Nothing {
+    fn handle_again(&mut self, position: Position, left: Left, decided: &Decided<'_>, key: &Key) {
+        if let Some(busy) = self.busy.get_mut(key) {
+            if !busy.left {
+                busy.queue.push_back(Waiting::InLog(position));
+                self.around.backlog.add(1);
+            }
             return;
         }
-        let Some(record) = self.committed(position, decided) else { return };
-        self.around.lag.fetch_add(record.events.len(), Ordering::Relaxed);
-        match left {
-            Left::Read if !self.busy.contains_key(&record.key) => {
-                self.busy.entry(record.key.clone()).or_default();
-                self.read(record);
+        if self.parked.holds(key, position) {
+            return self.close(key, position);
+        }
+        let record = match committed::<E>(position, decided, key.clone()) {
+            Ok(record) => record,
+            Err((address, failure)) => return self.park(address, 0, &failure),
+        };
+        let events = record.events.len();
+        self.around.backlog.add(events);
+        if left == Left::Read {
+            self.busy.insert(key.clone(), Busy::default());
+            return self.read(record);
+        }
+        match self.begin(record, true) {
+            Came::Through => {
+                self.close(key, position);
+                self.finished(events);
             }
-            Left::Nothing | Left::Read | Left::Both => {
-                self.cursor.close(position);
-                self.handle(record, true);
-            }
+            Came::Nowhere | Came::Halfway => {}
         }
     }
 
-    /// Handles a parked entity's records again, from its dead letter on.
-    pub(super) async fn retry(&mut self, key: &Key) -> Result<(), String> {
-        let Some((letter, change)) = self.parked.take::<E>(key) else {
-            return Err(format!("{}/{key} has no dead letter", E::TYPE));
-        };
-        let records = match self.records_of(key, letter.position).await {
-            Ok(records) => records,
-            Err(error) => {
-                self.parked.put_back(letter);
-                return Err(error.to_string());
-            }
-        };
-        // The letter goes in the same write that opens its records again.
-        self.letters.push(change);
-        for record in records {
-            self.cursor.open(record.position, false);
-            self.around.lag.fetch_add(record.events.len(), Ordering::Relaxed);
-            let position = record.position;
-            self.handle(record, true);
-            if !self.busy.contains_key(key) {
-                self.cursor.close(position);
+    /// All records up to the cursor have been read again: what waits is in memory now.
+    fn caught_up(&mut self) {
+        for mark in std::mem::take(&mut self.behind).into_values() {
+            if self.cursor.left(mark) == Some(Left::Followers) {
+                self.cursor.close(mark);
             }
         }
-        Ok(())
     }
+}
 
-    async fn records_of(
-        &mut self,
-        key: &Key,
-        from: Position,
-    ) -> Result<Vec<Committed<E>>, StoreError> {
-        let store = self.around.env.store().clone();
-        let (mut at, end) = (from, self.cursor.seen());
-        let mut records = Vec::new();
-        while at <= end {
-            let chunks = store.read(at, limits::READ_BYTES).await?;
-            if chunks.is_empty() {
-                break;
-            }
-            for chunk in &chunks {
-                for item in record::records(chunk)? {
-                    let (position, record) = item?;
-                    let decided = own::<E>(&record).filter(|d| d.head.key == key.as_str());
-                    if let Some(decided) = decided.filter(|_| from <= position && position <= end) {
-                        records.extend(self.committed(position, decided));
-                    }
-                }
-                at = chunk.end();
-            }
+/// The record at a position, which is one with events of this type.
+pub(super) async fn one<E: Entity>(
+    store: &dyn Store,
+    at: Position,
+) -> Result<Read<E>, StoreError> {
+    let chunks = store.read(at, 1).await?;
+    let missing = || StoreError::Damaged(format!("the log has no events at position {at}"));
+    let chunk = chunks.first().ok_or_else(missing)?;
+    let record = record::record_at(chunk, at)?;
+    let decided = own::<E>(&record).ok_or_else(missing)?;
+    Ok(committed(at, decided, key_of(at, decided)?))
+}
+
+fn key_of(position: Position, decided: &Decided<'_>) -> Result<Key, StoreError> {
+    Key::new(decided.head.key)
+        .map_err(|error| StoreError::Damaged(format!("the key at position {position} {error}")))
+}
+
+fn committed<E: Entity>(position: Position, decided: &Decided<'_>, key: Key) -> Read<E> {
+    let (version, at) = (decided.head.version, decided.head.at);
+    match codec::events::<E>(decided.head.schema, decided.events.0) {
+        Ok(events) => {
+            Ok(Committed { origin: Origin { entity: E::TYPE, key, version, position, at }, events })
         }
-        Ok(records)
-    }
-
-    /// A stored record as the engine hands it over. One whose events cannot be read is parked.
-    fn committed(&mut self, position: Position, decided: &Decided<'_>) -> Option<Committed<E>> {
-        let head = decided.head;
-        let Ok(key) = Key::new(head.key) else {
-            tracing::error!(entity = E::TYPE, key = head.key, "a stored key is no key");
-            return None;
-        };
-        let (events, error) = match codec::events::<E>(head.schema, decided.events.0) {
-            Ok(events) => (events, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        let record = Committed { key, version: head.version, position, at: head.at, events };
-        if let Some(error) = error {
+        Err(error) => {
             let failure = Failure { handler: "(reading)", error: HandlerError(error.to_string()) };
-            self.letters.push(self.parked.park(&record, &failure));
-            return None;
+            Err((Address { key, position, version, at }, failure))
         }
-        Some(record)
     }
 }
 

@@ -13,7 +13,7 @@
 use std::{
     any::Any,
     collections::{BTreeSet, VecDeque},
-    sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use interlock_kernel::{
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     codec,
-    dispatch::Committed,
+    dispatch::{Backlog, Committed},
     effects::Effects,
     env::{OnceSender, Sender},
     fold::{self, SnapshotBytes, caught},
@@ -67,8 +67,7 @@ pub(crate) trait AnyLane: Send {
 /// Hands committed events to the dispatcher.
 pub(crate) struct Feed<E: Entity> {
     pub sender: Sender<Vec<Committed<E>>>,
-    /// Events handed over and not yet handled.
-    pub lag: Arc<AtomicUsize>,
+    pub backlog: Arc<Backlog>,
 }
 
 /// Something that leaves when everything up to `after` is committed.
@@ -180,12 +179,12 @@ impl<E: Entity> AnyLane for Lane<E> {
         }
         if let (Some(feed), false) = (&self.feed, batch.is_empty()) {
             let events = batch.iter().map(|committed: &Committed<E>| committed.events.len()).sum();
-            feed.lag.fetch_add(events, Ordering::Relaxed);
+            feed.backlog.add(events);
             // Beyond the bound on lag no commands are taken from outside, and the channel has room for more
             // than that. Handlers that feed each other without end can fill it all the same. Then nothing
             // more is handed over, so that nothing is skipped: the next start reads the rest from the log.
             if feed.sender.try_send(batch).is_err() {
-                feed.lag.fetch_sub(events, Ordering::Relaxed);
+                feed.backlog.sub(events);
                 core.status.note_lost_feed(E::TYPE);
                 self.feed = None;
             }
@@ -585,7 +584,7 @@ impl<E: Entity> Lane<E> {
         match self.decide(live, &mut envelope, core)? {
             Again::Changed => self.settle_room(live, core),
             Again::Answered => Ok(()),
-            Again::Waits if core.is_stopping() => {
+            Again::Waits if core.backlog.is_stopping() => {
                 self.tell(live, envelope.take_waiters(), Err(SendError::Stopping), core);
                 Ok(())
             }

@@ -19,10 +19,7 @@ use std::{
     any::Any,
     collections::BTreeSet,
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -49,6 +46,7 @@ use self::{
     message::{Body, LaneId, Parcel},
 };
 use crate::{
+    dispatch::Backlog,
     env::{Env, OnceSender, Receiver, Sender, Task, WatchSender},
     index::Index,
     limits,
@@ -75,8 +73,7 @@ pub(crate) struct Core {
     pub poisoned: PoisonList,
     pub resident_bytes: usize,
     pub status: Arc<Status>,
-    /// Whether nothing may begin to wait any more; handlers see it too.
-    pub stopping: Arc<AtomicBool>,
+    pub backlog: Arc<Backlog>,
     jobs: Sender<JobDone>,
     jobs_pending: usize,
     tickets: u64,
@@ -144,11 +141,6 @@ impl Core {
         });
     }
 
-    /// Whether the engine was told to stop.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
     fn has_room(&self) -> bool {
         usize::try_from(self.builder.count()).is_ok_and(|count| count < limits::CHUNK_RECORDS)
             && self.builder.len() < limits::CHUNK_BYTES
@@ -174,8 +166,6 @@ pub(crate) struct Engine {
     internal: Receiver<Parcel>,
     jobs: Receiver<JobDone>,
     control: Receiver<Control>,
-    /// Events handed to dispatchers and not yet handled, per lane that has one.
-    lags: Vec<Arc<AtomicUsize>>,
     committed: WatchSender<Position>,
     upkeep: upkeep::Upkeep,
     clock: LogClock,
@@ -194,13 +184,12 @@ pub(crate) struct Parts {
     pub schedule: BTreeSet<(Time, Due)>,
     pub lanes: Vec<Box<dyn AnyLane>>,
     pub names: Vec<&'static str>,
-    pub lags: Vec<Arc<AtomicUsize>>,
+    pub backlog: Arc<Backlog>,
     pub inbox: Receiver<Parcel>,
     pub internal: Receiver<Parcel>,
     pub control: Receiver<Control>,
     pub committed: WatchSender<Position>,
     pub status: Arc<Status>,
-    pub stopping: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -217,7 +206,7 @@ impl Engine {
             poisoned: parts.poisoned,
             resident_bytes: 0,
             status: parts.status,
-            stopping: parts.stopping,
+            backlog: parts.backlog,
             jobs: jobs_sender,
             jobs_pending: 0,
             tickets: 0,
@@ -232,7 +221,6 @@ impl Engine {
             internal: parts.internal,
             jobs,
             control: parts.control,
-            lags: parts.lags,
             committed: parts.committed,
             upkeep: upkeep::Upkeep::default(),
             clock,
@@ -265,8 +253,8 @@ impl Engine {
     /// Waits for one thing to happen and deals with it.
     async fn turn(&mut self) {
         let room = self.core.has_room();
-        let lag: usize = self.lags.iter().map(|lag| lag.load(Ordering::Relaxed)).sum();
-        let open = room && lag < limits::DISPATCH_LAG_EVENTS;
+        let open = room && !self.core.backlog.is_full();
+        let backlog = self.core.backlog.clone();
         let Self { in_flight, jobs, internal, inbox, control, alarm, .. } = self;
         let happened = tokio::select! {
             biased;
@@ -276,6 +264,7 @@ impl Engine {
             Some(control) = control.recv() => Happened::Asked(control),
             Some(parcel) = internal.recv(), if room => Happened::Inside(parcel),
             Some(parcel) = inbox.recv(), if open => Happened::Outside(parcel),
+            () = backlog.fell() => Happened::Relieved,
             () = async { alarm.as_mut().expect("checked").1.as_mut().await },
                 if alarm.is_some() => Happened::Alarm,
         };
@@ -284,7 +273,7 @@ impl Engine {
             Happened::Done(done) => self.job_done(done),
             Happened::Asked(Control::Stop(done)) => {
                 self.stopping = Some(done);
-                self.core.stopping.store(true, Ordering::Release);
+                self.core.backlog.stop();
                 self.inbox.close();
                 for lane in &mut self.lanes {
                     lane.stop_waiting();
@@ -305,6 +294,7 @@ impl Engine {
                 let Self { inbox, lanes, core, .. } = self;
                 drain(parcel, inbox, lanes, core);
             }
+            Happened::Relieved => {}
             Happened::Alarm => self.alarm = None,
         }
     }
@@ -463,7 +453,7 @@ impl Engine {
             && self.core.jobs_pending == 0
             && self.inbox.is_empty()
             && self.internal.is_empty()
-            && self.lags.iter().all(|lag| lag.load(Ordering::Acquire) == 0)
+            && self.core.backlog.is_empty()
             && self.upkeep.is_done()
     }
 }
@@ -474,6 +464,8 @@ enum Happened {
     Asked(Control),
     Inside(Parcel),
     Outside(Parcel),
+    /// Handlers have caught up.
+    Relieved,
     Alarm,
 }
 

@@ -2,7 +2,13 @@
 //! same seed take the same steps.
 //!
 //! Which of the ready tasks runs next is a random choice. Time stands still while any task is ready, then
-//! jumps to the next sleeper. Stores used here must answer at once ([`crate::store::memory`]).
+//! jumps to the next sleepers, who all become ready. Stores used here must bring no threads of their own
+//! ([`crate::store::memory`]).
+//!
+//! Tasks belong to a process ([`Seeded::process`]), and a process can be killed ([`Seeded::kill`]): its tasks
+//! are gone at whatever await they had come to, as in a crash.
+//!
+//! Invariant: the order in which tasks are woken during one step has no influence on what follows.
 
 use std::{
     collections::BTreeMap,
@@ -17,20 +23,33 @@ use interlock_kernel::time::Time;
 
 use super::{Task, World};
 
-/// A world that repeats itself.
+/// A world that repeats itself. A clone is the same process of the same world.
 #[derive(Clone)]
 pub struct Seeded {
+    process: u64,
     shared: Arc<Mutex<Shared>>,
 }
 
 struct Shared {
     now: Duration,
+    wall_at_start: Time,
     random: u64,
     next_id: u64,
+    tasks: BTreeMap<u64, Spawned>,
     ready: Vec<u64>,
-    tasks: BTreeMap<u64, (&'static str, Option<Task>)>,
+    /// Those who became ready since the last step, in the order of their wakers' calls.
+    woken: Vec<u64>,
     sleepers: BTreeMap<(Duration, u64), Waker>,
     trace: Vec<(Duration, &'static str)>,
+}
+
+struct Spawned {
+    name: &'static str,
+    process: u64,
+    is_ready: bool,
+    waker: Waker,
+    /// Taken out while it is polled.
+    task: Option<Task>,
 }
 
 impl Shared {
@@ -48,10 +67,33 @@ impl Shared {
         self.next_id
     }
 
-    fn wake(&mut self, task: u64) {
-        if self.tasks.contains_key(&task) && !self.ready.contains(&task) {
-            self.ready.push(task);
+    fn wake(&mut self, id: u64) {
+        if let Some(spawned) = self.tasks.get_mut(&id)
+            && !std::mem::replace(&mut spawned.is_ready, true)
+        {
+            self.woken.push(id);
         }
+    }
+
+    /// The next to run, by chance.
+    fn choose(&mut self) -> Option<u64> {
+        // Wakers may be called in an order that nobody controls, such as that of a broadcast.
+        self.woken.sort_unstable();
+        self.ready.append(&mut self.woken);
+        if self.ready.is_empty() {
+            return None;
+        }
+        let draw = self.draw() % self.ready.len() as u64;
+        Some(self.ready.swap_remove(usize::try_from(draw).expect("it is below a length")))
+    }
+
+    /// Moves the clock to the next sleepers and takes them out.
+    fn next_morning(&mut self) -> Vec<Waker> {
+        let Some(((at, _), _)) = self.sleepers.first_key_value() else { return Vec::new() };
+        let at = *at;
+        self.now = self.now.max(at);
+        let later = self.sleepers.split_off(&(at, u64::MAX));
+        std::mem::replace(&mut self.sleepers, later).into_values().collect()
     }
 }
 
@@ -71,23 +113,35 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 impl Seeded {
-    /// A world whose every choice follows from `seed`.
+    /// A world whose every choice follows from `seed`. Its clock starts at 2026-01-01T00:00:00Z.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            shared: Arc::new(Mutex::new(Shared {
-                now: Duration::ZERO,
-                random: seed,
-                next_id: 0,
-                ready: Vec::new(),
-                tasks: BTreeMap::new(),
-                sleepers: BTreeMap::new(),
-                trace: Vec::new(),
-            })),
-        }
+        let shared = Shared {
+            now: Duration::ZERO,
+            wall_at_start: Time(1_767_225_600_000),
+            random: seed,
+            next_id: 0,
+            tasks: BTreeMap::new(),
+            ready: Vec::new(),
+            woken: Vec::new(),
+            sleepers: BTreeMap::new(),
+            trace: Vec::new(),
+        };
+        Self { process: 0, shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Runs everything until `main` is done, and returns what it returned.
+    /// Another process in the same world: what is spawned through it can be killed together.
+    #[must_use]
+    pub fn process(&self) -> Self {
+        Self { process: lock(&self.shared).id(), shared: self.shared.clone() }
+    }
+
+    /// Kills this process: its tasks are dropped where they are. What is spawned later lives.
+    pub fn kill(&self) {
+        self.drop_tasks(|spawned| spawned.process == self.process);
+    }
+
+    /// Runs everything until `main` is done, and returns what it returned. Then all other tasks are dropped.
     ///
     /// # Panics
     /// When nothing can go on and nobody sleeps although `main` is not done: a deadlock.
@@ -103,6 +157,7 @@ impl Seeded {
         );
         loop {
             if let Some(value) = result.lock().expect("only main writes").take() {
+                self.drop_tasks(|_| true);
                 return value;
             }
             assert!(self.step(), "deadlock: nobody can go on and nobody sleeps");
@@ -115,45 +170,83 @@ impl Seeded {
         lock(&self.shared).trace.clone()
     }
 
-    /// Polls one ready task, or moves the clock to the next sleeper. False: nothing is left to do.
+    /// Sets the wall clock forward or back; the monotonic one goes on as before.
+    pub fn set_wall(&self, wall: Time) {
+        let mut shared = lock(&self.shared);
+        shared.wall_at_start = wall - interlock_kernel::time::Millis(millis(shared.now));
+    }
+
+    /// Moves the clocks on, as if the running task took that long.
+    pub fn spend(&self, span: Duration) {
+        lock(&self.shared).now += span;
+    }
+
+    /// Lets the other ready tasks have a turn, perhaps.
+    pub async fn give_way(&self) {
+        let mut given = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut given, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Polls one ready task, or moves the clock to the next sleepers. False: nothing is left to do.
     fn step(&self) -> bool {
         let mut shared = lock(&self.shared);
-        if shared.ready.is_empty() {
-            let Some(((at, _), waker)) = shared.sleepers.pop_first() else {
-                return false;
-            };
-            shared.now = shared.now.max(at);
+        let Some(id) = shared.choose() else {
+            let sleepers = shared.next_morning();
             drop(shared);
-            waker.wake();
-            return true;
-        }
-        let draw = shared.draw();
-        let chosen = usize::try_from(draw % shared.ready.len() as u64).expect("below a length");
-        let id = shared.ready.swap_remove(chosen);
+            let any = !sleepers.is_empty();
+            sleepers.into_iter().for_each(Waker::wake);
+            return any;
+        };
         let now = shared.now;
-        let Some((name, task)) = shared.tasks.get_mut(&id) else { return true };
-        let name = *name;
-        let mut task = task.take().expect("a task is polled by one step at a time");
+        // Killed since it was woken.
+        let Some(spawned) = shared.tasks.get_mut(&id) else { return true };
+        spawned.is_ready = false;
+        let (name, waker) = (spawned.name, spawned.waker.clone());
+        let mut task = spawned.task.take().expect("a task is polled by one step at a time");
         shared.trace.push((now, name));
         drop(shared);
-        let waker = Waker::from(Arc::new(Alarm { task: id, shared: self.shared.clone() }));
         let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut shared = lock(&self.shared);
-        match poll {
+        let dropped = match poll {
             Poll::Ready(()) => {
                 shared.tasks.remove(&id);
-                shared.ready.retain(|other| *other != id);
+                Some(task)
             }
-            Poll::Pending => {
-                if let Some(slot) = shared.tasks.get_mut(&id) {
-                    slot.1 = Some(task);
-                }
-                return true;
-            }
-        }
+            Poll::Pending => match shared.tasks.get_mut(&id) {
+                Some(spawned) => spawned.task.replace(task),
+                // It killed its own process.
+                None => Some(task),
+            },
+        };
+        // What a task drops may wake others.
         drop(shared);
+        drop(dropped);
         true
     }
+
+    /// Drops tasks, and what they spawn in falling.
+    fn drop_tasks(&self, falls: impl Fn(&Spawned) -> bool) {
+        loop {
+            let fallen: Vec<Spawned> = {
+                let mut shared = lock(&self.shared);
+                shared.tasks.extract_if(.., |_, spawned| falls(spawned)).map(|(_, it)| it).collect()
+            };
+            if fallen.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl World for Seeded {
@@ -162,9 +255,8 @@ impl World for Seeded {
     }
 
     fn wall(&self) -> Time {
-        // 2026-01-01T00:00:00Z and on.
-        let ms = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
-        Time(1_767_225_600_000_u64.saturating_add(ms))
+        let shared = lock(&self.shared);
+        shared.wall_at_start + interlock_kernel::time::Millis(millis(shared.now))
     }
 
     fn random(&self) -> u64 {
@@ -174,8 +266,11 @@ impl World for Seeded {
     fn spawn(&self, name: &'static str, task: Task) {
         let mut shared = lock(&self.shared);
         let id = shared.id();
-        shared.tasks.insert(id, (name, Some(task)));
-        shared.ready.push(id);
+        let waker = Waker::from(Arc::new(Alarm { task: id, shared: self.shared.clone() }));
+        let spawned =
+            Spawned { name, process: self.process, is_ready: false, waker, task: Some(task) };
+        shared.tasks.insert(id, spawned);
+        shared.wake(id);
     }
 
     fn sleep(&self, span: Duration) -> Task {

@@ -1,7 +1,18 @@
-//! A small entity that uses everything the runtime offers, for its tests.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+//! A small entity that uses everything the runtime offers, for its tests; one that passes things on; a
+//! computer that crashes; and a journal of what handlers did.
+#![allow(dead_code, missing_docs, unused_imports, clippy::unwrap_used)]
 
 use std::sync::Arc;
+
+mod computer;
+mod journal;
+mod relay;
+
+pub use self::{
+    computer::{Computer, on_computer},
+    journal::{Call, Journal},
+    relay::{Pass, Passed, Relay, RelayHandlers},
+};
 
 use interlock_kernel::{
     entity::{Context, Decision, EffectRequest, Entity, Refusal, Verdict},
