@@ -148,6 +148,19 @@ fn a_checkpoint_that_finds_no_room_hurts_nobody() {
 }
 
 #[test]
+fn checkpoints_go_on_after_one_whose_sync_failed() {
+    let mut place = Faulty::new();
+    place.wal_frames_max = 100;
+    let store = place.open();
+    place.disk.fail_next_sync("log.sqlite", Loss::Later);
+    fill(&*store, 1, 3_000);
+    let wal = fs::metadata(place.path().join(LOG_WAL)).unwrap().len();
+    assert!(wal < 2_000 * 4_096, "the WAL has {wal} bytes");
+    place.cut_power(store, Survivors::Synced);
+    assert_eq!(all(&*place.open()), (1..3_001).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_checkpoint_whose_sync_failed_loses_nothing() {
     for round in 0..10 {
         let mut place = Faulty::new();

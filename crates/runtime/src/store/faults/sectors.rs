@@ -72,13 +72,16 @@ impl Sectors {
     /// What is left of the file, which has `len` bytes now. `choose(n)` is a number below `n`; always zero
     /// stands for a disk that has written nothing without being asked to.
     pub(super) fn power_cut(&self, len: u64, choose: &mut dyn FnMut(usize) -> usize) -> Aftermath {
-        let between = self.synced_len.min(len) + self.synced_len.abs_diff(len) / 2;
-        let lens = [self.synced_len, len, between];
+        let end = len.div_ceil(SECTOR);
+        // A file may have grown by half; but it is cut off at once.
+        let halfway = if self.synced_len < len { self.synced_len.midpoint(len) } else { len };
+        let lens = [self.synced_len, len, halfway];
         let len = lens[choose(lens.len())];
         let mut sectors = BTreeMap::new();
         for (number, versions) in &self.unsynced {
-            // One more than there are: what is in the file.
-            if let Some(content) = versions.get(choose(versions.len() + 1)) {
+            // What is in the file is one more version, except where it was cut off.
+            let in_file = usize::from(*number < end);
+            if let Some(content) = versions.get(choose(versions.len() + in_file)) {
                 sectors.insert(*number, *content);
             }
         }

@@ -62,7 +62,8 @@ struct Named {
     names_too: bool,
 }
 
-const _: () = assert!(mem::size_of::<FaultFile>().is_multiple_of(8), "the file below must be aligned");
+const _: () =
+    assert!(mem::size_of::<FaultFile>().is_multiple_of(8), "the file below must be aligned");
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     // The third version is memory-mapped files, whose writes would not come by here.

@@ -25,6 +25,8 @@ mod log;
 mod queue;
 mod readers;
 mod rows;
+#[cfg(all(test, feature = "faults", unix))]
+mod tests;
 
 use std::{
     fs, future, io,
