@@ -92,6 +92,8 @@ pub struct Status {
     pub records: AtomicU64,
     /// Commits that the store refused.
     pub refused_commits: AtomicU64,
+    /// Entities that are set aside.
+    pub poisoned: AtomicUsize,
     /// Entities in memory.
     pub resident: AtomicUsize,
     /// What they are estimated to take.

@@ -443,6 +443,7 @@ impl Engine {
         }
         let resident = self.lanes.iter().map(|lane| lane.resident()).sum();
         self.core.status.resident.store(resident, Ordering::Relaxed);
+        self.core.status.poisoned.store(self.core.poisoned.len(), Ordering::Relaxed);
         self.core.status.resident_bytes.store(self.core.resident_bytes, Ordering::Relaxed);
     }
 
