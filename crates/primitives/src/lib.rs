@@ -12,7 +12,7 @@ pub mod limits;
 mod routes;
 
 use interlock_kernel::time::Millis;
-use interlock_runtime::{Builder, Runtime};
+use interlock_runtime::{Builder, Runtime, limits::RETENTION};
 use interlock_web::endpoint::Routes;
 
 /// Adds the six entities to a runtime.
@@ -28,8 +28,15 @@ pub fn register(builder: Builder) -> Builder {
 }
 
 /// The paths of the primitives, of the event feed and of the view of any entity, with their
-/// documentation. The runtime was built with [`register`], and with the same retention.
+/// documentation. The runtime was built with [`register`], and with the usual retention.
 #[must_use]
-pub fn routes(runtime: &Runtime, retention: Millis) -> Routes {
+pub fn routes(runtime: &Runtime) -> Routes {
+    routes_remembering(runtime, RETENTION)
+}
+
+/// The same over a runtime that was built with another retention: how long command ids are kept, and the
+/// endings of claims with them.
+#[must_use]
+pub fn routes_remembering(runtime: &Runtime, retention: Millis) -> Routes {
     routes::all(runtime, retention)
 }

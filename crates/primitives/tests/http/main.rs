@@ -6,6 +6,8 @@ mod barrier;
 mod client;
 mod documented;
 mod job;
+mod pool;
+mod quota;
 mod support;
 mod turn;
 mod value;

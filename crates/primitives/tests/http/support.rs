@@ -11,7 +11,6 @@ use interlock_kernel::time::Time;
 use interlock_runtime::{
     Builder, Runtime,
     env::{Env, Task, World},
-    limits::RETENTION,
     store::{
         Store,
         memory::MemoryStore,
@@ -115,8 +114,7 @@ impl Server {
     pub async fn on(store: Arc<dyn Store>, clock: Clock) -> Self {
         let env = Env::new(clock.clone(), store);
         let runtime = interlock_primitives::register(Builder::new(env)).start().await.unwrap();
-        let routes =
-            interlock_primitives::routes(&runtime, RETENTION).with_openapi("Interlock", "0");
+        let routes = interlock_primitives::routes(&runtime).with_openapi("Interlock", "0");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let guard = Guard::new(&[address], &[]).unwrap();
