@@ -22,8 +22,11 @@ pub(super) const FRAMES_BETWEEN_ATTEMPTS: u32 = 1_000;
 pub(super) const WAL_BYTES_KEPT: u32 = 64 << 20;
 /// The page cache of the rows' writer and of each reader, in KiB.
 pub(super) const ROWS_CACHE_KIB: u32 = 16 << 10;
-/// How long one step of a truncation may hold up an append.
-pub(super) const TRUNCATE_STEP: Duration = Duration::from_millis(2);
+/// Bytes after which one step of a truncation drops no further chunk: SQLite looks at each of their pages,
+/// and an append may be waiting.
+pub(super) const TRUNCATE_STEP_BYTES: u64 = 64 * PAGE_BYTES;
+/// SQLite's usual page, which a chunk takes at least.
+pub(super) const PAGE_BYTES: u64 = 4_096;
 /// How long a connection waits for another one's lock, which is held for moments only.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -6,10 +6,7 @@
 //! A truncation is done in steps of a few chunks between the appends, so that none waits for it long. The
 //! freed pages are used again by later chunks; the file does not shrink.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use interlock_kernel::ids::Position;
@@ -36,8 +33,8 @@ pub(super) const LAYOUT: Layout = Layout {
 };
 
 const INSERT: &str = "INSERT INTO log VALUES (?1, ?2, ?3)";
-const OLDEST: &str = "SELECT first, count FROM log ORDER BY first LIMIT 1";
-const NEWEST: &str = "SELECT first, count FROM log ORDER BY first DESC LIMIT 1";
+const OLDEST: &str = "SELECT first, count, length(bytes) FROM log ORDER BY first LIMIT 1";
+const NEWEST: &str = "SELECT first, count, length(bytes) FROM log ORDER BY first DESC LIMIT 1";
 const DELETE: &str = "DELETE FROM log WHERE first = ?1";
 /// Where a log begins that has no chunks.
 const BASE: &str = "SELECT value FROM meta WHERE name = 'base'";
@@ -215,17 +212,16 @@ impl Log {
             return Err(unsettled());
         }
         self.be_ready()?;
-        let began = Instant::now();
         let dropped = self.transaction(|writer| {
             let mut first_kept = None;
-            while let Some((first, end)) = read_ends(writer, OLDEST)?
-                && end <= below
+            let mut bytes_dropped = 0;
+            while let Some(oldest) = read_extent(writer, OLDEST)?
+                && oldest.end <= below
+                && bytes_dropped < limits::TRUNCATE_STEP_BYTES
             {
-                writer.prepare_cached(DELETE)?.execute([number(first)])?;
-                first_kept = Some(end);
-                if began.elapsed() >= limits::TRUNCATE_STEP {
-                    break;
-                }
+                writer.prepare_cached(DELETE)?.execute([number(oldest.first)])?;
+                first_kept = Some(oldest.end);
+                bytes_dropped += oldest.bytes.max(limits::PAGE_BYTES);
             }
             if let Some(first_kept) = first_kept {
                 writer.prepare_cached(SET_BASE)?.execute([number(first_kept)])?;
@@ -271,7 +267,7 @@ impl Log {
         *self.lock_span()
     }
 
-    fn lock_span(&self) -> std::sync::MutexGuard<'_, Span> {
+    fn lock_span(&self) -> MutexGuard<'_, Span> {
         self.span.lock().expect("no code panics while it holds the lock")
     }
 }
@@ -304,18 +300,27 @@ pub(super) fn read(
 
 fn read_span(connection: &Connection) -> rusqlite::Result<Span> {
     let base: u64 = connection.query_row(BASE, [], |row| row.get(0))?;
-    let first = read_ends(connection, OLDEST)?.map_or(Position(base), |(first, _)| first);
-    let end = read_ends(connection, NEWEST)?.map_or(Position(base), |(_, end)| end);
+    let base = Position(base);
+    let first = read_extent(connection, OLDEST)?.map_or(base, |oldest| oldest.first);
+    let end = read_extent(connection, NEWEST)?.map_or(base, |newest| newest.end);
     Ok(Span { first, end })
 }
 
-/// Where the one chunk that a query finds begins and ends.
-fn read_ends(connection: &Connection, sql: &str) -> rusqlite::Result<Option<(Position, Position)>> {
+/// Where a chunk begins and ends, and how large it is.
+struct Extent {
+    first: Position,
+    end: Position,
+    bytes: u64,
+}
+
+/// The extent of the one chunk that a query finds.
+fn read_extent(connection: &Connection, sql: &str) -> rusqlite::Result<Option<Extent>> {
     connection
         .prepare_cached(sql)?
         .query_row([], |row| {
             let (first, count): (u64, u32) = (row.get(0)?, row.get(1)?);
-            Ok((Position(first), Position(first + u64::from(count))))
+            let end = Position(first + u64::from(count));
+            Ok(Extent { first: Position(first), end, bytes: row.get(2)? })
         })
         .optional()
 }

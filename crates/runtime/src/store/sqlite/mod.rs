@@ -25,7 +25,8 @@ mod log;
 mod queue;
 mod readers;
 mod rows;
-#[cfg(all(test, feature = "faults", unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::{
