@@ -33,10 +33,11 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::watch,
     time::{Duration, Instant, Sleep, sleep_until, timeout},
 };
 
-use crate::problem::Problem;
+use crate::{disconnect::Disconnect, problem::Problem};
 
 /// A connection, shared by the task that serves it, hyper's [`Wire`] and the handlers.
 pub(crate) struct Connection {
@@ -50,6 +51,10 @@ pub(crate) struct Connection {
     stalled_ms: AtomicU64,
     /// The status of hyper's own answer that was held back; 0 for none.
     held_back: AtomicU16,
+    /// Whether the server is stopping.
+    stopping: watch::Receiver<bool>,
+    /// Ends the connection from outside.
+    pub(crate) disconnect: Disconnect,
 }
 
 const NOT_STALLED: u64 = u64::MAX;
@@ -91,7 +96,11 @@ pub(crate) enum Overdue {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             stream,
             peer,
@@ -100,6 +109,8 @@ impl Connection {
             since_ms: AtomicU64::new(0),
             stalled_ms: AtomicU64::new(NOT_STALLED),
             held_back: AtomicU16::new(0),
+            stopping,
+            disconnect: Disconnect::default(),
         }
     }
 
@@ -121,6 +132,13 @@ impl Connection {
     /// The status that hyper wanted to answer by itself.
     pub(crate) fn held_back(&self) -> Option<u16> {
         Some(self.held_back.load(Relaxed)).filter(|status| *status != 0)
+    }
+
+    /// Waits until the server stops.
+    pub(crate) async fn stopping(&self) {
+        // An error means that the server is gone altogether.
+        let _: Result<_, watch::error::RecvError> =
+            self.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 
     fn now_ms(&self) -> u64 {
@@ -251,10 +269,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.holds_back(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        self.poll_send(cx, |stream| stream.try_write(bytes))
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -343,6 +358,13 @@ impl Client {
         self.0.as_ref().map(|connection| connection.peer)
     }
 
+    /// Ends the connection when it is called, without another word: for clients that do not read what
+    /// they are sent, and so cannot be told.
+    #[must_use]
+    pub fn disconnect(&self) -> Disconnect {
+        self.0.as_ref().map(|connection| connection.disconnect.clone()).unwrap_or_default()
+    }
+
     /// Waits until the client has closed its side of the connection. For requests that wait for long:
     /// nothing tells a client that only stopped sending from one that went away, so both have gone.
     ///
@@ -356,13 +378,29 @@ impl Client {
         std::future::pending().await
     }
 
-    /// Waits for `work`, but no longer than the client does. `work` is dropped when the client has gone;
-    /// the answer is then read by nobody.
+    /// Waits until nobody will read an answer that goes on: the client has gone, or the server stops.
+    pub async fn over(&self) {
+        tokio::select! {
+            () = self.gone() => {}
+            () = self.server_stops() => {}
+        }
+    }
+
+    /// Waits for work that may take long, but not when the client has gone (then nobody reads the answer)
+    /// and not when the server stops (then 503 `shutting_down`). The work is dropped in both cases.
     pub async fn unless_gone<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
         tokio::select! {
             biased;
             done = work => Ok(done),
             () = self.gone() => Err(Problem::bad_request("the client has gone")),
+            () = self.server_stops() => Err(Problem::shutting_down()),
+        }
+    }
+
+    async fn server_stops(&self) {
+        match &self.0 {
+            Some(connection) => connection.stopping().await,
+            None => std::future::pending().await,
         }
     }
 }

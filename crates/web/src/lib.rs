@@ -12,6 +12,7 @@ pub mod body;
 pub mod command;
 pub mod condition;
 pub mod connection;
+pub mod disconnect;
 mod encoding;
 pub mod endpoint;
 pub mod guard;

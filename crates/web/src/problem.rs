@@ -66,8 +66,9 @@ impl Problem {
 
     /// Also says when to try again: whole seconds, rounded up, at least one.
     #[must_use]
-    pub fn retry_after(self, wait: Millis) -> Self {
+    pub fn retry_after(mut self, wait: Millis) -> Self {
         let seconds = wait.secs_ceil().max(1);
+        self.0.headers.retain(|(name, _)| name != header::RETRY_AFTER);
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 

@@ -126,14 +126,15 @@ pub struct Stopped {
     pub cut_off: usize,
 }
 
-/// Serves until `stop` is done: then accepts no more, lets requests in progress end, and returns.
+/// Serves until `stop` is done: then accepts no more, lets requests in progress end, and returns. What
+/// could go on for long (live feeds, work under [`Client::unless_gone`]) ends at once.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     settings: Settings,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
-    let (stopping, stopped) = watch::channel(false);
+    let (stopping, is_stopping) = watch::channel(false);
     let mut served = JoinSet::new();
     let mut refused = JoinSet::new();
     let mut stop = pin!(stop);
@@ -148,10 +149,10 @@ pub async fn serve(
         while refused.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection::new(prepare(stream), peer);
+                let connection = Connection::new(prepare(stream), peer, is_stopping.clone());
                 if served.len() < settings.connections {
                     let app = Arc::clone(&app);
-                    served.spawn(serve_one(connection, app, settings, stopped.clone()));
+                    served.spawn(serve_one(connection, app, settings));
                 } else if refused.len() < limits::REFUSALS {
                     app.traffic.refused();
                     refused.spawn(refuse(connection, settings.linger_time));
@@ -192,14 +193,11 @@ enum End {
     Served(hyper::Result<()>),
     /// The client took too long.
     Overdue(Overdue),
+    /// A handler ended it.
+    Disconnected,
 }
 
-async fn serve_one(
-    connection: Connection,
-    app: Arc<App>,
-    settings: Settings,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn serve_one(connection: Connection, app: Arc<App>, settings: Settings) {
     let connection = Arc::new(connection);
     let _open = app.traffic.open();
     let end = {
@@ -212,13 +210,15 @@ async fn serve_one(
             stall: settings.stall_time,
         };
         let mut watchdog = pin!(Watchdog::new(Arc::clone(&connection), patience));
+        let mut disconnected = pin!(connection.disconnect.called());
         let mut stopping = false;
         loop {
             tokio::select! {
                 biased;
+                () = disconnected.as_mut() => break End::Disconnected,
                 served = http.as_mut() => break End::Served(served),
                 overdue = watchdog.as_mut() => break End::Overdue(overdue),
-                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                () = connection.stopping(), if !stopping => {
                     stopping = true;
                     http.as_mut().graceful_shutdown();
                 }
@@ -226,8 +226,12 @@ async fn serve_one(
         }
     };
     let last = last_words(&connection, &end).map(|problem| raw(&problem)).unwrap_or_default();
-    if !matches!(end, End::Overdue(Overdue::Stall)) {
-        connection.close(&last, settings.linger_time).await;
+    match end {
+        End::Served(_) | End::Overdue(Overdue::Head | Overdue::Idle) => {
+            connection.close(&last, settings.linger_time).await;
+        }
+        // It does not read: there is nothing to wait for.
+        End::Overdue(Overdue::Stall) | End::Disconnected => {}
     }
 }
 
@@ -252,7 +256,7 @@ fn last_words(connection: &Connection, end: &End) -> Option<Problem> {
         (None, End::Served(Err(_))) if unfinished => {
             Some(Problem::bad_request("the request broke off before the end of its headers"))
         }
-        (None, End::Served(_) | End::Overdue(_)) => None,
+        (None, End::Served(_) | End::Overdue(_) | End::Disconnected) => None,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The stream of events is asked for the next one only when the client has taken the last ones, so a slow
 //! client costs its own progress and nothing else; one that takes nothing at all is let go by the
-//! server. In silence a comment is sent from time to time, and the feed ends when the client has gone.
+//! server. In silence a comment is sent from time to time. The feed ends when the client has gone or the
+//! server stops.
 //!
 //! Not here: where events come from, what their ids mean, how a feed is resumed.
 
@@ -59,7 +60,7 @@ impl Event {
     }
 }
 
-/// An answer that sends these events until they end or the client has gone.
+/// An answer that sends these events until they end, the client has gone or the server stops.
 pub fn feed<S>(client: Client, events: S) -> Response
 where
     S: Stream<Item = Event> + Send + 'static,
@@ -72,8 +73,8 @@ pub fn feed_with<S>(client: Client, events: S, silence: Duration) -> Response
 where
     S: Stream<Item = Event> + Send + 'static,
 {
-    let gone = async move { client.gone().await };
-    let events = Box::pin(events.take_until(Box::pin(gone)));
+    let over = async move { client.over().await };
+    let events = Box::pin(events.take_until(Box::pin(over)));
     let body = Feed { events, silence, alarm: Box::pin(sleep(silence)), ended: false };
     let headers = [
         (header::CONTENT_TYPE, MEDIA_TYPE),

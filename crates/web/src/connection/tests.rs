@@ -8,7 +8,7 @@ async fn connection() -> (TcpStream, Connection) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
-    (client, Connection::new(stream, peer))
+    (client, Connection::new(stream, peer, watch::channel(false).1))
 }
 
 #[tokio::test]
@@ -34,6 +34,36 @@ async fn each_phase_has_its_own_patience() {
     check(Some((100, Overdue::Stall)));
     connection.stalled_ms.store(NOT_STALLED, Relaxed);
     check(Some((1000, Overdue::Idle)));
+}
+
+#[tokio::test]
+async fn the_watchdog_notices_deadlines_that_move_away_and_ones_that_come_nearer() {
+    let (_client, connection) = connection().await;
+    let connection = Arc::new(connection);
+    let patience = Patience {
+        head: Duration::from_secs(10),
+        idle: Duration::from_secs(100),
+        stall: Duration::from_secs(1000),
+    };
+    tokio::time::pause();
+    let mut watchdog = Watchdog::new(Arc::clone(&connection), patience);
+    let mut check = async |seconds: u64, expected: Option<Overdue>| {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        assert_eq!(futures_util::future::poll_immediate(&mut watchdog).await, expected);
+    };
+    check(9, None).await;
+    connection.enter(Phase::Busy);
+    check(200, None).await;
+    connection.enter(Phase::Idle);
+    check(99, None).await;
+    connection.enter(Phase::Idle);
+    check(99, None).await;
+    connection.enter(Phase::Head);
+    check(0, None).await;
+    check(9, None).await;
+    check(2, Some(Overdue::Head)).await;
+    connection.enter(Phase::Idle);
+    check(101, Some(Overdue::Idle)).await;
 }
 
 #[tokio::test]

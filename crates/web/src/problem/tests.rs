@@ -22,9 +22,8 @@ fn a_problem_is_shown_as_rfc_9457_says() {
 #[test]
 fn retry_after_is_whole_seconds_rounded_up_and_at_least_one() {
     for (wait_ms, expected) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_001, "60")] {
-        let response = Problem::busy().0.clone();
-        let problem = Problem(Box::new(Inner { headers: Vec::new(), ..*response }));
-        let response = problem.retry_after(Millis(wait_ms)).into_response();
+        let response = Problem::busy().retry_after(Millis(wait_ms)).into_response();
+        assert_eq!(response.headers().get_all(header::RETRY_AFTER).iter().count(), 1);
         assert_eq!(response.headers()[header::RETRY_AFTER], expected, "{wait_ms} ms");
     }
 }

@@ -203,15 +203,15 @@ async fn who_waits_for_a_client_learns_that_it_has_gone() {
     let mut server = Server::start(Settings::default()).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    assert_eq!(server.heard.recv().await, Some("waiting"));
+    server.hear("waiting").await;
     drop(stream);
-    assert_eq!(server.heard.recv().await, Some("gone"));
+    server.hear("over").await;
 
     let mut stream = server.connect().await;
     stream.write_all(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    assert_eq!(server.heard.recv().await, Some("waiting"));
+    server.hear("waiting").await;
     server.go.notify_one();
-    assert_eq!(server.heard.recv().await, Some("woken"));
+    server.hear("woken").await;
     assert_eq!(read_one(&mut stream).await.verdict(), "204");
 }
 
@@ -221,7 +221,7 @@ async fn a_client_that_does_not_read_is_let_go() {
     let mut server = Server::start(Settings { stall_time, ..Settings::default() }).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    assert_eq!(server.heard.recv().await, Some("dropped"));
+    server.hear("dropped").await;
 }
 
 #[tokio::test]
@@ -233,8 +233,8 @@ async fn stopping_lets_requests_end_and_takes_no_new_ones() {
     idle.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     assert_eq!(read_one(&mut idle).await.verdict(), "200");
     let mut busy = server.connect().await;
-    busy.write_all(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    assert_eq!(server.heard.recv().await, Some("waiting"));
+    busy.write_all(b"GET /work HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    server.hear("working").await;
 
     let stopping = server.stop();
     assert_eq!(read_answer(&mut idle).await.0, "", "an idle connection is closed at once");
@@ -251,7 +251,24 @@ async fn stopping_ends_even_if_a_request_does_not() {
     let drain_time = Duration::from_millis(50);
     let mut server = Server::start(Settings { drain_time, ..Settings::default() }).await;
     let mut busy = server.connect().await;
-    busy.write_all(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-    assert_eq!(server.heard.recv().await, Some("waiting"));
+    busy.write_all(b"GET /work HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    server.hear("working").await;
     assert_eq!(server.stop().await.unwrap().cut_off, 1);
+}
+
+#[tokio::test]
+async fn what_could_go_on_for_long_ends_when_the_server_stops() {
+    let mut server = Server::start(Settings::default()).await;
+    let mut waiting = server.connect().await;
+    waiting.write_all(b"GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    server.hear("waiting").await;
+    let mut feed = server.connect().await;
+    feed.write_all(b"GET /feed HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    server.hear("feeding").await;
+    let stopping = server.stop();
+    assert_eq!(read_answer(&mut waiting).await.verdict(), "503 shutting_down");
+    let ended = read_answer(&mut feed).await.0;
+    assert!(ended.ends_with("\r\n\r\n0\r\n\r\n"), "a whole answer: {ended}");
+    drop((waiting, feed));
+    assert_eq!(stopping.await.unwrap().cut_off, 0);
 }

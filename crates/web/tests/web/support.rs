@@ -1,6 +1,6 @@
 //! A server with a few routes of every kind, and a client that sends bytes as they are.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -29,6 +29,7 @@ use interlock_web::{
     schema,
     serve::{App, Settings, Stopped, serve},
     shape::{defaulted, integer, name},
+    sse,
     traffic::Traffic,
 };
 use serde_json::{Value, json};
@@ -54,14 +55,14 @@ request! {
 pub struct Strings {
     /// A handler says something.
     pub says: mpsc::UnboundedSender<&'static str>,
-    /// Lets `GET /wait` answer.
+    /// Lets `GET /wait` and `GET /work` answer.
     pub go: Arc<Notify>,
 }
 
 /// A running server.
 pub struct Server {
     pub address: SocketAddr,
-    pub heard: mpsc::UnboundedReceiver<&'static str>,
+    heard: mpsc::UnboundedReceiver<&'static str>,
     pub go: Arc<Notify>,
     pub traffic: Arc<Traffic>,
     stop: oneshot::Sender<()>,
@@ -98,6 +99,12 @@ impl Server {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         read_answer(&mut stream).await
+    }
+
+    /// Waits for a handler to say this.
+    pub async fn hear(&mut self, expected: &str) {
+        let heard = tokio::time::timeout(Duration::from_secs(60), self.heard.recv()).await;
+        assert_eq!(heard.expect("nobody says anything"), Some(expected));
     }
 
     /// Tells the server to stop.
@@ -207,14 +214,27 @@ fn routes() -> Routes<Strings> {
             StatusCode::OK
         })
         .on(Endpoint::get("/wait", "Waits"), wait)
+        .on(Endpoint::get("/work", "Works"), work)
+        .on(Endpoint::get("/feed", "Is silent"), feed)
         .on(Endpoint::get("/endless", "Never ends"), endless)
 }
 
 async fn wait(State(strings): State<Strings>, client: Client) -> Result<StatusCode, Problem> {
     strings.says.send("waiting").unwrap();
     let waited = client.unless_gone(strings.go.notified()).await;
-    strings.says.send(if waited.is_ok() { "woken" } else { "gone" }).ok();
+    strings.says.send(if waited.is_ok() { "woken" } else { "over" }).ok();
     waited.map(|()| StatusCode::NO_CONTENT)
+}
+
+async fn work(State(strings): State<Strings>) -> StatusCode {
+    strings.says.send("working").unwrap();
+    strings.go.notified().await;
+    StatusCode::NO_CONTENT
+}
+
+async fn feed(State(strings): State<Strings>, client: Client) -> Response {
+    strings.says.send("feeding").unwrap();
+    sse::feed(client, futures_util::stream::pending())
 }
 
 async fn endless(State(strings): State<Strings>) -> Response {
