@@ -51,8 +51,9 @@ pub enum CodecError {
 
 /// Appends the stored form of a value to a buffer.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) {
-    *buffer = postcard::to_extend(value, std::mem::take(buffer))
-        .expect("writing to memory cannot fail, and entity types hold nothing that postcard refuses");
+    *buffer = postcard::to_extend(value, std::mem::take(buffer)).expect(
+        "writing to memory cannot fail, and entity types hold nothing that postcard refuses",
+    );
 }
 
 /// The stored form of a value.
@@ -62,7 +63,10 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     buffer
 }
 
-fn today<E: Entity, T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
+fn today<E: Entity, T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, CodecError> {
     postcard::from_bytes(bytes).map_err(|error| CodecError::Malformed {
         entity: E::TYPE,
         what,
@@ -213,7 +217,11 @@ impl Codec {
     /// The codec of an entity type.
     #[must_use]
     pub fn of<E: Entity>() -> Self {
-        Self { entity: E::TYPE, events: events_json::<E>, fold: || Box::new(Folded::<E>::default()) }
+        Self {
+            entity: E::TYPE,
+            events: events_json::<E>,
+            fold: || Box::new(Folded::<E>::default()),
+        }
     }
 }
 
@@ -250,6 +258,15 @@ impl<E: Entity> AnyFold for Folded<E> {
     }
 }
 
+/// What an externally tagged value holds; nothing, if it is a tag alone.
+fn inside(value: serde_json::Value) -> serde_json::Value {
+    if value.is_string() {
+        return serde_json::Value::Object(serde_json::Map::new());
+    }
+    let map = value.as_object().filter(|map| map.len() == 1);
+    map.and_then(|map| map.values().next()).cloned().unwrap_or(value)
+}
+
 fn events_json<E: Entity>(schema: u16, bytes: &[u8]) -> Result<Vec<EventJson>, CodecError> {
     let json = |event: E::Event| {
         let malformed = |error: serde_json::Error| CodecError::Malformed {
@@ -260,13 +277,7 @@ fn events_json<E: Entity>(schema: u16, bytes: &[u8]) -> Result<Vec<EventJson>, C
         // Events are enums of structs: `{"leased":{…}}` in serde's form. The name is told apart, so only
         // what is inside is shown.
         let value = serde_json::to_value(&event).map_err(malformed)?;
-        let inside = match value {
-            serde_json::Value::Object(map) if map.len() == 1 => {
-                map.into_iter().next().map_or(serde_json::Value::Null, |(_, inside)| inside)
-            }
-            serde_json::Value::String(_) => serde_json::Value::Object(serde_json::Map::new()),
-            other => other,
-        };
+        let inside = inside(value);
         let data = serde_json::value::to_raw_value(&inside).map_err(malformed)?;
         Ok(EventJson { name: E::event_name(&event), data })
     };

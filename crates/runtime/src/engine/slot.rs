@@ -6,7 +6,7 @@ use std::{
 };
 
 use interlock_kernel::{
-    entity::{EffectRequest, Entity, TimerName},
+    entity::{EffectRequest, Entity, TimerChange, TimerName},
     ids::{Caller, Key, Position, Version},
     room::Room,
     time::Time,
@@ -134,6 +134,26 @@ impl<E: Entity> Live<E> {
         self.more.get_or_insert_default()
     }
 
+    /// Changes what is pending, as a decision said: what caused it is done.
+    pub(crate) fn take_on(
+        &mut self,
+        cause: &Origin,
+        version: Version,
+        timers: Vec<TimerChange<E::Command>>,
+        effects: &[EffectRequest<E>],
+    ) {
+        match cause {
+            Origin::Effect(id) => drop(self.more().effects.remove(id)),
+            Origin::Timer(_) | Origin::Sent => {}
+        }
+        if !timers.is_empty() {
+            fold::change_timers::<E>(&mut self.more().timers, timers);
+        }
+        for (place, request) in (0..).zip(effects) {
+            self.more().effects.insert((version, place), request.clone());
+        }
+    }
+
     /// Frees what is not needed any more.
     pub(crate) fn tidy(&mut self) {
         if self.more.as_ref().is_some_and(|more| more.is_empty()) {
@@ -153,8 +173,8 @@ impl<E: Entity> Live<E> {
     }
 
     fn waiting(&self) -> usize {
-        let wanted = |envelope: &&Box<Envelope<E>>| envelope.is_wanted();
-        self.more.as_ref().map_or(0, |more| more.room.iter().filter(wanted).count())
+        let wanted = |more: &More<E>| more.room.iter().filter(|one| one.is_wanted()).count();
+        self.more.as_deref().map_or(0, wanted)
     }
 
     /// See [`crate::record::Head::due`].
@@ -177,8 +197,9 @@ impl<E: Entity> Live<E> {
 
     /// Whether it can leave memory: everything about it is in the log, and nobody waits for it.
     pub(crate) fn is_idle(&self, durable: Position) -> bool {
-        let busy =
-            |more: &More<E>| !more.effects.is_empty() || !more.room.is_empty() || more.blocked.is_some();
+        let busy = |more: &More<E>| {
+            !more.effects.is_empty() || !more.room.is_empty() || more.blocked.is_some()
+        };
         !self.is_dirty(durable) && !self.more.as_ref().is_some_and(|more| busy(more))
     }
 
