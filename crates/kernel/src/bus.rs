@@ -267,8 +267,8 @@ impl<E: Entity> HandlerTable<E> for NoHandlers {
 /// Declares the handler table of an entity: a struct with one field per event variant.
 ///
 /// Every variant of the event enum holds one struct, and is named once; the compiler reports a missing
-/// variant (`E0004`), a missing or doubled field of the table (`E0063`, `E0062`), and a handler put into
-/// the wrong phase (`E0308`).
+/// or doubled variant (`E0004`, `E0428`), a missing or doubled field of the table (`E0063`, `E0062`), and a
+/// handler put into the wrong phase (`E0308`).
 ///
 /// ```
 /// use interlock_kernel::bus::{On, Read};
@@ -311,6 +311,15 @@ macro_rules! handlers {
         $vis struct $table {
             $(#[doc = concat!("Handlers of `", stringify!($variant), "`.")] pub $field: $crate::bus::On<$payload>,)+
         }
+
+        // A second arm for a variant would never be reached, and rustc does not warn inside macros of other
+        // crates: naming the variants once more makes it an error.
+        const _: () = {
+            #[allow(dead_code)]
+            enum EachEventOnce {
+                $($variant),+
+            }
+        };
 
         impl $crate::bus::HandlerTable<$entity> for $table {
             fn route<V: $crate::bus::Visit>(
