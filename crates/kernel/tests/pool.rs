@@ -129,14 +129,15 @@ fn op() -> impl Strategy<Value = Op> {
     // Now and then a token that is not the lease's.
     let off = prop_oneof![9 => Just(false), 1 => Just(true)];
     let zone = prop_oneof![3 => Just(None), 1 => Just(Some("a")), 1 => Just(Some("b"))];
-    let leased = (1..40u64, option::weighted(0.3, 0..2usize), zone);
+    let avoid = option::weighted(0.2, 0..4usize);
+    let leased = (1..40u64, option::weighted(0.3, 0..2usize), zone, avoid);
     let held = (which.clone(), off);
     prop_oneof![
         5 => (0..4usize, change()).prop_map(|(member, change)| Op::Put(member, change)),
         1 => (0..4usize).prop_map(Op::Remove),
         1 => (0..4usize, 0..40u64).prop_map(|(member, span)| Op::SetAside(member, span)),
         1 => (0..4usize).prop_map(Op::Readmit),
-        10 => leased.prop_map(|(ttl, sticky, zone)| Op::Lease { ttl, sticky, zone }),
+        10 => leased.prop_map(|(ttl, sticky, zone, avoid)| Op::Lease { ttl, sticky, zone, avoid }),
         5 => (held.clone(), option::of(option::of(1..40u64)))
             .prop_map(|((which, off), renewal)| Op::Extend(which, off, renewal)),
         4 => held.prop_map(|(which, off)| Op::Release(which, off)),
@@ -182,10 +183,12 @@ fn run_op(subject: &mut Subject, model: &mut Model, op: &Op) -> Result<(), TestC
             prop_assert_eq!(seen, model.set_aside(&member(*index), None));
             found.map(|step| subject.take(step)).ok();
         }
-        Op::Lease { ttl, sticky, zone } => {
+        Op::Lease { ttl, sticky, zone, avoid } => {
             let sticky = sticky.map(|index| format!("s{index}"));
             let labels = labels(*zone);
-            return run_lease(subject, model, LeaseRequest { sticky, labels, ..request(*ttl) });
+            let avoid = avoid.map(member).into_iter().collect();
+            let wanted = LeaseRequest { sticky, labels, avoid, ..request(*ttl) };
+            return run_lease(subject, model, wanted);
         }
         Op::Extend(which, off, renewal) => {
             let (number, token) = (pick(which), pick(which) + u64::from(*off));
@@ -235,7 +238,7 @@ fn run_lease(
         let before = (reason.pending, reason.active, reason.closing);
         (held.token, held.member.clone(), before, reason.fitting as usize)
     });
-    let expected = model.lease(wanted.ttl_ms, wanted.sticky.as_ref(), &wanted.labels);
+    let expected = model.lease(&wanted);
     let token = Token(model.leases.len() as u64);
     let full = |retry_after| PoolRefusal::Full { retry_after };
     let expected = expected.map_err(full).map(|(member, used, fitting)| {

@@ -131,8 +131,7 @@ impl Pool {
         let record = &self.members[member];
         let truth = lapsed.truth(member, record);
         let wanted = !request.avoid.contains(member);
-        let admits =
-            wanted && record.admits_at(lapsed.now) && truth.in_use.total() < record.limit;
+        let admits = wanted && record.admits_at(lapsed.now) && truth.in_use.total() < record.limit;
         let carries = |(name, value)| record.labels.get(name) == Some(value);
         (admits && request.labels.iter().all(carries)).then_some(Candidate {
             member,

@@ -5,7 +5,9 @@ use std::{cmp::Ordering, collections::BTreeMap, num::NonZeroU32};
 
 use interlock_kernel::{
     ids::Member,
-    pool::{AfterLease, MemberChange, MemberState, PoolRules, Ranking, Standing, Use},
+    pool::{
+        AfterLease, LeaseRequest, MemberChange, MemberState, PoolRules, Ranking, Standing, Use,
+    },
     time::{Millis, Time},
 };
 
@@ -130,17 +132,14 @@ impl Model {
     }
 
     /// The member, what it was used before, how many fitted; or when to ask again.
-    pub fn lease(
-        &mut self,
-        ttl: Millis,
-        sticky: Option<&String>,
-        labels: &Labels,
-    ) -> Result<(Member, Use, usize), Millis> {
+    pub fn lease(&mut self, wanted: &LeaseRequest) -> Result<(Member, Use, usize), Millis> {
+        let (ttl, sticky, labels) = (wanted.ttl_ms, wanted.sticky.as_ref(), &wanted.labels);
         let mut fitting: Vec<&Record> = self
             .members
             .iter()
             .filter(|member| member.state == MemberState::Active && member.aside_until.is_none())
             .filter(|member| self.used(&member.name) < member.limit)
+            .filter(|member| !wanted.avoid.contains(&member.name))
             .filter(|member| labels.iter().all(|(k, v)| member.labels.get(k) == Some(v)))
             .collect();
         fitting.sort_by(|a, b| self.order(a, b));
