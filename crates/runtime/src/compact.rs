@@ -110,7 +110,10 @@ impl Runtime {
         let store = self.env().store();
         let span = store.span().await?;
         let mut limit = *self.shared().committed.borrow();
-        for entity in self.types().filter(|entity| !self.flow(entity).is_empty()) {
+        let handled = |entity: &&str| {
+            self.flow(entity).iter().any(|flow| !(flow.write.is_empty() && flow.read.is_empty()))
+        };
+        for entity in self.types().filter(handled) {
             limit = limit.min(dispatch::low(store.as_ref(), entity).await?);
         }
         for letter in self.dead_letters().await? {

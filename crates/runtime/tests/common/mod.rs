@@ -15,6 +15,7 @@ pub use self::{
 };
 
 use interlock_kernel::{
+    bus::On,
     entity::{Context, Decision, EffectRequest, Entity, Refusal, Verdict},
     ids::{CommandId, Key},
     time::{Millis, Time},
@@ -40,10 +41,18 @@ pub enum Command {
     Fill(u64),
     /// Takes out, waiting up to `wait` for enough.
     Drain { amount: u64, wait: Millis },
+    /// Waits up to `wait` for the tank to be empty.
+    Rest { wait: Millis },
     /// Sends `Ring` after that long.
     Alarm(Millis),
     /// A timer's.
     Ring,
+    /// Sets the timer of that name.
+    Later { name: String, after: Millis, then: Box<Command> },
+    /// Cancels the timer of that name.
+    Silence(String),
+    /// Sets that many timers, all for after that long.
+    Alarms { count: u32, after: Millis },
     /// Asks the outside to make it rain.
     Pray,
     /// The outside's answer.
@@ -110,10 +119,32 @@ impl Entity for Tank {
                 };
                 Decision::event(Event::Drained(Drained { amount: *amount, level }), level)
             }
+            Command::Rest { .. } if self.level == 0 => Decision::event(noted("rest"), 0),
+            Command::Rest { wait } => {
+                let until = cx.arrived + *wait;
+                if until > cx.now {
+                    return Err(Refusal::Wait { until });
+                }
+                return Err(TooLittle { level: self.level }.into());
+            }
             Command::Alarm(after) => {
                 Decision::event(noted("alarm"), 0).timer("ring", cx.now + *after, Command::Ring)
             }
             Command::Ring => Decision::event(noted("ring"), 0),
+            Command::Later { name, after, then } => Decision::event(noted("later"), 0).timer(
+                name.clone(),
+                cx.now + *after,
+                then.as_ref().clone(),
+            ),
+            Command::Silence(name) => {
+                Decision::event(noted("silence"), 0).cancel_timer(name.clone())
+            }
+            Command::Alarms { count, after } => {
+                let alarms = Decision::event(noted("alarms"), 0);
+                (0..*count).fold(alarms, |alarms, number| {
+                    alarms.timer(format!("{number}"), cx.now + *after, Command::Ring)
+                })
+            }
             Command::Pray => Decision::event(noted("pray"), 0).effect(EffectRequest {
                 effect: 7,
                 attempts: 3,
@@ -145,8 +176,12 @@ impl Entity for Tank {
         match command {
             Command::Fill(_) => "fill",
             Command::Drain { .. } => "drain",
+            Command::Rest { .. } => "rest",
             Command::Alarm(_) => "alarm",
             Command::Ring => "ring",
+            Command::Later { .. } => "later",
+            Command::Silence(_) => "silence",
+            Command::Alarms { .. } => "alarms",
             Command::Pray => "pray",
             Command::Rain(_) => "rain",
             Command::Burst => "burst",
@@ -197,6 +232,34 @@ where
 /// A runtime with plain tanks.
 pub async fn tanks(env: Env) -> Runtime {
     Builder::new(env).entity::<Tank>().start().await.unwrap()
+}
+
+/// Tank handlers of which only those of `Filled` do something.
+pub fn on_filled(filled: On<Filled>) -> TankHandlers {
+    TankHandlers { filled, drained: On::nobody(), noted: On::nobody() }
+}
+
+/// Tanks with these handlers, and relays of two types that pass on to each other.
+pub async fn start(computer: &Computer, tanks: TankHandlers) -> Runtime {
+    let runtime = Builder::new(computer.env())
+        .entity_with::<Tank, _>(tanks, None)
+        .entity_with::<Relay<0>, _>(RelayHandlers::to::<1>(3), None)
+        .entity_with::<Relay<1>, _>(RelayHandlers::to::<0>(3), None)
+        .start();
+    runtime.await.unwrap()
+}
+
+/// Tanks and relays whose events nobody handles.
+pub async fn tanks_and_relays(computer: &Computer) -> Runtime {
+    Builder::new(computer.env()).entity::<Tank>().entity::<Relay<0>>().start().await.unwrap()
+}
+
+/// Fills a tank by one, so many times.
+pub async fn fill(runtime: &Runtime, tank: &str, times: u64) {
+    let tanks = runtime.handle::<Tank>();
+    for _ in 0..times {
+        tanks.send(&key(tank), Command::Fill(1), Meta::default()).await.unwrap();
+    }
 }
 
 pub const NOW: Time = Time(1_767_225_600_000);
