@@ -1,5 +1,5 @@
 //! Keeps the house: arrows between crates, purity, and an architecture page that is true.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,17 +1,13 @@
-//! Checks a recorded history against what a server says happened: `history_checker HISTORY TIMELINES`.
+//! Checks a recorded history against what a server says happened.
 //!
-//! Both files hold one JSON object a line. HISTORY: the requests as their clients saw them,
-//! `{entity, id, start_us, end_us, status, replayed, body}`, the last four null while a request has no answer.
-//! TIMELINES: the commands as the server kept them, `{entity, id, version}`.
+//! Both files hold one JSON object a line. The history: the requests as their clients saw them,
+//! `{entity, id, start_us, end_us, status, replayed, body}`, the last four missing or null while a request has no
+//! answer. The timelines: the commands as the server kept them, `{entity, id, version}`.
 //!
-//! Exits with 1 and says what is wrong if an acknowledged command was lost or doubled, if one id got two
-//! answers, if versions have gaps, or if a command that was answered before another began comes after it.
+//! Something is wrong if an acknowledged command was lost or doubled, if one id got two answers, if versions have
+//! gaps, or if a command that was answered before another began comes after it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    process::ExitCode,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -27,32 +23,31 @@ struct Checker {
     unanswered: u64,
 }
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [history, timelines] = &arguments[..] else {
-        eprintln!("usage: history_checker HISTORY TIMELINES");
-        return ExitCode::from(2);
-    };
+/// What a check found.
+pub struct Verdict {
+    /// In words, one thing each.
+    pub wrong: Vec<String>,
+    /// What was looked at.
+    pub summary: String,
+}
+
+/// Checks a history against the timelines.
+pub fn check(history: &str, timelines: &str) -> Verdict {
     let mut checker = Checker::default();
     checker.keep(&lines(timelines));
     checker.check(&lines(history));
-    for wrong in checker.wrong.iter().take(20) {
-        eprintln!("{wrong}");
-    }
     let Checker { answers, replays, unanswered, kept, wrong, .. } = checker;
     let commands: usize = kept.values().map(BTreeMap::len).sum();
-    eprintln!(
+    let summary = format!(
         "{answers} answers ({replays} of them repeats), {unanswered} requests without one, \
-         {commands} commands kept on {} entities: {} wrong",
-        kept.len(),
-        wrong.len()
+         {commands} commands kept on {} entities",
+        kept.len()
     );
-    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Verdict { wrong, summary }
 }
 
-fn lines(path: &str) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+fn lines(text: &str) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).expect("every line is JSON");
     text.lines().map(parse).collect()
 }
 
@@ -106,9 +101,12 @@ impl Checker {
             let body = &request["body"];
             let version = body["version"].as_u64().expect("an answer has a version");
             match self.versions.get(&name) {
-                None => self.wrong.push(format!("{name:?} was acknowledged at {version} and is lost")),
+                None => {
+                    self.wrong.push(format!("{name:?} was acknowledged at {version} and is lost"))
+                }
                 Some(kept) if *kept != version => {
-                    self.wrong.push(format!("{name:?} was acknowledged at {version}, kept at {kept}"));
+                    self.wrong
+                        .push(format!("{name:?} was acknowledged at {version}, kept at {kept}"));
                 }
                 Some(_) => {}
             }

@@ -1,8 +1,9 @@
 //! kill -9 under load, restarted at once, two hundred times; then a separate process checks the history.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod checker;
 
 use std::{
-    collections::BTreeMap,
     fmt::Write as _,
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -117,7 +118,13 @@ impl Recorder {
 
     /// Claims until the connection breaks; what is left without an answer is asked again, with the same id,
     /// after the restart.
-    fn claim(&self, address: SocketAddr, worker: u64, open: &mut Option<(u64, String)>, stop: &AtomicBool) {
+    fn claim(
+        &self,
+        address: SocketAddr,
+        worker: u64,
+        open: &mut Option<(u64, String)>,
+        stop: &AtomicBool,
+    ) {
         let Some(mut client) = Client::connect(address) else { return };
         while !stop.load(Ordering::Relaxed) {
             let (quota, id) = open.take().unwrap_or_else(|| {
@@ -211,7 +218,9 @@ fn timelines(address: SocketAddr) -> Vec<Value> {
             assert_eq!(page.status, 200, "{}", page.body);
             for entry in page.body["entries"].as_array().unwrap() {
                 let entity = format!("quota/q{quota}");
-                entries.push(json!({"entity": entity, "id": entry["id"], "version": entry["version"]}));
+                entries.push(
+                    json!({"entity": entity, "id": entry["id"], "version": entry["version"]}),
+                );
             }
             match page.body["next"].as_str() {
                 Some(next) => before = format!("&before={next}"),
@@ -222,33 +231,74 @@ fn timelines(address: SocketAddr) -> Vec<Value> {
     entries
 }
 
-/// Has a separate process check the history.
+/// Has a separate process check the history: this program again, told where it is.
 fn check(folder: &Path, history: &[Value], timelines: &[Value]) {
     let write = |name: &str, lines: &[Value]| {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        path
+        fs::write(folder.join(name), text).unwrap();
     };
-    let (history, timelines) = (write("history", history), write("timelines", timelines));
-    let output = Command::new(checker()).arg(&history).arg(&timelines).output().unwrap();
+    write("history", history);
+    write("timelines", timelines);
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_history_is_checked_by_a_process_of_its_own", "--nocapture"])
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{says}");
     eprintln!("{says}");
-
-    // The checker must be able to fail: of a history with a doubled command it must say so.
-    let text = fs::read_to_string(&timelines).unwrap();
-    let mut doubled: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    doubled["version"] = (doubled["version"].as_u64().unwrap() + 1_000_000).into();
-    fs::write(&timelines, format!("{text}{doubled}\n")).unwrap();
-    let output = Command::new(checker()).arg(&history).arg(&timelines).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "a doubled command went unnoticed");
 }
 
-/// The checker is built beside the tests.
-fn checker() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_interlock"));
-    binary.parent().unwrap().join("examples/history_checker")
+/// Where the history is, for the process that checks it.
+const FOLDER: &str = "INTERLOCK_TEST_HISTORY";
+
+#[test]
+fn a_history_is_checked_by_a_process_of_its_own() {
+    let read = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    if let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) {
+        let verdict = checker::check(&read(&folder, "history"), &read(&folder, "timelines"));
+        eprintln!("{}", verdict.summary);
+        let first = verdict.wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+        assert!(verdict.wrong.is_empty(), "{} things are wrong:\n{first}", verdict.wrong.len());
+    }
+    // A checker that cannot fail is worth nothing.
+    let answer = |id: &str, version: u64, start: u64, end: u64| {
+        let body = json!({"version": version, "number": version - 1});
+        let line = json!({"entity": "quota/q", "id": id, "start_us": start, "end_us": end, "status": 201,
+            "replayed": false, "body": body});
+        format!("{line}\n")
+    };
+    let kept = |id: &str, version: u64| {
+        format!("{}\n", json!({"entity": "quota/q", "id": id, "version": version}))
+    };
+    let (put, good) = (kept("put", 1), answer("a", 2, 0, 1) + &answer("b", 3, 2, 3));
+    let cases = [
+        ("nothing", good.clone(), put.clone() + &kept("a", 2) + &kept("b", 3), 0),
+        ("a lost command", good.clone(), put.clone() + &kept("a", 2), 1),
+        (
+            "a doubled command",
+            good.clone(),
+            put.clone() + &kept("a", 2) + &kept("b", 3) + &kept("b", 4),
+            2,
+        ),
+        ("a gap", String::new(), put.clone() + &kept("a", 3), 1),
+        (
+            "two answers",
+            good + &answer("b", 2, 4, 5),
+            put.clone() + &kept("a", 2) + &kept("b", 3),
+            3,
+        ),
+        (
+            "an order against time",
+            answer("b", 3, 0, 1) + &answer("a", 2, 2, 3),
+            put + &kept("a", 2) + &kept("b", 3),
+            1,
+        ),
+    ];
+    for (what, history, timelines, wrong) in cases {
+        let verdict = checker::check(&history, &timelines);
+        assert_eq!(verdict.wrong.len(), wrong, "{what}: {:?}", verdict.wrong);
+    }
 }
 
 fn verify(data: &Path) {
@@ -257,8 +307,7 @@ fn verify(data: &Path) {
         .arg(data)
         .output()
         .unwrap();
-    let mut says = BTreeMap::new();
-    says.insert("out", String::from_utf8_lossy(&output.stdout).into_owned());
-    says.insert("err", String::from_utf8_lossy(&output.stderr).into_owned());
-    assert!(output.status.success(), "{says:?}");
+    let out = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{out}{error}");
 }
