@@ -6,11 +6,13 @@ use interlock_kernel::{
     pool::PoolEvent,
 };
 
-use crate::service::Freed;
-use crate::domain::{
-    engines::Engines,
-    engines_event::{Assigned, Began, Ended, EnginesEvent, Failed, Flowing, Free, Started},
-    stream::{Stream, StreamEvent},
+use crate::{
+    domain::{
+        engines::Engines,
+        engines_event::{Assigned, Began, Ended, EnginesEvent, Failed, Flowing, Free, Started},
+        stream::{Stream, StreamEvent},
+    },
+    service::{Freed, history},
 };
 
 interlock_kernel::handlers! {
@@ -31,11 +33,11 @@ interlock_kernel::handlers! {
 fn note<Ev: Clone + 'static>(
     stream: fn(&Ev) -> &str,
     event: fn(Ev) -> StreamEvent,
-) -> Vec<Write<Ev>> {
-    vec![Write::new("stream_record", move |happened: &Ev, _: &Origin| {
+) -> Write<Ev> {
+    Write::new("stream_record", move |happened: &Ev, _: &Origin| {
         let key = Key::new(stream(happened)).expect("stream keys are names");
         Ok(Reaction::none().send::<Stream>(key, event(happened.clone())))
-    })]
+    })
 }
 
 /// The table.
@@ -45,7 +47,7 @@ pub fn engines(freed: Freed) -> EnginesHandlers {
         began: On::nobody(),
         pool: On::nobody(),
         assigned: On {
-            write: note(|e: &Assigned| &e.stream, StreamEvent::Assigned),
+            write: vec![note(|e: &Assigned| &e.stream, StreamEvent::Assigned)],
             read: vec![Read::new("log", |e: &Assigned, _| {
                 let reason = e.reason;
                 tracing::info!(
@@ -56,17 +58,23 @@ pub fn engines(freed: Freed) -> EnginesHandlers {
                 );
             })],
         },
-        started: On { write: note(|e: &Started| &e.stream, StreamEvent::Started), read: vec![] },
-        flowing: On { write: note(|e: &Flowing| &e.stream, StreamEvent::Flowing), read: vec![] },
+        started: On { write: vec![note(|e: &Started| &e.stream, StreamEvent::Started)], read: vec![] },
+        flowing: On { write: vec![note(|e: &Flowing| &e.stream, StreamEvent::Flowing)], read: vec![] },
         failed: On {
-            write: note(|e: &Failed| &e.stream, StreamEvent::Failed),
+            write: vec![note(|e: &Failed| &e.stream, StreamEvent::Failed)],
             read: vec![Read::new("log", |e: &Failed, _| {
                 tracing::warn!(engine = %e.engine, stream = e.stream, why = e.why, "a start failed");
             })],
         },
-        ended: On { write: note(|e: &Ended| &e.stream, StreamEvent::Ended), read: vec![] },
+        ended: On {
+            write: vec![
+                note(|e: &Ended| &e.stream, StreamEvent::Ended),
+                Write::new("history", history::note),
+            ],
+            read: vec![],
+        },
         free: On {
-            write: note(|e: &Free| &e.stream, StreamEvent::Free),
+            write: vec![note(|e: &Free| &e.stream, StreamEvent::Free)],
             read: vec![Read::new("wake", move |_: &Free, _| freed.ring())],
         },
     }

@@ -11,7 +11,6 @@
 //!
 //! Not here: which engine, which stream, how many, how long. The caller says so.
 
-pub mod disconnect;
 pub mod engine;
 mod exchange;
 pub mod fault;
@@ -20,3 +19,5 @@ pub mod pull;
 mod ring;
 mod seats;
 pub mod ts;
+
+pub use interlock_web::disconnect;

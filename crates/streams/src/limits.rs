@@ -1,5 +1,7 @@
 //! Every bound of the streams service, with its unit.
 
+use std::time::Duration;
+
 use crate::io::ts::PACKET_BYTES;
 
 /// Bytes that one stream keeps for players that lag behind.
@@ -23,6 +25,11 @@ pub const READ_BYTES: usize = FRAME_BYTES;
 pub const TEXT_BYTES: usize = 2048;
 /// Redirects that are followed from a playback URL.
 pub const REDIRECTS: usize = 3;
+
+/// How long the service waits for engines to confirm the end of their sessions when it stops.
+pub const STOP_TIME: Duration = Duration::from_secs(5);
+/// Ended sessions that the history keeps.
+pub const HISTORY_SESSIONS: u64 = 1_000;
 
 /// Ended sessions that a fake engine remembers.
 pub const FAKE_SESSIONS_KEPT: usize = 1_000;

@@ -1,11 +1,18 @@
 //! The paths that players use: those of the proxies they know.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::{RawQuery, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use hyper::body::Frame;
 use interlock_kernel::time::Millis;
 use interlock_web::{
     connection::Client,
@@ -20,7 +27,10 @@ use interlock_web::{
 use serde_json::json;
 
 use crate::{
-    io::{disconnect::Disconnect, engine::StreamKey},
+    io::{
+        engine::StreamKey,
+        hub::{Player, PlayerError},
+    },
     service::{PlayError, Service, stream_name},
 };
 
@@ -80,16 +90,47 @@ pub fn routes(service: Service) -> Routes {
 async fn play(
     State(service): State<Service>,
     client: Client,
+    method: Method,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let key = which(query.as_deref())?.ok_or_else(|| bad_stream("name a stream by `id` or `infohash`"))?;
-    let player = client.unless_gone(service.play(&key, Disconnect::default())).await?;
-    let player = player.map_err(refused)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("video/mp2t")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Ok((StatusCode::OK, headers, Body::new(player)).into_response())
+    // Who asks for the headers only wants to know whether this is a stream: no engine is troubled.
+    if method == Method::HEAD {
+        return Ok((StatusCode::OK, headers).into_response());
+    }
+    let player = client.unless_gone(service.play(&key, client.disconnect())).await?;
+    let player = player.map_err(refused)?;
+    let body = Body::new(UnlessGone { player: Some(player), gone: Box::pin(async move { client.gone().await }) });
+    Ok((StatusCode::OK, headers, body).into_response())
+}
+
+/// A player that leaves when its client does, even while there is nothing to send: a write that fails
+/// would tell later.
+struct UnlessGone {
+    player: Option<Player>,
+    gone: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl HttpBody for UnlessGone {
+    type Data = Bytes;
+    type Error = PlayerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, PlayerError>>> {
+        let Some(player) = self.player.as_mut() else { return Poll::Ready(None) };
+        let frame = Pin::new(player).poll_frame(cx);
+        if frame.is_pending() && self.gone.as_mut().poll(cx).is_ready() {
+            self.player = None;
+            return Poll::Ready(None);
+        }
+        frame
+    }
 }
 
 async fn status(

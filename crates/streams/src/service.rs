@@ -14,8 +14,11 @@
 //! ([`crate::io`]).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -25,14 +28,21 @@ use interlock_kernel::{
     time::Millis,
 };
 use interlock_runtime::{Builder, Handle, Meta, Runtime, SendError};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout},
+};
 
 mod carrier;
 mod health;
+pub(crate) mod history;
 mod overview;
 mod stop;
 
-pub use self::overview::{EngineLoad, LiveStream, Overview};
+pub use self::{
+    history::PastSession,
+    overview::{EngineLoad, LiveStream, Overview},
+};
 use crate::{
     domain::{
         engines::{Command, EngineSpec, Engines, Rules},
@@ -44,6 +54,7 @@ use crate::{
         engine::{EngineUrl, StreamKey},
         hub::{Feed, Hub, JoinError, Player, hub},
     },
+    limits,
 };
 
 /// The one key of the entity that holds all engines.
@@ -133,12 +144,12 @@ pub fn register(builder: Builder, freed: &Freed) -> Builder {
         .entity::<Stream>()
 }
 
-/// Rings when a slot became free.
+/// Rings when whoever waits for a slot should look again: one became free, or one will not.
 #[derive(Debug, Clone, Default)]
 pub struct Freed(Arc<Notify>);
 
 impl Freed {
-    /// A slot became free.
+    /// Something changed.
     pub fn ring(&self) {
         self.0.notify_waiters();
     }
@@ -150,11 +161,16 @@ pub struct Service(Arc<Shared>);
 
 struct Shared {
     config: Config,
+    runtime: Runtime,
     engines: Handle<Engines>,
     main: Key,
+    /// Tells this process's players from those of others that use the same engines.
+    tag: u64,
     freed: Freed,
     streams: Mutex<Streams>,
-    /// Rings when a stream has ended.
+    /// Sessions that their engines did not know when they were last asked.
+    strangers: AtomicU64,
+    /// Rings when a carrier is done.
     ended: Notify,
     /// Rings when the service stops.
     stop: Notify,
@@ -164,11 +180,18 @@ struct Shared {
 #[derive(Default)]
 struct Streams {
     live: BTreeMap<String, Arc<Live>>,
-    /// Slots whose use this process began and did not end: what the drift gauge holds the pool against.
-    held: BTreeMap<LeaseId, Member>,
-    /// Those of them whose streams are over.
-    ending: BTreeSet<LeaseId>,
+    /// Slots whose use this process began, until their end is committed: what the drift gauge holds the
+    /// pool against.
+    held: BTreeMap<LeaseId, Slot>,
+    /// Carriers that are not done.
+    carriers: usize,
     stopping: bool,
+}
+
+/// A slot in use.
+struct Slot {
+    engine: Member,
+    live: Arc<Live>,
 }
 
 /// A stream that is being carried.
@@ -177,9 +200,11 @@ struct Live {
     key: StreamKey,
     hub: Hub,
     phase: watch::Sender<Phase>,
-    /// The slot that its bytes flow from.
-    lease: OnceLock<LeaseId>,
-    /// Asks the carrier to end a stream that nobody watches.
+    /// When its last player left, if it flows without any.
+    unwatched_since: Mutex<Option<Instant>>,
+    /// It was asked to end, since nobody watches it. Only changed under the lock on all streams.
+    asked: AtomicBool,
+    /// Rings when it is asked.
     give_way: Notify,
 }
 
@@ -201,7 +226,10 @@ impl Service {
         freed: Freed,
     ) -> Result<Self, SendError<interlock_kernel::pool::PoolRefusal>> {
         let service = Self(Arc::new(Shared {
+            runtime: runtime.clone(),
             engines: runtime.handle(),
+            tag: runtime.env().random(),
+            strangers: AtomicU64::new(0),
             main: Key::new(MAIN).expect("a valid key"),
             freed,
             streams: Mutex::default(),
@@ -267,8 +295,16 @@ impl Service {
             return Err(PlayError::Stopping);
         }
         if let Some(live) = streams.live.get(&name) {
+            let was_unwatched = *live.hub.players().borrow() == 0;
             match live.hub.join(disconnect.clone()) {
-                Ok(player) => return Ok((player, live.phase.subscribe())),
+                Ok(player) => {
+                    if was_unwatched {
+                        // Its slot will not be free after all.
+                        live.asked.store(false, Relaxed);
+                        self.0.freed.ring();
+                    }
+                    return Ok((player, live.phase.subscribe()));
+                }
                 Err(JoinError::Full) => return Err(PlayError::TooManyPlayers),
                 // The engine just ended it; its carrier has yet to notice. This player begins anew.
                 Err(JoinError::Ended) => {}
@@ -282,10 +318,12 @@ impl Service {
             key: key.clone(),
             hub,
             phase,
-            lease: OnceLock::new(),
+            unwatched_since: Mutex::new(None),
+            asked: AtomicBool::new(false),
             give_way: Notify::new(),
         });
         streams.live.insert(name, live.clone());
+        streams.carriers += 1;
         drop(streams);
         self.carry(live, feed);
         Ok((player, watched))
@@ -295,27 +333,26 @@ impl Service {
         let shared = self.0.clone();
         tokio::spawn(async move {
             carrier::carry(&shared, live, feed).await;
+            shared.streams().carriers -= 1;
             shared.ended.notify_waiters();
         });
     }
 
-    /// Ends all streams and waits until their engines were told, or at least asked to be told.
+    /// Ends all streams and waits until their engines confirmed the end of their sessions, but no longer
+    /// than [`limits::STOP_TIME`]: what is left is stopped at the next start.
     pub async fn stop(&self) {
         {
             let mut streams = self.0.streams();
             streams.stopping = true;
-            for live in streams.live.values() {
-                live.hub.close();
-                live.give_way.notify_one();
-            }
+            streams.live.values().for_each(|live| live.hub.close());
         }
         self.0.stop.notify_waiters();
-        loop {
-            let ended = self.0.ended.notified();
-            if self.0.streams().held.is_empty() {
-                return;
-            }
-            ended.await;
+        let stopped = async {
+            self.0.carriers_are_done().await;
+            self.0.sessions_are_stopped().await;
+        };
+        if timeout(limits::STOP_TIME, stopped).await.is_err() {
+            tracing::warn!("some sessions could not be stopped; the next start stops them");
         }
     }
 }
@@ -330,6 +367,29 @@ impl Shared {
         let stop = self.stop.notified();
         if !self.streams().stopping {
             stop.await;
+        }
+    }
+
+    async fn carriers_are_done(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.streams().carriers == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Returns when no engine is being asked to stop a session.
+    async fn sessions_are_stopped(&self) {
+        loop {
+            let freed = self.freed.0.notified();
+            let Ok(view) = self.engines.view(&self.main).await else { return };
+            let mut uses = view.state.uses().values();
+            if !uses.any(|used| used.idle_at.is_some() && used.command_url.is_some()) {
+                return;
+            }
+            freed.await;
         }
     }
 

@@ -119,6 +119,8 @@ pub enum Ending {
     TakenOver,
     /// The process is stopping.
     Stopping,
+    /// A defect in this process.
+    Panicked,
 }
 
 /// What an engine may have opened for a use that is over, as far as its holder knows.
@@ -128,6 +130,8 @@ pub enum Session {
     None,
     /// Perhaps a session whose name was not heard.
     Perhaps,
+    /// It was not waited for: a session may open until the start's time is up.
+    Unanswered,
 }
 
 /// How we know that a slot is free.
@@ -304,13 +308,26 @@ impl Draft {
         self.events.push(event);
     }
 
-    /// Takes in what the pool decided; uses that end thereby end for this reason.
-    fn step<A>(&mut self, step: Step<PoolEvent, A>, ending: &Ending, now: Time) -> A {
+    /// Takes in what the pool decided. Uses may only have run out thereby.
+    fn step<A>(&mut self, step: Step<PoolEvent, A>, now: Time) -> A {
+        self.step_to(step, &Ending::LeaseLost, Session::Unanswered, now)
+    }
+
+    /// Takes in what the pool decided; a use that is released thereby ends for this reason.
+    fn step_to<A>(
+        &mut self,
+        step: Step<PoolEvent, A>,
+        ending: &Ending,
+        session: Session,
+        now: Time,
+    ) -> A {
         self.alarm = step.alarm.or(self.alarm);
         for event in step.events {
             let ended = match &event {
-                PoolEvent::Released(released) => Some((released.lease, ending.clone())),
-                PoolEvent::Expired(expired) => Some((expired.lease, Ending::LeaseLost)),
+                PoolEvent::Released(released) => Some((released.lease, ending.clone(), session)),
+                PoolEvent::Expired(expired) => {
+                    Some((expired.lease, Ending::LeaseLost, Session::Unanswered))
+                }
                 PoolEvent::MemberPut(_)
                 | PoolEvent::MemberLeaving(_)
                 | PoolEvent::MemberRemoved(_)
@@ -322,25 +339,26 @@ impl Draft {
                 | PoolEvent::SlotClosed(_) => None,
             };
             self.push(EnginesEvent::Pool(event));
-            if let Some((lease, ending)) = ended {
-                self.ended(lease, ending, now);
+            if let Some((lease, ending, session)) = ended {
+                self.ended(lease, ending, session, now);
             }
         }
         step.answer
     }
 
     /// A use is over: its session is to be stopped, or left to the engine's idle time-out.
-    fn ended(&mut self, lease: LeaseId, ending: Ending, now: Time) {
-        let Some(used) = self.state.uses.get(&lease).cloned() else { return };
+    fn ended(&mut self, lease: LeaseId, ending: Ending, session: Session, now: Time) {
+        let used = self.state.uses.get(&lease).cloned().expect("what ends is used");
         let rules = self.state.rules;
         // A start that nobody listens to any more may open a session until its time is up.
-        let opened_by = match (&ending, &used.command_url) {
-            (Ending::TakenOver | Ending::LeaseLost, None) => now.max(used.since + rules.start_timeout),
-            (_, _) => now,
+        let opened_by = match (session, &used.command_url) {
+            (Session::Unanswered, None) => now.max(used.since + rules.start_timeout),
+            (Session::None | Session::Perhaps, None)
+            | (Session::None | Session::Perhaps | Session::Unanswered, Some(_)) => now,
         };
         let idle_at = opened_by + rules.engine_idle;
-        let (engine, stream) = (used.engine, used.stream);
-        self.push(EnginesEvent::Ended(Ended { lease, engine, stream, ending, idle_at }));
+        let Use { engine, stream, since, .. } = used;
+        self.push(EnginesEvent::Ended(Ended { lease, engine, stream, ending, since, at: now, idle_at }));
         self.stop(lease, idle_at);
     }
 
@@ -366,7 +384,7 @@ impl Draft {
         if let Some(Use { engine, stream, .. }) = used {
             self.push(EnginesEvent::Free(Free { lease, engine, stream, how }));
         }
-        self.step(step, &Ending::LeaseLost, now);
+        self.step(step, now);
     }
 
     fn set_aside(&mut self, engines: BTreeSet<Member>, now: Time) {
@@ -374,7 +392,7 @@ impl Draft {
         for engine in engines {
             // An engine that is no longer a member cannot be set aside, nor chosen.
             if let Ok(step) = self.state.pool.set_aside(&engine, until, now) {
-                self.step(step, &Ending::LeaseLost, now);
+                self.step(step, now);
             }
         }
     }
@@ -417,6 +435,8 @@ impl Entity for Engines {
     fn decide(&self, command: &Command, cx: &Context<'_>) -> Verdict<Self> {
         let now = cx.now;
         let mut draft = self.draft();
+        // What is over is recorded first, whatever is asked: all else rests on it.
+        draft.step(self.pool.expire(now), now);
         match command {
             Command::Begin { engines, rules } => draft.begin(engines, *rules, now)?,
             Command::Acquire { stream, avoid } => {
@@ -428,27 +448,24 @@ impl Entity for Engines {
             }
             Command::Flowing { lease } => draft.flowing(*lease, now)?,
             Command::Renew { lease } => {
-                let step = self.pool.renew(*lease, lease.token(), None, now)?;
-                draft.step(step, &Ending::LeaseLost, now);
+                let step = draft.state.pool.renew(*lease, lease.token(), None, now)?;
+                draft.step(step, now);
             }
             Command::Release { lease, ending, session } => {
                 draft.release(*lease, ending, *session, now)?;
             }
             Command::Stopped { lease } => draft.free(*lease, Freed::Acknowledged, now),
             Command::StopFailed { lease } => {
-                let idle_at = self.uses.get(lease).and_then(|used| used.idle_at);
+                let idle_at = draft.state.uses.get(lease).and_then(|used| used.idle_at);
                 match idle_at.filter(|at| *at > now) {
                     Some(at) => draft.idle.push((*lease, at)),
                     None => draft.free(*lease, Freed::Idle, now),
                 }
             }
             Command::Health { engine, healthy } => draft.health(engine, *healthy, now)?,
-            Command::Expire => {
-                let step = self.pool.expire(now);
-                draft.step(step, &Ending::LeaseLost, now);
-            }
+            Command::Expire => {}
             Command::Idle { lease } => {
-                let idle_at = self.uses.get(lease).and_then(|used| used.idle_at);
+                let idle_at = draft.state.uses.get(lease).and_then(|used| used.idle_at);
                 if idle_at.is_some_and(|at| at <= now) {
                     draft.free(*lease, Freed::Idle, now);
                 }
@@ -565,15 +582,15 @@ impl Draft {
                 ..MemberChange::default()
             };
             let step = self.state.pool.put_member(&engine.name, &change, now)?;
-            self.step(step, &Ending::TakenOver, now);
+            self.step(step, now);
         }
         for lease in self.state.pool.leases().keys().copied().collect::<Vec<_>>() {
             let step = self.state.pool.release(lease, lease.token(), now)?;
-            self.step(step, &Ending::TakenOver, now);
+            self.step_to(step, &Ending::TakenOver, Session::Unanswered, now);
         }
         for gone in before.keys().filter(|name| engines.iter().all(|engine| engine.name != **name)) {
             let step = self.state.pool.remove_member(gone, now)?;
-            self.step(step, &Ending::TakenOver, now);
+            self.step(step, now);
         }
         Ok(())
     }
@@ -588,7 +605,7 @@ impl Draft {
         let ttl = self.state.rules.lease_ttl;
         let request = LeaseRequest { avoid: avoid.clone(), ..LeaseRequest::new(holder, ttl) };
         let step = self.state.pool.lease(&request, now)?;
-        let grant = self.step(step, &Ending::LeaseLost, now);
+        let grant = self.step(step, now);
         let (lease, engine, reason) = (grant.held.lease, grant.held.member, grant.reason);
         let url = self.state.urls.get(&engine).cloned().expect("every member came with its URL");
         self.push(EnginesEvent::Assigned(Assigned {
@@ -627,7 +644,7 @@ impl Draft {
 
     fn flowing(&mut self, lease: LeaseId, now: Time) -> Result<(), PoolRefusal> {
         let step = self.state.pool.confirm(lease, lease.token(), now)?;
-        self.step(step, &Ending::LeaseLost, now);
+        self.step(step, now);
         let used = self.state.uses.get(&lease).cloned();
         let Use { stream, engine, since, .. } = used.ok_or(PoolRefusal::LeaseOver(lease))?;
         let window = self.state.blame_window();
@@ -645,12 +662,11 @@ impl Draft {
         session: Session,
         now: Time,
     ) -> Result<(), PoolRefusal> {
+        let step = self.state.pool.release(lease, lease.token(), now)?;
         let used = self.state.uses.get(&lease).cloned();
-        let Some(used) = used.filter(|used| used.idle_at.is_none()) else {
-            let step = self.state.pool.release(lease, lease.token(), now)?;
-            self.step(step, ending, now);
-            return Ok(());
-        };
+        // Of a use that is over this says nothing new.
+        let Some(used) = used.filter(|used| used.idle_at.is_none()) else { return Ok(()) };
+        self.step_to(step, ending, session, now);
         if let Ending::Failed { why, unreachable } = ending {
             let window = self.state.blame_window();
             let (engine, stream) = (used.engine.clone(), used.stream.clone());
@@ -660,8 +676,6 @@ impl Draft {
             self.push(EnginesEvent::Failed(Failed { engine, stream, why, unreachable, at: now }));
             self.set_aside(guilty, now);
         }
-        let step = self.state.pool.release(lease, lease.token(), now)?;
-        self.step(step, ending, now);
         if used.command_url.is_none() && session == Session::None {
             self.idle.retain(|(idle, _)| *idle != lease);
             self.free(lease, Freed::Unused, now);
@@ -678,7 +692,7 @@ impl Draft {
         let standing = Standing { tier: u8::from(!healthy), ..record.standing };
         let change = MemberChange { standing: Some(standing), ..MemberChange::default() };
         let step = self.state.pool.put_member(engine, &change, now)?;
-        self.step(step, &Ending::LeaseLost, now);
+        self.step(step, now);
         Ok(())
     }
 }

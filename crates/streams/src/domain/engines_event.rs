@@ -113,6 +113,10 @@ pub struct Ended {
     pub stream: String,
     /// Why.
     pub ending: Ending,
+    /// When the slot was given out.
+    pub since: Time,
+    /// When it was over.
+    pub at: Time,
     /// When the engine ends the session by itself at the latest.
     pub idle_at: Time,
 }

@@ -11,20 +11,24 @@
 use std::{
     collections::BTreeSet,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
+    pin::pin,
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use interlock_kernel::{ids::Member, pool::{LeaseId, PoolRefusal}, time::Millis};
+use interlock_kernel::{
+    ids::Member,
+    pool::{LeaseId, PoolRefusal},
+};
 use interlock_runtime::SendError;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Live, Phase, PlayError, Shared, Streams};
+use super::{Live, Phase, PlayError, Shared, Slot, Streams};
 use crate::{
-    domain::engines::{Command, Ending, Engines, Grant, Reply, Session},
+    domain::engines::{Command, Ending, Grant, Reply, Session},
     io::{
-        engine::{Engine, EngineUrl},
+        engine::{self, Engine, EngineUrl},
         fault::Fault,
         hub::Feed,
         pull::{Pull, PullEnd},
@@ -35,35 +39,38 @@ use crate::{
 const RELEASE_ATTEMPTS: u32 = 20;
 /// The pause between them.
 const RELEASE_PAUSE: Duration = Duration::from_millis(250);
+/// How much of a lease may pass before its holder stops by itself.
+const SAFE_PART: f64 = 0.8;
 
 /// Carries a stream to its end.
 pub(super) async fn carry(shared: &Arc<Shared>, live: Arc<Live>, feed: Feed) {
-    let held = Held { shared: shared.clone(), lease: Mutex::new(None) };
+    let held = Held { shared, live: &live, lease: Mutex::new(None) };
     let run = AssertUnwindSafe(run(shared, &live, feed, &held)).catch_unwind();
     let ended = run.await.unwrap_or_else(|_| {
         tracing::error!(stream = live.name, "carrying a stream panicked");
-        let error = PlayError::NoEngine("an internal error".to_owned());
-        Err(error)
+        Err(PlayError::NoEngine("an internal error".to_owned()))
     });
-    shared.leave(&live);
+    shared.streams().forget(&live);
     if let Err(error) = ended {
         tracing::info!(stream = live.name, %error, "a stream did not start");
         live.phase.send_replace(Phase::Failed(error));
     }
     live.hub.close();
-    let why = "carrying it panicked".to_owned();
-    held.release(Ending::Failed { why, unreachable: false }, Session::Perhaps).await;
+    // Only a panic leaves a slot behind.
+    held.release(Ending::Panicked, Session::Unanswered).await;
 }
 
 /// The slot that a carrier holds, if any.
-struct Held {
-    shared: Arc<Shared>,
+struct Held<'a> {
+    shared: &'a Arc<Shared>,
+    live: &'a Arc<Live>,
     lease: Mutex<Option<LeaseId>>,
 }
 
-impl Held {
+impl Held<'_> {
     fn take(&self, grant: &Grant) {
-        self.shared.streams().held.insert(grant.lease, grant.engine.clone());
+        let slot = Slot { engine: grant.engine.clone(), live: self.live.clone() };
+        self.shared.streams().held.insert(grant.lease, slot);
         *self.lease.lock().expect("held for a moment only") = Some(grant.lease);
     }
 
@@ -78,75 +85,79 @@ impl Held {
                 Ok(_) | Err(_) => break,
             }
         }
-        let mut streams = self.shared.streams();
-        streams.held.remove(&lease);
-        streams.ending.remove(&lease);
+        self.shared.streams().held.remove(&lease);
     }
 }
 
 impl Streams {
-    /// From now on nobody joins this stream; its slot, if it has one, is on its way to be free.
+    /// From now on nobody joins this stream.
     fn forget(&mut self, live: &Arc<Live>) {
         if self.live.get(&live.name).is_some_and(|known| Arc::ptr_eq(known, live)) {
             self.live.remove(&live.name);
         }
-        self.ending.extend(live.lease.get().copied());
+    }
+}
+
+impl Live {
+    fn is_unwatched(&self) -> bool {
+        *self.hub.players().borrow() == 0
     }
 }
 
 impl Shared {
-    /// From now on nobody joins this stream.
-    fn leave(&self, live: &Arc<Live>) {
-        self.streams().forget(live);
-    }
-
     /// From now on nobody joins this stream, if nobody watches it.
     fn leave_if_unwatched(&self, live: &Arc<Live>) -> bool {
         let mut streams = self.streams();
-        if *live.hub.players().borrow() > 0 {
-            return false;
+        let unwatched = live.is_unwatched();
+        if unwatched {
+            streams.forget(live);
         }
-        streams.forget(live);
-        true
+        unwatched
+    }
+
+    /// The same, if it was asked to end besides.
+    fn leave_if_asked(&self, live: &Arc<Live>) -> bool {
+        let mut streams = self.streams();
+        let leaves = live.is_unwatched() && live.asked.load(Relaxed);
+        if leaves {
+            streams.forget(live);
+        }
+        leaves
     }
 }
 
 /// What came of asking one engine.
 enum Tried {
-    Flows { session: crate::io::engine::Session, pull: Pull },
+    Flows { session: engine::Session, pull: Pull, confirmed: Instant },
     Failed { why: String, unreachable: bool, session: Session },
-    /// All who waited have gone; the engine answered meanwhile.
-    Unwanted,
-    LeaseLost,
+    /// The engine may be as it should; it ended for another reason.
+    Dropped { ending: Ending, session: Session, error: PlayError },
 }
 
 async fn run(
     shared: &Arc<Shared>,
     live: &Arc<Live>,
     mut feed: Feed,
-    held: &Held,
+    held: &Held<'_>,
 ) -> Result<(), PlayError> {
     let config = &shared.config;
     let deadline = Instant::now() + config.start_deadline.as_duration();
     let mut tried: BTreeSet<Member> = BTreeSet::new();
     let mut last = String::from("there is no engine");
     for _ in 0..config.start_attempts {
-        let grant = match acquire(shared, live, &tried, deadline).await {
-            Ok(grant) => grant,
+        let (grant, granted) = match acquire(shared, live, &tried, deadline).await {
+            Ok(granted) => granted,
             Err(PlayError::Full { .. }) if !tried.is_empty() => break,
             Err(error) => return Err(error),
         };
         held.take(&grant);
         tried.insert(grant.engine.clone());
-        match start(shared, live, &grant, deadline).await {
-            Tried::Flows { session, pull } => {
+        match start(shared, live, &grant, granted, deadline).await {
+            Tried::Flows { session, pull, confirmed } => {
                 let engine = grant.engine.clone();
-                // A carrier flows once.
-                let _ = live.lease.set(grant.lease);
-                let flowing = Phase::Flowing { engine, stat_url: session.stat_url };
-                live.phase.send_replace(flowing);
-                let ending = feed_players(shared, live, &grant, pull, &mut feed).await;
-                shared.leave(live);
+                live.phase.send_replace(Phase::Flowing { engine, stat_url: session.stat_url });
+                let ending = feed_players(shared, live, &grant, confirmed, pull, &mut feed).await;
+                shared.streams().forget(live);
                 drop(feed);
                 held.release(ending, Session::Perhaps).await;
                 return Ok(());
@@ -155,42 +166,41 @@ async fn run(
                 last = why.clone();
                 held.release(Ending::Failed { why, unreachable }, session).await;
             }
-            Tried::Unwanted => {
-                held.release(Ending::Cancelled, Session::Perhaps).await;
-                return Err(PlayError::NoEngine("nobody waits for it any more".to_owned()));
+            Tried::Dropped { ending, session, error } => {
+                held.release(ending, session).await;
+                return Err(error);
             }
-            Tried::LeaseLost => {
-                held.release(Ending::LeaseLost, Session::Perhaps).await;
-                return Err(PlayError::Unavailable("the slot could not be kept".to_owned()));
-            }
-        }
-        if shared.streams().stopping {
-            return Err(PlayError::Stopping);
         }
         if Instant::now() >= deadline {
             return Err(PlayError::OutOfTime(last));
         }
         if shared.leave_if_unwatched(live) {
-            return Err(PlayError::NoEngine("nobody waits for it any more".to_owned()));
+            return Err(nobody_waits());
         }
     }
     Err(PlayError::NoEngine(last))
 }
 
-/// A slot on an engine that was not tried. When all are taken, a stream that nobody watches gives way.
+fn nobody_waits() -> PlayError {
+    PlayError::NoEngine("nobody waits for it any more".to_owned())
+}
+
+/// A slot on an engine that was not tried, and when it was asked for. When all are taken, a stream that
+/// nobody watches gives way.
 async fn acquire(
     shared: &Shared,
-    live: &Live,
+    live: &Arc<Live>,
     tried: &BTreeSet<Member>,
     deadline: Instant,
-) -> Result<Grant, PlayError> {
-    let mut waits = false;
+) -> Result<(Grant, Instant), PlayError> {
+    let mut players = live.hub.players();
     loop {
         // Listen before asking, so that a slot that is freed in between is not missed.
         let freed = shared.freed.0.notified();
+        let asked = Instant::now();
         let command = Command::Acquire { stream: live.name.clone(), avoid: tried.clone() };
         let retry_after = match shared.ask(command).await {
-            Ok(Reply::Granted(grant)) => return Ok(grant),
+            Ok(Reply::Granted(grant)) => return Ok((grant, asked)),
             Ok(Reply::Done) => unreachable!("an acquisition is granted or refused"),
             Err(SendError::Rejected { rejection: PoolRefusal::Full { retry_after }, .. }) => {
                 retry_after
@@ -198,63 +208,86 @@ async fn acquire(
             Err(SendError::Stopping) => return Err(PlayError::Stopping),
             Err(error) => return Err(PlayError::Unavailable(error.to_string())),
         };
-        let full = PlayError::Full { retry_after };
-        // A slot that was asked for is on its way as long as it is closing.
-        let comes = shared.make_way() || (waits && shared.any_closing().await);
-        if !tried.is_empty() || !comes {
-            return Err(full);
+        let asks = shared.ask_to_give_way(tried);
+        if !asks && !shared.any_closing(tried).await {
+            return Err(PlayError::Full { retry_after });
         }
-        waits = true;
         tokio::select! {
             biased;
             () = freed => {}
-            () = sleep_until(deadline) => return Err(full),
+            () = shared.stops() => return Err(PlayError::Stopping),
+            () = sleep_until(deadline) => return Err(PlayError::Full { retry_after }),
+            _ = players.wait_for(|count| *count == 0) => {
+                if shared.leave_if_unwatched(live) {
+                    return Err(nobody_waits());
+                }
+            }
         }
     }
 }
 
 impl Shared {
-    /// Asks a stream that nobody watches to end. False: there is none.
-    fn make_way(&self) -> bool {
+    /// Asks the stream to end that flows and was not watched for longest. True: some stream that nobody
+    /// watches will end, or tell otherwise.
+    fn ask_to_give_way(&self, avoid: &BTreeSet<Member>) -> bool {
         let streams = self.streams();
-        let lingers = |live: &&Arc<Live>| {
-            matches!(&*live.phase.borrow(), Phase::Flowing { .. })
-                && *live.hub.players().borrow() == 0
+        let unwatched = || {
+            let slots = streams.held.values().filter(|slot| !avoid.contains(&slot.engine));
+            slots.map(|slot| &slot.live).filter(|live| live.is_unwatched())
         };
-        let lingering = streams.live.values().find(lingers);
-        lingering.inspect(|live| live.give_way.notify_one()).is_some()
+        let since = |live: &Live| *live.unwatched_since.lock().expect("held for a moment only");
+        let lingering = unwatched().filter(|live| !live.asked.load(Relaxed));
+        let lingering = lingering.filter_map(|live| since(live).map(|since| (since, live)));
+        if let Some((_, longest)) = lingering.min_by_key(|(since, _)| *since) {
+            longest.asked.store(true, Relaxed);
+            longest.give_way.notify_one();
+        }
+        unwatched().next().is_some()
     }
 
-    /// Whether some slot is over and not yet free.
-    async fn any_closing(&self) -> bool {
-        let view = self.engines.view(&self.main).await;
-        let closing = |view: interlock_runtime::View<Engines>| {
-            view.state.pool().members().values().any(|member| member.in_use.closing > 0)
-        };
-        view.is_ok_and(closing) || !self.streams().ending.is_empty()
+    /// Whether some slot is over and not yet free, on an engine that could be used.
+    async fn any_closing(&self, avoid: &BTreeSet<Member>) -> bool {
+        let Ok(view) = self.engines.view(&self.main).await else { return false };
+        let mut members = view.state.pool().members().iter();
+        members.any(|(name, member)| {
+            let usable = !avoid.contains(name) && member.aside_until.is_none() && !member.leaving;
+            usable && member.in_use.closing > 0
+        })
     }
 }
 
 /// Asks one engine, keeping the slot meanwhile.
-async fn start(shared: &Shared, live: &Live, grant: &Grant, deadline: Instant) -> Tried {
+async fn start(
+    shared: &Shared,
+    live: &Arc<Live>,
+    grant: &Grant,
+    granted: Instant,
+    deadline: Instant,
+) -> Tried {
     let own = Instant::now() + shared.config.start_timeout.as_duration();
-    let ask = ask_engine(shared, live, grant, own.min(deadline));
+    let dropped = |ending, error| Tried::Dropped { ending, session: Session::Unanswered, error };
     tokio::select! {
         biased;
-        tried = ask => tried,
-        () = keep(shared, grant.lease) => Tried::LeaseLost,
-        () = shared.stops() => failed("the server is stopping".to_owned(), false, Session::Perhaps),
+        tried = ask_engine(shared, live, grant, own.min(deadline)) => tried,
+        () = keep(shared, grant.lease, granted) => dropped(Ending::LeaseLost, slot_lost()),
+        () = shared.stops() => dropped(Ending::Stopping, PlayError::Stopping),
     }
 }
 
-async fn ask_engine(shared: &Shared, live: &Live, grant: &Grant, deadline: Instant) -> Tried {
+fn slot_lost() -> PlayError {
+    PlayError::Unavailable("the slot could not be kept".to_owned())
+}
+
+/// The engine's answer is waited for even when nobody waits for the stream any more: only then can its
+/// session be stopped, and the slot be free.
+async fn ask_engine(shared: &Shared, live: &Arc<Live>, grant: &Grant, deadline: Instant) -> Tried {
     let url: EngineUrl = match grant.url.parse() {
         Ok(url) => url,
         Err(error) => return failed(format!("{error}"), false, Session::None),
     };
     let engine = Engine::new(url);
     // Unique per session: an engine stops the older of two sessions with one pid.
-    let pid = format!("interlock-{:x}-{}", std::process::id(), grant.lease);
+    let pid = format!("interlock-{:x}-{}", shared.tag, grant.lease);
     let session = match engine.start(&live.key, &pid, deadline).await {
         Ok(session) => session,
         Err(error) => return of_fault(&error.fault, error.to_string()),
@@ -264,22 +297,30 @@ async fn ask_engine(shared: &Shared, live: &Live, grant: &Grant, deadline: Insta
         command_url: session.command_url.clone(),
         stat_url: session.stat_url.clone(),
     };
-    if let Err(error) = shared.ask(told).await {
-        // Its URL is not durable, so nobody may see its bytes; it is stopped right here, and if that fails
+    if shared.ask(told).await.is_err() {
+        // Its URL is not durable, so nobody may see its bytes: it is stopped right here, and if that fails
         // too, by the engine's own idle time-out.
-        drop(engine.stop(&session.command_url, deadline).await);
-        return failed(error.to_string(), false, Session::Perhaps);
+        let stopped = engine.stop(&session.command_url, deadline).await;
+        let session = if stopped.is_ok() { Session::None } else { Session::Perhaps };
+        return Tried::Dropped { ending: Ending::LeaseLost, session, error: slot_lost() };
     }
-    if *live.hub.players().borrow() == 0 {
-        return Tried::Unwanted;
+    if shared.leave_if_unwatched(live) {
+        let (ending, session) = (Ending::Cancelled, Session::Perhaps);
+        return Tried::Dropped { ending, session, error: nobody_waits() };
     }
     let pull = match engine.open(&session, deadline).await {
         Ok(pull) => pull,
-        Err(error) => return failed(error.to_string(), is_unreachable(&error.fault), Session::Perhaps),
+        Err(error) => {
+            return failed(error.to_string(), is_unreachable(&error.fault), Session::Perhaps);
+        }
     };
+    let confirmed = Instant::now();
     match shared.ask(Command::Flowing { lease: grant.lease }).await {
-        Ok(_) => Tried::Flows { session, pull },
-        Err(_) => Tried::LeaseLost,
+        Ok(_) => Tried::Flows { session, pull, confirmed },
+        Err(_) => {
+            let (ending, session) = (Ending::LeaseLost, Session::Perhaps);
+            Tried::Dropped { ending, session, error: slot_lost() }
+        }
     }
 }
 
@@ -295,25 +336,23 @@ fn is_unreachable(fault: &Fault) -> bool {
 fn of_fault(fault: &Fault, why: String) -> Tried {
     let session = match fault {
         Fault::Refused(_) | Fault::Said(_) => Session::None,
-        Fault::TimedOut(_)
-        | Fault::NotTransportStream(_)
-        | Fault::BadAnswer(_)
-        | Fault::Ended(_) => Session::Perhaps,
+        Fault::TimedOut(_) => Session::Unanswered,
+        Fault::NotTransportStream(_) | Fault::BadAnswer(_) | Fault::Ended(_) => Session::Perhaps,
     };
     failed(why, is_unreachable(fault), session)
 }
 
-/// Renews the lease for as long as it is needed; returns when it could not be renewed in time, a little
-/// before it ends.
-async fn keep(shared: &Shared, lease: LeaseId) {
+/// Renews the lease for as long as it is needed, which was last asked for at `renewed`; returns when it
+/// could not be renewed in time, a little before it ends.
+async fn keep(shared: &Shared, lease: LeaseId, mut renewed: Instant) {
     let ttl = shared.config.lease_ttl.as_duration();
-    let mut safe_until = Instant::now() + ttl.mul_f64(0.8);
     loop {
-        sleep(ttl / 3).await;
+        sleep_until(renewed + ttl / 3).await;
         let asked = Instant::now();
-        match tokio::time::timeout_at(safe_until, shared.ask(Command::Renew { lease })).await {
-            Ok(Ok(_)) => safe_until = asked + ttl.mul_f64(0.8),
-            Ok(Err(SendError::Busy | SendError::Unavailable(_))) if Instant::now() < safe_until => {}
+        let safe_until = renewed + ttl.mul_f64(SAFE_PART);
+        match timeout_at(safe_until, shared.ask(Command::Renew { lease })).await {
+            Ok(Ok(_)) => renewed = asked,
+            Ok(Err(SendError::Busy | SendError::Unavailable(_))) => sleep(ttl / 20).await,
             Ok(Err(_)) | Err(_) => return,
         }
     }
@@ -324,6 +363,7 @@ async fn feed_players(
     shared: &Shared,
     live: &Arc<Live>,
     grant: &Grant,
+    confirmed: Instant,
     pull: Pull,
     feed: &mut Feed,
 ) -> Ending {
@@ -331,7 +371,10 @@ async fn feed_players(
     tokio::select! {
         biased;
         ending = unwatched(shared, live) => ending,
-        () = keep(shared, grant.lease) => Ending::LeaseLost,
+        () = keep(shared, grant.lease, confirmed) => {
+            tracing::error!(stream = live.name, "a stream was given up: its slot could not be kept");
+            Ending::LeaseLost
+        }
         end = pull.feed(feed, silence) => match end {
             PullEnd::Over => Ending::EngineEnded,
             PullEnd::Closed => Ending::Stopping,
@@ -346,25 +389,32 @@ async fn feed_players(
 /// Returns once the stream has had no players for the linger time, or none when its slot was wanted.
 async fn unwatched(shared: &Shared, live: &Arc<Live>) -> Ending {
     let mut players = live.hub.players();
-    let linger = shared.config.linger;
+    let since = |since: Option<Instant>| {
+        *live.unwatched_since.lock().expect("held for a moment only") = since;
+    };
     loop {
-        if players.wait_for(|count| *count == 0).await.is_err() {
-            return Ending::Stopping;
-        }
-        tokio::select! {
-            biased;
-            // Somebody came back.
-            _ = players.wait_for(|count| *count > 0) => {}
-            () = live.give_way.notified() => {
-                if shared.leave_if_unwatched(live) {
-                    return Ending::GaveWay;
+        // The hub, and with it the count, lives as long as the stream.
+        let _ = players.wait_for(|count| *count == 0).await;
+        since(Some(Instant::now()));
+        let mut lingered = pin!(sleep(shared.config.linger.as_duration()));
+        loop {
+            tokio::select! {
+                biased;
+                // Somebody came back.
+                _ = players.wait_for(|count| *count > 0) => break,
+                () = live.give_way.notified() => {
+                    if shared.leave_if_asked(live) {
+                        return Ending::GaveWay;
+                    }
+                }
+                () = lingered.as_mut() => {
+                    if shared.leave_if_unwatched(live) {
+                        return Ending::Unwatched;
+                    }
+                    break;
                 }
             }
-            () = sleep(Duration::from_millis(linger.max(Millis(1)).0)) => {
-                if shared.leave_if_unwatched(live) {
-                    return Ending::Unwatched;
-                }
-            }
         }
+        since(None);
     }
 }

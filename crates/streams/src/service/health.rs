@@ -2,14 +2,20 @@
 //!
 //! A health check opens no session and never counts as use.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use futures_util::future::join_all;
 use interlock_kernel::ids::Member;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 
-use super::{EngineConfig, Service};
-use crate::{domain::engines::Command, io::engine::Engine};
+use super::{EngineConfig, Phase, Service};
+use crate::{
+    domain::engines::Command,
+    io::{
+        engine::Engine,
+        fault::{EngineError, Fault},
+    },
+};
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -36,7 +42,10 @@ pub(super) async fn watch(service: Service) {
                 known.insert(engine, healthy);
             }
         }
-        sleep(PAUSE).await;
+        let strangers = service.strangers().await;
+        service.0.strangers.store(strangers, Relaxed);
+        // The service stops, or the pause is over.
+        let _ = timeout(PAUSE, service.0.stops()).await;
     }
 }
 
@@ -44,12 +53,31 @@ pub(super) async fn watch(service: Service) {
 async fn check(engine: &EngineConfig) -> (Member, bool) {
     let client = Engine::new(engine.url.clone());
     let answer = client.is_connected(Instant::now() + PATIENCE).await;
-    let healthy = !matches!(
-        answer,
-        Err(crate::io::fault::EngineError {
-            fault: crate::io::fault::Fault::Refused(_) | crate::io::fault::Fault::TimedOut(_),
-            ..
-        })
-    );
-    (engine.name.clone(), healthy)
+    (engine.name.clone(), !matches!(answer, Err(error) if is_absent(&error.fault)))
+}
+
+fn is_absent(fault: &Fault) -> bool {
+    matches!(fault, Fault::Refused(_) | Fault::TimedOut(_))
+}
+
+impl Service {
+    /// How many sessions that flow are unknown to their engines, by the engines' own word.
+    async fn strangers(&self) -> u64 {
+        let flowing: Vec<(Member, String)> = {
+            let streams = self.0.streams();
+            let flowing = streams.live.values().filter_map(|live| match &*live.phase.borrow() {
+                Phase::Flowing { engine, stat_url } => Some((engine.clone(), stat_url.clone())),
+                Phase::Starting | Phase::Failed(_) => None,
+            });
+            flowing.collect()
+        };
+        let asked = flowing.iter().map(|(name, stat_url)| async move {
+            let engine = self.0.config.engines.iter().find(|engine| engine.name == *name);
+            let Some(engine) = engine else { return false };
+            let answer = Engine::new(engine.url.clone()).stat(stat_url, Instant::now() + PATIENCE).await;
+            matches!(answer, Err(EngineError { fault: Fault::Said(_), .. }))
+        });
+        let unknown = join_all(asked).await.into_iter().filter(|unknown| *unknown).count();
+        u64::try_from(unknown).expect("no more than there are streams")
+    }
 }

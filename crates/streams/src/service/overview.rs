@@ -1,6 +1,6 @@
 //! What the service does at the moment, for pages and metrics.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
 use interlock_kernel::{ids::Member, time::Time};
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct Overview {
     /// How far the pool's counts are from the slots that this process really holds, summed over the
     /// engines. Zero when quiet; while a start or an end is under way it may be off for a moment.
     pub drift: u64,
+    /// Sessions that flow, and that their engines did not know when they were last asked. Zero when quiet.
+    pub unknown_to_engines: u64,
 }
 
 /// One engine's load.
@@ -68,7 +70,10 @@ impl Service {
     pub async fn overview(&self) -> Overview {
         let view = self.0.engines.view(&self.0.main).await;
         let (streams, held) = self.live();
-        let Ok(view) = view else { return Overview { engines: Vec::new(), streams, drift: 0 } };
+        let unknown_to_engines = self.0.strangers.load(Relaxed);
+        let Ok(view) = view else {
+            return Overview { engines: Vec::new(), streams, drift: 0, unknown_to_engines };
+        };
         let engines = view.state.pool().members().iter().map(|(name, member)| EngineLoad {
             name: name.clone(),
             url: view.state.url(name).unwrap_or_default().to_owned(),
@@ -85,15 +90,15 @@ impl Service {
             let counted = u64::from(engine.pending + engine.active);
             counted.abs_diff(held.get(&engine.name).copied().unwrap_or(0))
         });
-        Overview { drift: drift.sum(), streams, engines }
+        Overview { drift: drift.sum(), streams, engines, unknown_to_engines }
     }
 
     /// The streams, and the slots that this process holds by engine.
     fn live(&self) -> (Vec<LiveStream>, BTreeMap<Member, u64>) {
         let streams = self.0.streams();
         let mut held: BTreeMap<Member, u64> = BTreeMap::new();
-        for engine in streams.held.values() {
-            *held.entry(engine.clone()).or_default() += 1;
+        for slot in streams.held.values() {
+            *held.entry(slot.engine.clone()).or_default() += 1;
         }
         let live = streams.live.values().map(|live| {
             let stats = live.hub.stats();
