@@ -72,8 +72,8 @@ pub struct Serve {
     /// The data folder, instead of what the file says [default: ./interlock-data]
     #[arg(long, short, value_name = "FOLDER", env = "INTERLOCK_DATA")]
     pub data: Option<PathBuf>,
-    /// Show what it does: with engines that are not real, and a data folder that is removed at the end
-    /// unless --data names one
+    /// Show what it does: with engines that are not real, without a configuration file, and with a data
+    /// folder that is removed at the end unless --data names one
     #[arg(long, env = "INTERLOCK_DEMO", value_parser = FalseyValueParser::new())]
     pub demo: bool,
 }

@@ -1,32 +1,55 @@
 //! `interlock serve`
 
-use std::io::Write;
+use std::{io::Write, net::SocketAddr};
 
 use anyhow::{Context, Result};
 use interlock_server::{
     config::{Config, Overrides},
+    demo::Demo,
     server::Server,
 };
 
 use crate::{cli::Serve, config, signals::Signals};
 
 pub fn run(serve: Serve) -> Result<()> {
-    let Serve { config, listen, data, demo: _ } = serve;
-    let config = config::load(config, &Overrides { listen, data })?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    runtime.block_on(until_stopped(&config))
+    let Serve { config, listen, data, demo } = serve;
+    let overrides = Overrides { listen, data };
+    if demo {
+        return runtime.block_on(demonstrate(overrides));
+    }
+    let config = config::load(config, &overrides)?;
+    runtime.block_on(until_stopped(&config, |_| {}))
 }
 
-async fn until_stopped(config: &Config) -> Result<()> {
+/// Serves with engines that are not real, from a folder that is removed at the end unless one is named.
+async fn demonstrate(mut overrides: Overrides) -> Result<()> {
+    let temporary = tempfile::Builder::new().prefix("interlock-demo-").tempdir();
+    let temporary = temporary.context("cannot make a folder for the demonstration")?;
+    overrides.data.get_or_insert_with(|| temporary.path().to_owned());
+    let demo = Demo::start().await.context("cannot start engines for the demonstration")?;
+    let mut config = Config::without_file(&overrides)?;
+    config.streams.engines = demo.engines();
+    until_stopped(&config, |address| {
+        say("play this with ffplay or VLC, as often as you like:");
+        say(&demo.url(address));
+    })
+    .await
+}
+
+/// Serves until the process is told to stop. `greet` is called once it is ready.
+async fn until_stopped(config: &Config, greet: impl FnOnce(SocketAddr)) -> Result<()> {
     let mut signals = Signals::listen()?;
     let server = Server::start(config).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data = %config.data.display(),
         tokens = config.tokens.len(),
+        engines = config.streams.engines.len(),
         "serving"
     );
     say(&format!("listening on http://{}", server.address()));
+    greet(server.address());
     let stop = async {
         signals.next().await;
         tracing::info!("stopping; a second signal stops at once");

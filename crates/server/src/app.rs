@@ -14,13 +14,15 @@ use interlock_web::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{compose, metrics, pages, pulse::Pulse};
+use crate::{compose::Services, metrics, pages, pulse::Pulse};
 
 /// What the server's own handlers need.
 #[derive(Clone)]
 pub struct Site {
     /// The entities.
     pub runtime: Runtime,
+    /// What runs on them.
+    pub services: Arc<Services>,
     /// How busy they are.
     pub pulse: Arc<Pulse>,
     /// How busy the server is.
@@ -45,11 +47,14 @@ pub fn routes(site: Site) -> Routes {
                     .tag("server")
                     .answers_with(200, "The Prometheus text format.", MEDIA_TYPE),
                 async |State(site): State<Site>| -> Text {
-                    metrics::text(site.runtime.status(), &site.traffic)
+                    let mut text = metrics::text(site.runtime.status(), &site.traffic);
+                    site.services.measure(&mut text).await;
+                    text
                 },
             )
             .with_state(site.clone());
-    compose::routes(&site.runtime)
+    let services = site.services.routes();
+    services
         .and(own)
         .with_openapi("Interlock", env!("CARGO_PKG_VERSION"))
         .and(pages::routes().with_state(site))

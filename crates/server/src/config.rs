@@ -42,12 +42,12 @@ use std::{
 };
 
 use interlock_kernel::time::Millis;
+use interlock_streams::service as streams_service;
 use interlock_web::guard::{AccessToken, Guard};
 
 pub use self::{
     kinds::{BadAddress, parse_address},
     span::{BadSpan, Span},
-    streams::{Engine, Streams},
     text::{Mistake, Mistakes, Place},
 };
 use self::{
@@ -71,7 +71,7 @@ pub struct Config {
     /// Who may come in; none on loopback: everyone on this machine.
     pub tokens: Vec<AccessToken>,
     /// The streams service.
-    pub streams: Streams,
+    pub streams: streams_service::Config,
 }
 
 impl Default for Config {
@@ -81,7 +81,7 @@ impl Default for Config {
             data: PathBuf::from("./interlock-data"),
             retention: interlock_runtime::limits::RETENTION,
             tokens: Vec::new(),
-            streams: Streams::default(),
+            streams: streams_service::Config::default(),
         }
     }
 }

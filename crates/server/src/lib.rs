@@ -1,13 +1,15 @@
 //! Composes the services into one server.
 //!
-//! [`config`] is what the user says; [`compose`] lists the services; [`server`] starts and stops them;
+//! [`config`] is what the user says; [`compose`] lists the [`services`]; [`server`] starts and stops them;
 //! [`app`] puts their endpoints together with the server's own: its [`pages`], its [`metrics`].
 
 pub mod app;
 pub mod compose;
 pub mod config;
+pub mod demo;
 pub mod limits;
 pub mod metrics;
 pub mod pages;
 pub mod pulse;
 pub mod server;
+mod services;

@@ -40,6 +40,8 @@ pub const BACKLOG: u32 = 1_024;
 /// How long requests in progress go on undisturbed when the server stops. Then those who wait for
 /// something are told that it stops.
 pub const GRACE: Duration = Duration::from_secs(1);
+/// How long services may take to end what would go on for ever.
+pub const SERVICES_STOP: Duration = Duration::from_secs(10);
 /// The shortest pause between two messages of a page's feed.
 pub const PAGE_PAUSE: Duration = Duration::from_millis(200);
 /// Entities of each type on the first page.

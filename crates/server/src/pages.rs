@@ -5,7 +5,7 @@
 
 mod entities;
 mod feeds;
-mod figures;
+pub(crate) mod figures;
 mod overview;
 mod timeline;
 
@@ -52,7 +52,7 @@ fn page<'a>(title: &'a str, here: &'a str) -> Page<'a> {
 }
 
 /// Where an entity's page is. Types and keys follow the rule of names, which fits a path.
-fn entity_path(entity: &str, key: &str) -> String {
+pub(crate) fn entity_path(entity: &str, key: &str) -> String {
     format!("/entities/{entity}/{key}")
 }
 

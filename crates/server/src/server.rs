@@ -11,7 +11,7 @@
 //!
 //! Not here: signals, processes, the command line.
 
-use std::{io, net::SocketAddr, path::Path, pin::pin, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use interlock_runtime::{
     Builder, Runtime,
@@ -31,12 +31,18 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
     task::JoinHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 pub use interlock_runtime::verify::Report;
 
-use crate::{app, compose, config::Config, limits, pulse::Pulse};
+use crate::{
+    app,
+    compose::{self, BadStart, Services},
+    config::Config,
+    limits,
+    pulse::Pulse,
+};
 
 /// A server that is ready to serve.
 pub struct Server {
@@ -44,6 +50,7 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     runtime: Runtime,
+    services: Arc<Services>,
     pulse: JoinHandle<()>,
     stopping: watch::Sender<bool>,
 }
@@ -68,6 +75,9 @@ pub enum StartError {
     /// Anybody could come in.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// A service does not start.
+    #[error(transparent)]
+    Service(BadStart),
 }
 
 impl Server {
@@ -86,13 +96,17 @@ impl Server {
         store.announce(&address.to_string())?;
         let env = Env::new(Tokio::current(), Arc::new(store));
         let builder = Builder::new(env).retention(config.retention);
-        let runtime = compose::register(builder).start().await?;
+        let services = compose::prepare(config);
+        let runtime = compose::register(&services, builder).start().await?;
+        let services = compose::start(services, &runtime).await.map_err(StartError::Service)?;
+        let services = Arc::new(services);
 
         let stopping = watch::Sender::new(false);
         let pulse = Arc::new(Pulse::default());
         let traffic = Arc::new(Traffic::default());
         let site = app::Site {
             runtime: runtime.clone(),
+            services: Arc::clone(&services),
             pulse: Arc::clone(&pulse),
             traffic: Arc::clone(&traffic),
             stopping: stopping.subscribe(),
@@ -102,7 +116,7 @@ impl Server {
             let runtime = runtime.clone();
             async move { pulse.run(&runtime).await }
         });
-        Ok(Self { listener, address, app, runtime, pulse, stopping })
+        Ok(Self { listener, address, app, runtime, services, pulse, stopping })
     }
 
     /// Where it listens.
@@ -117,33 +131,36 @@ impl Server {
         &self.runtime
     }
 
-    /// Serves until `stop` is done, then ends in order. Requests in progress have [`limits::GRACE`];
-    /// after it those who wait for something are told that the server stops, and the rest have as long as
-    /// [`Settings::drain_time`] says.
+    /// Serves until `stop` is done, then ends in order: services end what would go on for ever, requests
+    /// in progress have [`limits::GRACE`], then those who wait for something are told that the server
+    /// stops, and the rest have as long as [`Settings::drain_time`] says.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, app, runtime, pulse, stopping, .. } = self;
+        let Self { listener, app, runtime, services, pulse, stopping, .. } = self;
         let mut stopped = stopping.subscribe();
         let stop = async {
             stop.await;
             stopping.send_replace(true);
         };
-        let patience = async {
-            // The sender lives as long as this function.
+        let (all_answered, mut answered) = watch::channel(false);
+        let web = async {
+            let stopped = serve(listener, app, Settings::default(), stop).await;
+            all_answered.send_replace(true);
+            stopped
+        };
+        let end = async {
+            // Both senders live as long as this function.
             let _ = stopped.wait_for(|stopped| *stopped).await;
-            sleep(limits::GRACE).await;
-        };
-        let mut web = pin!(serve(listener, app, Settings::default(), stop));
-        let early = tokio::select! {
-            stopped = web.as_mut() => Some(stopped),
-            () = patience => None,
-        };
-        let stopped = match early {
-            Some(stopped) => {
-                runtime.stop().await;
-                stopped
+            let grace = sleep(limits::GRACE);
+            if timeout(limits::SERVICES_STOP, services.stop()).await.is_err() {
+                tracing::warn!("a service did not end in time");
             }
-            None => tokio::join!(web, runtime.stop()).0,
+            tokio::select! {
+                _ = answered.wait_for(|answered| *answered) => {}
+                () = grace => {}
+            }
+            runtime.stop().await;
         };
+        let (stopped, ()) = tokio::join!(web, end);
         pulse.abort();
         stopped
     }
@@ -182,7 +199,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
     let store: Arc<dyn Store> = Arc::new(open(SqliteOptions::new(folder)).await?);
     let builder = Builder::new(Env::new(Tokio::current(), Arc::clone(&store)));
-    let report = verify::verify(&store, &compose::register(builder).codecs()).await?;
+    let services = compose::prepare(&Config::default());
+    let codecs = compose::register(&services, builder).codecs();
+    let report = verify::verify(&store, &codecs).await?;
     store.close().await;
     Ok(report)
 }

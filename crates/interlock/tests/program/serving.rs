@@ -1,3 +1,5 @@
+use std::io::{BufRead, BufReader};
+
 use crate::support::Place;
 
 #[test]
@@ -7,7 +9,7 @@ fn it_answers_where_it_says_that_it_listens() {
     assert!(server.get("/api/v1/health").ends_with("\r\n\r\n{\"status\":\"ok\"}"));
     assert!(server.get("/").contains("What runs here"));
     let metrics = server.get("/metrics");
-    assert!(metrics.contains("interlock_commands_total 0\n"), "{metrics}");
+    assert!(metrics.contains("\ninterlock_commands_total "), "{metrics}");
     let unknown = server.get("/api/v1/nothing");
     assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
     assert!(unknown.contains("\"code\":\"not_found\""), "{unknown}");
@@ -78,4 +80,31 @@ fn without_tokens_it_answers_only_to_names_of_this_machine() {
     assert!(rebound.contains("\"code\":\"forbidden_host\""), "{rebound}");
     let cross_site = server.ask("GET /", "origin: http://evil.example\r\n", "");
     assert!(cross_site.contains("\"code\":\"forbidden_origin\""), "{cross_site}");
+}
+
+#[test]
+fn the_demonstration_names_a_stream_that_plays_at_once() {
+    let place = Place::new();
+    let mut server = place.serve(&["--demo"]);
+    assert_eq!(server.line(), "play this with ffplay or VLC, as often as you like:\n");
+    let url = server.line();
+    let path = url.trim().strip_prefix(&format!("http://{}", server.address())).unwrap();
+    for _ in 0..2 {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", server.address());
+        let mut player = BufReader::new(server.send(&request));
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(player.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: video/mp2t\r\n"), "{head}");
+    }
+    let page = server.get("/");
+    assert!(
+        page.contains("demo-a") && page.contains("healthy"),
+        "the engines are on the first page"
+    );
+    assert!(!place.path().join("interlock-data").exists(), "its folder is elsewhere");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0), "players do not keep it from stopping");
 }

@@ -22,6 +22,31 @@ fn told_to_stop_it_ends_what_is_in_progress_and_leaves_in_order() {
 }
 
 #[test]
+fn a_request_whose_body_is_on_its_way_is_answered() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let body = r#"{"turn": 1, "value": "north"}"#;
+    let mut half = server.send(&format!(
+        "POST /api/v1/turns/story HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{}",
+        server.address(),
+        body.len(),
+        &body[..9]
+    ));
+    // An answer on a later connection: the server is reading the first one by now.
+    server.get("/api/v1/health");
+    server.signal("TERM");
+    server.wait_until_closed();
+    half.write_all(&body.as_bytes()[9..]).unwrap();
+    let answer = read(half);
+    // On a machine that is slow enough the grace is over.
+    let taken = answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"won\":true");
+    let refused = answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"shutting_down\"");
+    assert!(taken || refused, "{answer}");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn a_second_signal_stops_it_at_once() {
     let place = Place::new();
     let server = place.serve(&[]);
@@ -39,13 +64,18 @@ fn after_a_kill_it_starts_again_at_once_on_the_same_port_and_folder() {
     let place = Place::new();
     let mut server = place.serve(&[]);
     let address = server.address().to_string();
-    for _ in 0..3 {
+    for turn in 1..=3 {
+        let json = "content-type: application/json\r\n";
+        let body = format!("{{\"turn\": {turn}, \"value\": {turn}}}");
+        let won = server.ask("POST /api/v1/turns/story", json, &body);
+        assert!(won.contains("\"won\":true"), "{won}");
         // Connections that are open when the process dies leave the port in TIME_WAIT or worse.
         let open = server.send("GET /api/v1/health HTTP/1.1\r\n");
         server.signal("KILL");
         assert_eq!(server.wait().code(), None, "killed");
         server = place.serve(&["--listen", &address]);
-        assert!(server.get("/api/v1/health").starts_with("HTTP/1.1 200 "));
+        let kept = server.get("/api/v1/turns/story");
+        assert!(kept.contains(&format!("\"last\":{{\"turn\":{turn},")), "{kept}");
         drop(open);
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use interlock_kernel::{ids::Member, limits::MEMBER_LIMIT, time::Millis};
-use interlock_streams::io::engine::EngineUrl;
+use interlock_kernel::{ids::Member, limits::MEMBER_LIMIT};
+use interlock_streams::{
+    io::engine::EngineUrl,
+    service::{Config, EngineConfig},
+};
 
 use super::{
     kinds::{flag, integer, name, parsed, span},
@@ -12,62 +15,13 @@ use super::{
 };
 use crate::limits;
 
-/// The settings of the streams service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Streams {
-    /// One engine's time from the request to the first byte.
-    pub start_timeout: Millis,
-    /// A player's whole wait, over all tries.
-    pub start_deadline: Millis,
-    /// Engines that are tried for one start.
-    pub start_attempts: u32,
-    /// How long a stream without players goes on.
-    pub linger: Millis,
-    /// How long a slot on an engine stays reserved unless it is renewed.
-    pub lease_ttl: Millis,
-    /// After how long an engine ends a stream by itself that nobody reads.
-    pub engine_idle: Millis,
-    /// How long an engine that failed is left alone.
-    pub ejection: Millis,
-    /// The engines, in the order of the file.
-    pub engines: Vec<Engine>,
-}
-
-/// One engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Engine {
-    /// Its name, unique.
-    pub name: Member,
-    /// Where it is, unique.
-    pub url: EngineUrl,
-    /// Streams that it may serve at once.
-    pub limit: u32,
-    /// Whether a port is forwarded to it, so that it finds more peers.
-    pub forwarded: bool,
-}
-
-impl Default for Streams {
-    fn default() -> Self {
-        Self {
-            start_timeout: Millis::from_secs(30),
-            start_deadline: Millis::from_secs(60),
-            start_attempts: 3,
-            linger: Millis::from_secs(5),
-            lease_ttl: Millis::from_secs(15),
-            engine_idle: Millis::from_secs(10),
-            ejection: Millis::from_secs(30),
-            engines: Vec::new(),
-        }
-    }
-}
-
 /// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> Streams {
+pub(super) fn read(mut section: Section<'_>) -> Config {
     let document = section.document();
-    let default = Streams::default();
+    let default = Config::default();
     let start_timeout = section.optional("start_timeout", span(limits::START));
     let start_deadline = section.optional("start_deadline", span(limits::START));
-    let read = Streams {
+    let read = Config {
         start_timeout: start_timeout.as_ref().map_or(default.start_timeout, |found| found.value),
         start_deadline: start_deadline.as_ref().map_or(default.start_deadline, |found| found.value),
         start_attempts: section.or(
@@ -94,7 +48,7 @@ pub(super) fn read(mut section: Section<'_>) -> Streams {
     read
 }
 
-fn engines(document: &Document<'_>, sections: Vec<Section<'_>>) -> Vec<Engine> {
+fn engines(document: &Document<'_>, sections: Vec<Section<'_>>) -> Vec<EngineConfig> {
     let (mut names, mut urls) = (BTreeMap::new(), BTreeMap::new());
     let mut engines = Vec::new();
     for mut section in sections {
@@ -116,7 +70,7 @@ fn engines(document: &Document<'_>, sections: Vec<Section<'_>>) -> Vec<Engine> {
             document.mistake(name.at, says);
         }
         let (name, url, limit) = (name.value, url.value, limit.value);
-        engines.push(Engine { name, url, limit, forwarded });
+        engines.push(EngineConfig { name, url, limit, forwarded });
     }
     engines
 }

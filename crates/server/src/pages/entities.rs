@@ -14,7 +14,7 @@ use maud::{Markup, html};
 
 use super::{
     apology, entity_path,
-    figures::{clock, count},
+    figures::{clock, count, short},
     page,
 };
 use crate::{app::Site, limits};
@@ -50,5 +50,5 @@ fn listed(entity: &str, recent: &[Resident]) -> Markup {
 /// An entity's key, leading to its page.
 pub fn link(entity: &str, one: &Resident) -> Markup {
     let key = one.key.as_str();
-    html! { a href=(entity_path(entity, key)) { (key) } }
+    html! { a href=(entity_path(entity, key)) title=(key) { (short(key)) } }
 }

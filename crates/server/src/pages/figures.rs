@@ -1,7 +1,7 @@
 //! Numbers, times and small plots.
 //!
-//! Plots are SVG that sets attributes only: pages allow no styles of their own. Their colours are the
-//! text's, so they fit light and dark.
+//! Plots are SVG that sets attributes only: pages allow no styles of their own. Their colour is the shell's
+//! accent, so they fit light and dark.
 
 use interlock_kernel::time::Time;
 use maud::{Markup, html};
@@ -29,6 +29,20 @@ pub fn micros(us: u64) -> String {
     }
 }
 
+const SHORT_HEAD: usize = 14;
+const SHORT_TAIL: usize = 6;
+
+/// A name that fits a column; the whole one is to be its title.
+pub fn short(name: &str) -> String {
+    // Names are ASCII, but who knows what is passed here.
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= SHORT_HEAD + SHORT_TAIL + 3 {
+        return name.to_owned();
+    }
+    let (head, tail) = (&chars[..SHORT_HEAD], &chars[chars.len() - SHORT_TAIL..]);
+    head.iter().chain(&['…']).chain(tail).collect()
+}
+
 /// `12 kB`, `3.4 MB`
 pub fn bytes(bytes: u64) -> String {
     let amount = bytes as f64;
@@ -46,6 +60,7 @@ pub fn clock(at: Time) -> Markup {
     html! { time datetime=(full) title=(full) { (time.trim_end_matches('Z')) } }
 }
 
+const ACCENT: &str = "var(--accent, currentColor)";
 const PLOT_WIDTH: u32 = 240;
 const PLOT_HEIGHT: u32 = 48;
 
@@ -64,12 +79,30 @@ pub fn sparkline(values: &[u64], what: &str) -> Markup {
     let line = points.collect::<Vec<_>>().join(" ");
     let area = format!("0,{PLOT_HEIGHT} {line} {PLOT_WIDTH},{PLOT_HEIGHT}");
     html! {
-        svg class="quiet" role="img" aria-label=(says) width="100%"
+        svg role="img" aria-label=(says) width="100%"
             viewBox=(format!("0 0 {PLOT_WIDTH} {PLOT_HEIGHT}")) {
             title { (says) }
-            polygon points=(area) fill="currentColor" fill-opacity="0.12" {}
-            polyline points=(line) fill="none" stroke="currentColor" stroke-width="1.5"
+            polygon points=(area) fill=(ACCENT) fill-opacity="0.14" {}
+            polyline points=(line) fill="none" stroke=(ACCENT) stroke-width="1.5"
                 stroke-linejoin="round" {}
+        }
+    }
+}
+
+const GAUGE_WIDTH: u64 = 96;
+const GAUGE_HEIGHT: u64 = 8;
+
+/// How much of a limit is used.
+pub fn gauge(used: u64, limit: u64) -> Markup {
+    let says = format!("{} of {}", count(used), count(limit));
+    let filled = if limit == 0 { 0 } else { GAUGE_WIDTH * used.min(limit) / limit };
+    html! {
+        svg role="img" aria-label=(says) width=(GAUGE_WIDTH) height=(GAUGE_HEIGHT)
+            viewBox=(format!("0 0 {GAUGE_WIDTH} {GAUGE_HEIGHT}")) {
+            title { (says) }
+            rect width=(GAUGE_WIDTH) height=(GAUGE_HEIGHT) rx="4" fill=(ACCENT)
+                fill-opacity="0.18" {}
+            rect width=(filled) height=(GAUGE_HEIGHT) rx="4" fill=(ACCENT) {}
         }
     }
 }
@@ -98,6 +131,22 @@ mod tests {
             (4_200_000, "4.2 s"),
         ] {
             assert_eq!(micros(us), text);
+        }
+    }
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        let id = "id-c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff";
+        assert_eq!(short(id), "id-c0ffeec0ffe…eec0ff");
+        assert_eq!(short("a-name-that-just-fits-x"), "a-name-that-just-fits-x");
+        assert_eq!(short("ä"), "ä");
+    }
+
+    #[test]
+    fn a_gauge_is_never_fuller_than_full() {
+        for (used, limit, filled) in [(0, 2, 0), (1, 2, 48), (2, 2, 96), (3, 2, 96), (1, 0, 0)] {
+            let shown = gauge(used, limit).into_string();
+            assert!(shown.contains(&format!("<rect width=\"{filled}\"")), "{shown}");
         }
     }
 

@@ -28,12 +28,14 @@ pub async fn show(State(site): State<Site>) -> Html {
         kinds.push((entity, recent));
     }
     let letters = site.runtime.dead_letters().await;
+    let panels = site.services.panels().await;
     page("What runs here", "/").feed("/feed").body(html! {
         (live("load", load(status, &site.pulse.beats())))
         (live("trouble", match &letters {
             Ok(letters) => trouble(letters),
             Err(error) => html! { p { (badge(Tone::Bad, "store")) " " (error) } },
         }))
+        @for panel in &panels { (panel) }
         h2 { "Entities" }
         (live("entities", entities(&kinds)))
         h2 { "Timings" }
@@ -45,6 +47,10 @@ fn load(status: &Status, beats: &[Beat]) -> Markup {
     let course = |of: fn(&Beat) -> u64| beats.iter().map(of).collect::<Vec<_>>();
     let (commands, commits) = (course(|beat| beat.commands), course(|beat| beat.commits));
     let resident_bytes = status.resident_bytes.load(Relaxed) as u64;
+    let resident = format!("Entities in memory, {}", bytes(resident_bytes));
+    let sum = |of: fn(&TypeStatus) -> u64| status.types.values().map(of).sum::<u64>();
+    let drift = sum(|it| it.drift.load(Relaxed));
+    let drifting = format!("Drift in {} recounts", count(sum(|it| it.recounted.load(Relaxed))));
     html! {
         (facts(&[
             ("Commands a second", html! {
@@ -53,11 +59,10 @@ fn load(status: &Status, beats: &[Beat]) -> Markup {
             ("Commits a second", html! {
                 (count(rate(&commits))) (sparkline(&commits, "Commits in each of the last seconds"))
             }),
-            ("Entities in memory", html! {
-                (count(status.resident.load(Relaxed) as u64))
-                " " small class="quiet" { (bytes(resident_bytes)) }
+            (&resident, html! { (count(status.resident.load(Relaxed) as u64)) }),
+            (&drifting, html! {
+                (count(drift)) @if drift > 0 { " " (badge(Tone::Bad, "must be 0")) }
             }),
-            ("Drift", drift(status)),
         ]))
     }
 }
@@ -66,18 +71,6 @@ fn load(status: &Status, beats: &[Beat]) -> Markup {
 fn rate(course: &[u64]) -> u64 {
     let last = &course[course.len().saturating_sub(limits::RATE_BEATS)..];
     last.iter().sum::<u64>().div_ceil(last.len().max(1) as u64)
-}
-
-/// Differences between memory and the log.
-fn drift(status: &Status) -> Markup {
-    let sum = |of: fn(&TypeStatus) -> u64| status.types.values().map(of).sum::<u64>();
-    let (drift, recounted) =
-        (sum(|it| it.drift.load(Relaxed)), sum(|it| it.recounted.load(Relaxed)));
-    html! {
-        (count(drift)) " "
-        @if drift > 0 { (badge(Tone::Bad, "wrong")) }
-        @else { small class="quiet" { "of " (count(recounted)) " recounted" } }
-    }
 }
 
 fn trouble(letters: &[Letter]) -> Markup {

@@ -111,7 +111,7 @@ fn head(shown: &Shown) -> Markup {
 }
 
 fn entries(timeline: &Timeline) -> Markup {
-    let columns = [Column::Text("UTC"), Column::Text("What happened"), Column::Number("Version")];
+    let columns = [Column::Number("UTC"), Column::Text("What happened"), Column::Number("Version")];
     let row =
         |entry: &Entry| vec![clock(entry.at), what(entry), html! { (count(entry.version.0)) }];
     let rows: Vec<_> = timeline.entries.iter().map(row).collect();

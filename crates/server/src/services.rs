@@ -1,0 +1,4 @@
+//! How each service takes part in the server: see [`crate::compose`].
+
+pub mod primitives;
+pub mod streams;
