@@ -93,6 +93,7 @@ enum Op {
         ttl: u64,
         sticky: Option<usize>,
         zone: Option<&'static str>,
+        avoid: Option<usize>,
     },
     /// Confirm, or renew for a time.
     Extend(u64, bool, Option<Option<u64>>),
