@@ -40,11 +40,11 @@ impl FolderLock {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|error| failure(&path, &error))?;
+            .map_err(|error| StoreError::of_file(&path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(&mut file, folder)),
-            Err(TryLockError::Error(error)) => return Err(failure(&path, &error)),
+            Err(TryLockError::Error(error)) => return Err(StoreError::of_file(&path, &error)),
         }
         let mut lock = Self { file, path };
         // A full disk must not keep a store from opening for the sake of a text for people.
@@ -57,7 +57,7 @@ impl FolderLock {
     /// Changes what a second process is told.
     pub fn announce(&mut self, listening_on: &str) -> Result<(), StoreError> {
         let text = format!("process {}, listening on {listening_on}\n", process::id());
-        self.write(&text).map_err(|error| failure(&self.path, &error))
+        self.write(&text).map_err(|error| StoreError::of_file(&self.path, &error))
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -71,25 +71,7 @@ fn in_use(file: &mut File, folder: &Path) -> StoreError {
     let mut holder = String::new();
     // The lock does not keep readers out, but some systems do; a nameless holder holds it all the same.
     let read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder);
-    let holder = match holder.trim() {
-        "" => "another process",
-        holder if read.is_ok() => holder,
-        _ => "another process",
-    };
+    let is_named = read.is_ok() && !holder.trim().is_empty();
+    let holder = if is_named { holder.trim() } else { "another process" };
     StoreError::InUse(format!("{} is held by {holder}", folder.display()))
-}
-
-/// What kind of failure it is that the operating system reports about a path.
-pub(crate) fn failure(path: &Path, error: &io::Error) -> StoreError {
-    let text = format!("{}: {error}", path.display());
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        StoreError::Full(text)
-    } else if matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-    ) {
-        StoreError::ReadOnly(text)
-    } else {
-        StoreError::Failed(text)
-    }
 }

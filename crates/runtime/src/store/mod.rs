@@ -14,7 +14,7 @@
 //!
 //! All calls are asynchronous and may be made at once; a store runs its own threads where it must block.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, io, path::Path, pin::Pin};
 
 use bytes::Bytes;
 use interlock_kernel::{bus::RowChange, ids::Position};
@@ -48,6 +48,24 @@ pub enum StoreError {
     /// Anything else that the operating system or the database reported.
     #[error("the store failed: {0}")]
     Failed(String),
+}
+
+impl StoreError {
+    /// The same failure as the operating system reports it about a file.
+    pub(crate) fn of_file(path: &Path, error: &io::Error) -> Self {
+        let text = format!("{}: {error}", path.display());
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::Full(text)
+        } else if matches!(
+            kind,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        ) {
+            Self::ReadOnly(text)
+        } else {
+            Self::Failed(text)
+        }
+    }
 }
 
 /// The records of one commit, as bytes.

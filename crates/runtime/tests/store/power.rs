@@ -195,12 +195,12 @@ fn rounds(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_is_cut_anywhere() {
-    rounds(0..150);
+    rounds(0..110);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_is_cut_anywhere_else() {
-    rounds(1_000..1_150);
+    rounds(1_000..1_110);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use rusqlite::{
 };
 
 use super::{disk::Disk, failure::store_error, limits};
-use crate::{lock, store::StoreError};
+use crate::store::StoreError;
 
 /// What is particular to a file.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(super) struct Database {
     checkpoints: Slot,
     /// Frames in the WAL after the latest commit.
     frames: Arc<AtomicU32>,
-    /// A checkpoint failed in a way that leaves the file's pages in doubt.
+    /// Something failed in a way that leaves open what the disk has.
     in_doubt: AtomicBool,
     /// Checkpoints fail at present; remembered to say so once.
     struggling: AtomicBool,
@@ -102,10 +102,16 @@ impl Database {
             **slot = None;
         }
         let wal = self.wal_path();
-        self.disk.rewrite(&wal).map_err(|error| lock::failure(&wal, &error))?;
+        self.disk.rewrite(&wal).map_err(|error| StoreError::of_file(&wal, &error))?;
         let writer = self.open_writer()?;
         self.in_doubt.store(false, Ordering::Release);
         Ok(writer)
+    }
+
+    /// To be called by a writer that lets go of its connection because of a doubtful outcome. Without any
+    /// connection SQLite would read the WAL anew, and checkpoint what is not on the disk.
+    pub(super) fn doubt(&self) {
+        self.in_doubt.store(true, Ordering::Release);
     }
 
     /// Whether the writer must open afresh before it goes on.
@@ -132,8 +138,8 @@ impl Database {
     /// Copies what can be copied from the WAL into the database file, without stopping anyone. `None` if
     /// that failed, which hurts nobody: the WAL keeps what it has, and grows.
     ///
-    /// After a failure that leaves pages in doubt none is tried until the writer has opened afresh: it
-    /// would succeed without writing them, and the WAL, which has them, would start over.
+    /// While there is doubt none is tried, until the writer has opened afresh: it could succeed without
+    /// writing the pages that an earlier one failed to write, and the WAL, which has them, would start over.
     pub(super) fn checkpoint(&self) -> Option<Pass> {
         let mut slot = self.checkpoints.lock();
         if self.is_in_doubt() {
@@ -159,7 +165,9 @@ impl Database {
                     error.sqlite_error_code(),
                     Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
                 );
-                self.in_doubt.store(!is_harmless, Ordering::Release);
+                if !is_harmless {
+                    self.doubt();
+                }
                 if !self.struggling.swap(true, Ordering::Relaxed) {
                     let error = store_error(&self.path, &error);
                     tracing::warn!(%error, "a checkpoint failed; the WAL grows until one succeeds");

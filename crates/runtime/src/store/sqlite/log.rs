@@ -245,6 +245,7 @@ impl Log {
         let writer = self.writer.as_ref().expect("the caller made sure that there is one");
         let done = transaction(writer, &self.database.path, work);
         if let Err(Failure::Unknown(_)) = done {
+            self.database.doubt();
             self.writer = None;
         }
         done

@@ -49,7 +49,7 @@ use self::{
     rows::Rows,
 };
 use super::{Append, Chunk, Durability, Row, Scan, Span, Store, StoreError, StoreFuture, closed};
-use crate::lock::{self, FolderLock};
+use crate::lock::FolderLock;
 
 /// Where and how to open a store.
 #[derive(Debug, Clone)]
@@ -122,14 +122,14 @@ impl SqliteStore {
     /// each with the path.
     pub fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
         let folder = &options.folder;
-        fs::create_dir_all(folder).map_err(|error| lock::failure(folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| StoreError::of_file(folder, &error))?;
         let lock = FolderLock::take(folder, &options.listening_on)?;
         let database = |layout| Arc::new(Database::new(folder, layout, Arc::clone(&options.disk)));
         let log_file = database(&log::LAYOUT);
         let rows_file = database(&rows::LAYOUT);
         let log = Log::open(Arc::clone(&log_file), options.wal_frames_max)?;
         let rows = Rows::open(Arc::clone(&rows_file), options.wal_frames_max)?;
-        sync_names(folder).map_err(|error| lock::failure(folder, &error))?;
+        sync_names(folder).map_err(|error| StoreError::of_file(folder, &error))?;
 
         let inner = Inner {
             span: log.shared_span(),

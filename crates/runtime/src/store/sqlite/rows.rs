@@ -118,6 +118,7 @@ impl Rows {
             writer.execute_batch("PRAGMA synchronous = NORMAL").map_err(failed)?;
         }
         if let Err(Failure::Unknown(_)) = written {
+            self.database.doubt();
             self.writer = None;
         }
         written.map_err(Failure::into_error)

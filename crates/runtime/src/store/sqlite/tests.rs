@@ -64,6 +64,20 @@ fn after_a_failed_checkpoint_none_is_tried_before_the_file_was_opened_afresh() {
 }
 
 #[test]
+fn nothing_is_checkpointed_while_the_writer_is_in_doubt() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FaultDisk::new();
+    let database = database(folder.path(), &disk);
+    let writer = database.open_afresh().unwrap();
+    insert(&writer, 1);
+    database.doubt();
+    drop(writer);
+    assert_eq!(database.checkpoint(), None);
+    let _writer = database.open_afresh().unwrap();
+    assert!(database.checkpoint().is_some());
+}
+
+#[test]
 fn a_close_in_doubt_leaves_the_wal_to_the_next_process() {
     let folder = tempfile::tempdir().unwrap();
     let disk = FaultDisk::new();
