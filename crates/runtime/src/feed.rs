@@ -153,7 +153,12 @@ impl Feed {
                 continue;
             }
             let store = self.runtime.shared().env.store().clone();
-            let chunks = store.read(self.at, limits::READ_BYTES).await?;
+            let chunks = match store.read(self.at, limits::READ_BYTES).await {
+                Ok(chunks) => chunks,
+                // The runtime has stopped, and closed the store.
+                Err(_) if committed.has_changed().is_err() => return Ok(None),
+                Err(error) => return Err(error),
+            };
             if chunks.is_empty() {
                 let span = store.span().await?;
                 if self.at < span.first {

@@ -87,7 +87,9 @@ impl Runtime {
             None => shown.head,
             Some(text) => {
                 let place = text.parse().map(Position).map_err(|_| TimelineError::BadBefore)?;
-                if place.0 == 0 || place > shown.head {
+                // Only the form that a page gives out: no sign, no leading zeros.
+                let is_own = place.to_string() == text;
+                if !is_own || place.0 == 0 || place > shown.head {
                     return Err(TimelineError::BadBefore);
                 }
                 let body = reader.body(place).await.map_err(ShowError::Unavailable)?;

@@ -236,7 +236,8 @@ impl Engine {
             self.core.now = self.clock.now(&self.core.env);
             self.wake_due();
             self.start_commit();
-            self.upkeep.start(&mut self.core, self.stopping.is_some());
+            let last = self.stopping.is_some() && self.is_quiet();
+            self.upkeep.start(&mut self.core, last);
             self.evict();
             if self.stopping.is_some() && self.is_still() {
                 break;
@@ -447,15 +448,18 @@ impl Engine {
         self.core.status.resident_bytes.store(self.core.resident_bytes, Ordering::Relaxed);
     }
 
-    /// Whether a stopping engine has nothing left to do.
-    fn is_still(&self) -> bool {
+    /// Whether nothing is under way but reads, and upkeep.
+    fn is_quiet(&self) -> bool {
         self.in_flight.is_none()
             && self.core.builder.is_empty()
-            && self.core.jobs_pending == 0
             && self.inbox.is_empty()
             && self.internal.is_empty()
             && self.core.backlog.is_empty()
-            && self.upkeep.is_done()
+    }
+
+    /// Whether a stopping engine has nothing left to do.
+    fn is_still(&self) -> bool {
+        self.is_quiet() && self.core.jobs_pending == 0 && self.upkeep.is_done()
     }
 }
 

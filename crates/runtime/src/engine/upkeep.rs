@@ -33,7 +33,7 @@ pub(crate) struct Upkeep {
     running: usize,
     /// After a failure nothing new begins before this moment.
     pause_until: Time,
-    /// Whether a stopping engine has flushed what it had.
+    /// Whether a stopping engine has flushed what it had, or could not.
     finished: [bool; 2],
     stopping: bool,
     /// Command ids that are past their retention.
@@ -49,7 +49,10 @@ impl Upkeep {
 
     fn sleepers(&mut self, mut scan: DueScan, core: &mut Core) {
         self.running += 1;
+        // Not at once after a failure.
+        let pause = core.env.sleep(self.pause_until.since(core.now));
         core.job(async move {
+            pause.await;
             let entries = scan.next().await;
             JobDone::Upkeep(Ended::Sleepers(scan, entries))
         });
@@ -60,14 +63,17 @@ impl Upkeep {
         self.expired = Some((decided, below));
     }
 
-    /// Starts what is worth starting.
-    pub(crate) fn start(&mut self, core: &mut Core, stopping: bool) {
-        self.stopping = stopping;
-        if core.now < self.pause_until && !stopping {
+    /// Starts what is worth starting. `last`: the engine stops, and has nothing else left to do.
+    pub(crate) fn start(&mut self, core: &mut Core, last: bool) {
+        if !last {
+            self.finished = [false; 2];
+        }
+        self.stopping = last;
+        if core.now < self.pause_until && !last {
             return;
         }
         if let Some((decided, below)) = self.expired
-            && !stopping
+            && !last
             && let Some(work) = core.ids.expire(decided, below)
         {
             self.expired = None;
@@ -77,15 +83,14 @@ impl Upkeep {
         for which in [Which::Heads, Which::Ids] {
             let now = core.now;
             let index = index(core, which);
-            if (index.is_full() || stopping)
-                && let Some(flush) = index.freeze(now)
-            {
+            let wanted = if last { !self.finished[which as usize] } else { index.is_full() };
+            if wanted && let Some(flush) = index.freeze(now) {
                 self.running += 1;
                 core.job(async move { JobDone::Upkeep(Ended::Flushed(which, flush.run().await)) });
-            } else if stopping && self.running == 0 {
+            } else if last && self.running == 0 {
                 self.finished[which as usize] = true;
             }
-            if !stopping && let Some(work) = self::index(core, which).upkeep() {
+            if !last && let Some(work) = self::index(core, which).upkeep() {
                 self.running += 1;
                 core.job(async move { JobDone::Upkeep(Ended::Upkept(which, work.run().await)) });
             }
@@ -108,13 +113,26 @@ impl Upkeep {
                 Ok(())
             }
             Ended::Sleepers(_, Ok(None)) => Ok(()),
-            Ended::Sleepers(_, Err(error)) => Err(error),
+            Ended::Sleepers(_, Err(error)) => {
+                self.pause_until = core.now + limits::STORE_BACKOFF;
+                if !self.stopping {
+                    // From the start: whoever is found twice is woken once more, and looks in vain.
+                    self.begin(core);
+                }
+                Err(error)
+            }
         };
         if let Err(error) = result {
-            tracing::error!(%error, "an index could not be written; trying again");
+            tracing::error!(%error, "an index could not be read or written; trying again");
             self.pause_until = core.now + limits::STORE_BACKOFF;
             // Everything it holds is in the log: a stopping engine need not wait for it.
             self.finished = [self.stopping; 2];
+            // An engine that waits for its indexes is woken by nothing else.
+            let pause = core.env.sleep(limits::STORE_BACKOFF);
+            core.job(async move {
+                pause.await;
+                JobDone::Noted
+            });
         }
     }
 

@@ -1,7 +1,10 @@
 //! A computer in the seeded world: it takes its time to write, and can crash.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,14 @@ pub struct Computer {
 struct Running {
     process: Seeded,
     disk: MemoryStore,
-    groups: Arc<Mutex<Vec<Vec<RowChange>>>>,
+    habits: Arc<Habits>,
+}
+
+/// What the disk does besides remembering; outlives crashes.
+#[derive(Default)]
+struct Habits {
+    is_full: AtomicBool,
+    groups: Mutex<Vec<Vec<RowChange>>>,
 }
 
 /// Runs a test on a computer. It must end within ten minutes of its clock.
@@ -36,11 +46,8 @@ where
     T: Send + 'static,
 {
     let world = Seeded::new(seed);
-    let running = Running {
-        process: world.process(),
-        disk: MemoryStore::new(),
-        groups: Arc::default(),
-    };
+    let running =
+        Running { process: world.process(), disk: MemoryStore::new(), habits: Arc::default() };
     let computer = Computer { world: world.clone(), running: Arc::new(Mutex::new(running)) };
     let body = body(computer);
     let patience = world.sleep(Duration::from_mins(10));
@@ -64,7 +71,7 @@ impl Computer {
         let store = SlowDisk {
             world: running.process.clone(),
             disk: running.disk.clone(),
-            groups: running.groups.clone(),
+            habits: running.habits.clone(),
         };
         Env::new(running.process.clone(), Arc::new(store))
     }
@@ -76,7 +83,12 @@ impl Computer {
 
     /// Every group of rows written so far.
     pub fn groups(&self) -> Vec<Vec<RowChange>> {
-        self.running().groups.lock().unwrap().clone()
+        self.running().habits.groups.lock().unwrap().clone()
+    }
+
+    /// From now on the disk takes no commit and no row, or takes them again.
+    pub fn fill_disk(&self, is_full: bool) {
+        self.running().habits.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Everything that runs on it is gone, in the middle of whatever it did, and can write no more.
@@ -118,7 +130,16 @@ impl Computer {
 struct SlowDisk {
     world: Seeded,
     disk: MemoryStore,
-    groups: Arc<Mutex<Vec<Vec<RowChange>>>>,
+    habits: Arc<Habits>,
+}
+
+impl Habits {
+    fn check_room(&self) -> Result<(), StoreError> {
+        match self.is_full.load(Ordering::Relaxed) {
+            true => Err(StoreError::Full("no room".to_owned())),
+            false => Ok(()),
+        }
+    }
 }
 
 fn wait(world: &Seeded) -> impl Future<Output = ()> + Send + 'static {
@@ -138,9 +159,13 @@ impl Store for SlowDisk {
 
     fn append(&self, chunk: Chunk) -> StoreFuture<Append> {
         let (before, after, disk) = (wait(&self.world), wait(&self.world), self.disk.clone());
+        let habits = self.habits.clone();
         Box::pin(async move {
             before.await;
-            let outcome = disk.append(chunk).await;
+            let outcome = match habits.check_room() {
+                Ok(()) => disk.append(chunk).await,
+                Err(error) => Append::Refused(error),
+            };
             after.await;
             outcome
         })
@@ -168,12 +193,15 @@ impl Store for SlowDisk {
         durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
         let (before, after, disk) = (wait(&self.world), wait(&self.world), self.disk.clone());
-        let groups = self.groups.clone();
+        let habits = self.habits.clone();
         Box::pin(async move {
             before.await;
-            let outcome = disk.write_rows(changes.clone(), durability).await;
+            let outcome = match habits.check_room() {
+                Ok(()) => disk.write_rows(changes.clone(), durability).await,
+                Err(error) => Err(error),
+            };
             if outcome.is_ok() {
-                groups.lock().unwrap().push(changes);
+                habits.groups.lock().unwrap().push(changes);
             }
             after.await;
             outcome
