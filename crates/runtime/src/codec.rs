@@ -226,7 +226,7 @@ impl Codec {
 }
 
 /// An entity rebuilt from its records, of whatever type.
-pub trait AnyFold: Send {
+pub trait AnyFold: Send + Sync {
     /// Folds one more record. A snapshot that says something else than the fold so far is an error, unless
     /// there is nothing so far.
     fn fold(&mut self, position: Position, record: &Record<'_>) -> Result<(), FoldError>;

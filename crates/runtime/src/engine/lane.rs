@@ -285,6 +285,11 @@ impl<E: Entity> Lane<E> {
         if let Err(why) = end {
             return self.poison(live, why, core);
         }
+        if live.forgotten {
+            core.resident_bytes -= live.counted;
+            self.slots.remove(&live.key);
+            return;
+        }
         live.tidy();
         self.reschedule(&mut live, core);
         recount(&mut live, core);

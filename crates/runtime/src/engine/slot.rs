@@ -43,6 +43,8 @@ pub(crate) struct Live<E: Entity> {
     pub closed: bool,
     /// The earliest moment at which the schedule will wake it.
     pub scheduled: Time,
+    /// Whether compaction let go of it: it leaves memory too.
+    pub forgotten: bool,
     /// Whether it was used since the last look for idle ones.
     pub touched: bool,
     /// Records and bytes since its newest snapshot, and that snapshot's size.
@@ -120,6 +122,7 @@ impl<E: Entity> Live<E> {
             head,
             closed,
             scheduled: Time::NEVER,
+            forgotten: false,
             touched: true,
             since_snapshot: records,
             bytes_since_snapshot: bytes,

@@ -212,11 +212,17 @@ impl<E: Entity> Lane<E> {
         let forgotten = live.closed && live.head < below;
         if forgotten {
             core.heads.forget(live.hash, live.head);
+            live.forgotten = true;
         } else if live.anchor < below {
             self.snapshot(live, core);
         }
         let carried = if forgotten { Carried::Forgotten } else { Carried::At(live.anchor) };
-        let after = if forgotten { Position(0) } else { live.anchor };
-        self.completions.push_back(Completion { after, what: What::Carried(carried, done) });
+        let after = if forgotten { live.head } else { live.anchor };
+        if after < core.durable {
+            // Compaction may have given up meanwhile.
+            let _ = done.send(carried);
+        } else {
+            self.completions.push_back(Completion { after, what: What::Carried(carried, done) });
+        }
     }
 }
