@@ -42,7 +42,8 @@ async fn the_newer_reader_of_a_session_ends_the_older() {
     let session = started(&engine, "news", "a").await;
     let mut older = engine.open(&session, deadline()).await.unwrap();
     let mut newer = engine.open(&session, deadline()).await.unwrap();
-    while soon("the older to end", older.read()).await.unwrap().is_some() {}
+    let ending = async { while older.read().await.unwrap().is_some() {} };
+    soon("the older to end", ending).await;
     assert!(newer.read().await.unwrap().is_some());
     assert_eq!(fake.stats().active, 1);
 }

@@ -95,6 +95,27 @@ async fn small_chunks_are_merged_and_no_byte_is_lost() {
 }
 
 #[tokio::test]
+async fn a_break_that_is_seen_while_merging_is_told_after_the_bytes() {
+    let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for packet in counted(0, 20).chunks(PACKET_BYTES) {
+        answer.extend_from_slice(&[b"bc\r\n", packet, b"\r\n"].concat());
+    }
+    let mut canned = Canned::hangs_up(answer).await;
+    let mut pull = canned.engine().open(&canned.session(), deadline()).await.unwrap();
+    soon("the engine to hang up", canned.gone.recv()).await.unwrap();
+    let mut read = Vec::new();
+    let fault = loop {
+        match soon("the break", pull.read()).await {
+            Ok(Some(bytes)) => read.extend_from_slice(&bytes),
+            Ok(None) => panic!("a broken answer must not look complete"),
+            Err(error) => break error.fault,
+        }
+    };
+    assert!(matches!(fault, Fault::Ended(Some(_))), "{fault:?}");
+    assert!(read == counted(0, 20), "the bytes differ");
+}
+
+#[tokio::test]
 async fn dropping_a_pull_closes_its_connection() {
     let head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     let mut canned = Canned::new([head, counted(0, 10).to_vec()].concat()).await;
