@@ -143,11 +143,6 @@ impl Client {
         Answer { status, headers, text: String::from_utf8(body).unwrap() }
     }
 
-    /// Whether the server has closed the connection.
-    pub async fn is_closed(&mut self) -> bool {
-        matches!(self.0.read(&mut [0]).await, Ok(0) | Err(_))
-    }
-
     /// Sends a request whose answer goes on, and reads the beginning of that.
     pub async fn follow(mut self, ask: &Ask) -> Result<Events, Answer> {
         self.send(ask).await;
@@ -156,7 +151,7 @@ impl Client {
             let answer = Answer { status, headers, text: String::new() };
             assert_eq!(answer.header("content-type"), Some("text/event-stream"));
             assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
-            return Ok(Events { client: self, text: String::new() });
+            return Ok(Events { head: answer, client: self, text: String::new() });
         }
         let length = headers.iter().find(|(name, _)| name == "content-length").unwrap();
         let mut body = vec![0; length.1.parse().unwrap()];
@@ -189,6 +184,8 @@ impl Client {
 
 /// Server-sent events.
 pub struct Events {
+    /// The beginning of the answer.
+    pub head: Answer,
     client: Client,
     text: String,
 }

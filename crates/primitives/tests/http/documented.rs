@@ -52,14 +52,14 @@ impl Document {
         let response = &operation["responses"][answer.status.to_string()];
         assert!(response.is_object(), "the status is not documented: {shown}");
         let media_type = answer.header("content-type").unwrap_or_default();
-        let schema = &response["content"][media_type];
-        assert!(schema.is_object(), "the media type is not documented: {shown}");
+        let content = &response["content"][media_type];
+        assert!(content.is_object(), "the media type is not documented: {shown}");
         if let Some((_, code)) = verdict.split_once(' ') {
             let codes = response["description"].as_str().unwrap();
             assert!(codes.contains(&format!("`{code}`")), "the code is not documented: {shown}");
         }
         if let (Some(schema), "GET" | "POST" | "PUT" | "DELETE") =
-            (schema.get("schema"), ask.method.as_str())
+            (content.get("schema"), ask.method.as_str())
         {
             self.validate(schema, &answer.json()).unwrap_or_else(|why| panic!("{why}: {shown}"));
         }

@@ -4,10 +4,16 @@
 
 mod barrier;
 mod client;
+mod commands;
 mod documented;
+mod entities;
+mod feed;
+mod input;
 mod job;
+mod openapi;
 mod pool;
 mod quota;
+mod restart;
 mod support;
 mod turn;
 mod value;

@@ -66,9 +66,15 @@ fn member_of(answer: &Answer) -> Value {
 
 /// Members come, change, drain and go.
 pub async fn walk_members(server: &Server) {
-    for request in
-        [get("m"), remove("m", "a"), lease("m", json!({})), release("m", 1), ask("DELETE /pools/m")]
-    {
+    for request in [
+        get("m"),
+        remove("m", "a"),
+        lease("m", json!({})),
+        of("m", "l1", "confirm", json!({"token": 1})),
+        of("m", "l1", "renew", json!({"token": 1})),
+        release("m", 1),
+        ask("DELETE /pools/m"),
+    ] {
         server.no(request, "404 unknown_pool").await;
     }
     let missing = server.no(put("m", "a", json!({"weight": 2})), "400 missing_field").await;
@@ -328,6 +334,20 @@ async fn a_repeat_keeps_the_place_until_the_last_connection_has_gone() {
     again.send(&wait("three")).await;
     drop((first, again));
     until_waiting(&server, "p", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_members_fit_and_one_more_does_not() {
+    let server = &Server::start().await;
+    let putters = (0..50).map(|putter| async move {
+        for number in 0..200 {
+            let put = put("p", &format!("m{putter}-{number}"), json!({"limit": 0}));
+            assert_eq!(server.send(&put).await.status, 201);
+        }
+    });
+    join_all(putters).await;
+    server.no(put("p", "another", json!({"limit": 0})), "409 too_many_members").await;
+    assert_eq!(server.send(&put("p", "m7-7", json!({"limit": 1}))).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

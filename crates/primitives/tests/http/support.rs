@@ -18,7 +18,7 @@ use interlock_runtime::{
     },
 };
 use interlock_web::{
-    guard::Guard,
+    guard::{AccessToken, Guard},
     serve::{App, Settings, serve},
     traffic::Traffic,
 };
@@ -111,13 +111,23 @@ impl Server {
         Self::on(Arc::new(store), clock).await
     }
 
+    /// On a store that the test keeps a hand on.
     pub async fn on(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self::with(store, clock, &[]).await
+    }
+
+    /// Behind these tokens.
+    pub async fn guarded(clock: Clock, tokens: &[AccessToken]) -> Self {
+        Self::with(Arc::new(MemoryStore::new()), clock, tokens).await
+    }
+
+    async fn with(store: Arc<dyn Store>, clock: Clock, tokens: &[AccessToken]) -> Self {
         let env = Env::new(clock.clone(), store);
         let runtime = interlock_primitives::register(Builder::new(env)).start().await.unwrap();
         let routes = interlock_primitives::routes(&runtime).with_openapi("Interlock", "0");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let guard = Guard::new(&[address], &[]).unwrap();
+        let guard = Guard::new(&[address], tokens).unwrap();
         let app = Arc::new(App::new(routes, guard, Arc::new(Traffic::default())));
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async {
@@ -129,6 +139,9 @@ impl Server {
         let mut client = Client::connect(address).await;
         let mut document = ask("GET /");
         document.path = "/api/openapi.json".to_owned();
+        if let Some(token) = tokens.first() {
+            document = document.header("authorization", &format!("Bearer {}", token.secret));
+        }
         let document = Document::new(client.ask(&document).await.json());
         let idle = Mutex::new(vec![client]);
         Self { address, clock, runtime, document, idle, stop, task }
@@ -180,7 +193,12 @@ impl Server {
 
     /// Follows the event feed.
     pub async fn follow(&self, ask: &Ask) -> Result<Events, Answer> {
-        Client::connect(self.address).await.follow(ask).await
+        let events = Client::connect(self.address).await.follow(ask).await;
+        match &events {
+            Ok(events) => self.document.check(ask, &events.head),
+            Err(answer) => self.document.check(ask, answer),
+        }
+        events
     }
 
     /// Stops the server and then its runtime.

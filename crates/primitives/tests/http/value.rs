@@ -37,7 +37,6 @@ async fn read(server: &Server, ask: Ask) -> (Value, String) {
 pub async fn walk(server: &Server) {
     for request in [
         get("v"),
-        get("v").clone(),
         ask("GET /values/v/versions"),
         rollback("v", 1),
         ask("DELETE /values/v"),
@@ -79,6 +78,8 @@ pub async fn walk(server: &Server) {
     assert_eq!(second, (json!("two"), "\"2\"".to_owned()));
     server.no(ask("GET /values/v?version=5"), "404 unknown_version").await;
     server.no(ask("GET /values/v?version=0"), "404 unknown_version").await;
+    server.no(ask("GET /values/v?version=x"), "400 wrong_type").await;
+    server.no(ask("GET /values/v?version=%ff"), "400 bad_request").await;
 
     // A new version with the old content.
     server.no(rollback("v", 9), "404 unknown_version").await;
