@@ -3,9 +3,12 @@
 //! [`cli`] is what can be said on the command line; each subcommand is one file. Errors carry words for
 //! people and end here, on one line of standard error each. Standard output holds only what was asked for.
 
+#![expect(clippy::print_stdout, reason = "standard output is where a program answers")]
+
 mod check;
 mod cli;
 mod config;
+mod open_files;
 mod serve;
 mod signals;
 mod verify;

@@ -9,7 +9,7 @@ use interlock_server::{
     server::Server,
 };
 
-use crate::{cli::Serve, config, signals::Signals};
+use crate::{cli::Serve, config, open_files, signals::Signals};
 
 pub fn run(serve: Serve) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
@@ -40,6 +40,7 @@ async fn demonstrate(mut overrides: Overrides) -> Result<()> {
 /// Serves until the process is told to stop. `greet` is called once it is ready.
 async fn until_stopped(config: &Config, greet: impl FnOnce(SocketAddr)) -> Result<()> {
     let mut signals = Signals::listen()?;
+    open_files::allow_many();
     let server = Server::start(config).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

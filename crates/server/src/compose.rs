@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// Every service.
-const SERVICES: &[fn(&Config) -> Box<dyn Prepared>] = &[primitives::prepare, streams::prepare];
+const SERVICES: &[Prepare] = &[primitives::prepare, streams::prepare];
+
+/// Prepares a service.
+type Prepare = fn(&Config) -> Box<dyn Prepared>;
 
 /// A future that a service hands out.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

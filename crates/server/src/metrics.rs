@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use interlock_runtime::status::{Histogram, Status, TypeStatus};
+use interlock_runtime::status::{Histogram, Status, Timings, TypeStatus};
 use interlock_web::{
     metrics::{Family, Text, Type},
     traffic::Traffic,
@@ -49,6 +49,9 @@ fn runtime(text: &mut Text, status: &Status) {
     let help = "How long commits take, from hand-over to answer.";
     let mut family = text.family("interlock_commit_seconds", Type::Histogram, help);
     histogram(&mut family, &[], &status.commit_times);
+    let help = "How long the given part of commits takes at most.";
+    let mut family = text.family("interlock_commit_quantile_seconds", Type::Gauge, help);
+    quantiles(&mut family, &[], &status.commit_times);
 }
 
 fn types(text: &mut Text, status: &Status) {
@@ -91,15 +94,84 @@ fn types(text: &mut Text, status: &Status) {
             family.sample(&[("type", entity)], count(status).load(Ordering::Relaxed));
         }
     }
+    handlers(text, status);
+}
+
+fn handlers(text: &mut Text, status: &Status) {
+    let each = || {
+        status.types.iter().flat_map(|(entity, status)| {
+            [(*entity, "1", &status.write_times), (*entity, "2", &status.read_times)]
+        })
+    };
     let help = "How long the handlers of a record take, by phase.";
     let mut family = text.family("interlock_handlers_seconds", Type::Histogram, help);
-    for (entity, status) in &status.types {
-        histogram(&mut family, &[("type", entity), ("phase", "1")], &status.write_times);
-        histogram(&mut family, &[("type", entity), ("phase", "2")], &status.read_times);
+    for (entity, phase, times) in each() {
+        histogram(&mut family, &[("type", entity), ("phase", phase)], times);
+    }
+    let help = "How long the handlers of the given part of records take at most, by phase.";
+    let mut family = text.family("interlock_handlers_quantile_seconds", Type::Gauge, help);
+    for (entity, phase, times) in each() {
+        quantiles(&mut family, &[("type", entity), ("phase", phase)], times);
     }
 }
 
+/// Sum and count; the runtime keeps its buckets to itself.
 fn histogram(family: &mut Family<'_>, labels: &[(&'static str, &str)], times: &Histogram) {
     let timings = times.read();
-    family.histogram(labels, &[], timings.sum_us as f64 / 1e6, timings.count);
+    family.histogram(labels, &[], seconds(timings.sum_us), timings.count);
+}
+
+fn quantiles(family: &mut Family<'_>, labels: &[(&'static str, &str)], times: &Histogram) {
+    let Timings { p50_us, p99_us, max_us, .. } = times.read();
+    for (quantile, us) in [("0.5", p50_us.min(max_us)), ("0.99", p99_us.min(max_us)), ("1", max_us)]
+    {
+        let labels = [labels, &[("quantile", quantile)]].concat();
+        family.sample(&labels, seconds(us));
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_is_counted_is_shown() {
+        let status = Status::new(["turn", "pool"]);
+        status.commands.store(7, Ordering::Relaxed);
+        status.types["pool"].drift.store(2, Ordering::Relaxed);
+        status.commit_times.add(Duration::from_micros(300));
+        status.types["turn"].write_times.add(Duration::from_millis(3));
+        let text = text(&status, &Traffic::default());
+        for line in [
+            "interlock_commands_total 7",
+            "interlock_commits_total 0",
+            "interlock_resident_entities 0",
+            "interlock_drift{type=\"pool\"} 2",
+            "interlock_drift{type=\"turn\"} 0",
+            "interlock_commit_seconds_bucket{le=\"+Inf\"} 1",
+            "interlock_commit_seconds_sum 0.0003",
+            "interlock_commit_seconds_count 1",
+            "interlock_commit_quantile_seconds{quantile=\"1\"} 0.0003",
+            "interlock_handlers_seconds_sum{type=\"turn\",phase=\"1\"} 0.003",
+            "interlock_handlers_quantile_seconds{type=\"turn\",phase=\"1\",quantile=\"0.99\"} 0.003",
+            "interlock_http_panics_total 0",
+        ] {
+            assert!(text.as_str().lines().any(|shown| shown == line), "{line}\n{}", text.as_str());
+        }
+    }
+
+    #[test]
+    fn no_family_is_there_twice() {
+        let text = text(&Status::new(["turn"]), &Traffic::default());
+        let families = text.as_str().lines().filter(|line| line.starts_with("# TYPE "));
+        let families: Vec<_> = families.collect();
+        let distinct: std::collections::BTreeSet<_> = families.iter().collect();
+        assert_eq!(families.len(), distinct.len());
+    }
 }

@@ -108,3 +108,14 @@ fn the_demonstration_names_a_stream_that_plays_at_once() {
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0), "players do not keep it from stopping");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_takes_as_many_open_files_as_the_system_allows() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let numbers: Vec<_> = files.split_whitespace().collect();
+    assert_eq!(numbers[0], numbers[1], "soft and hard: {files}");
+}

@@ -31,8 +31,7 @@ pub async fn show(State(site): State<Site>, Path(entity): Path<String>) -> Respo
 }
 
 fn listed(entity: &str, recent: &[Resident]) -> Markup {
-    let columns =
-        [Column::Text("Key"), Column::Number("Version"), Column::Number("Last change, UTC")];
+    let columns = [Column::Text("Key"), Column::Number("Version"), Column::Number("UTC")];
     let row = |one: &Resident| {
         vec![
             html! {

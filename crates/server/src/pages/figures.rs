@@ -47,17 +47,31 @@ pub fn short(name: &str) -> String {
 pub fn bytes(bytes: u64) -> String {
     let amount = bytes as f64;
     match bytes {
-        0..1_000_000 => format!("{:.0} kB", amount / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", amount / 1e6),
-        1_000_000_000.. => format!("{:.1} GB", amount / 1e9),
+        0..1_000_000 => format!("{:.0}\u{a0}kB", amount / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}\u{a0}MB", amount / 1e6),
+        1_000_000_000.. => format!("{:.1}\u{a0}GB", amount / 1e9),
     }
 }
 
-/// A moment of the day, UTC; the date is in its title.
+/// A second of the day, UTC. Its title is the whole moment.
 pub fn clock(at: Time) -> Markup {
     let full = at.to_string();
-    let time = full.split_once('T').map_or(full.as_str(), |(_, time)| time);
-    html! { time datetime=(full) title=(full) { (time.trim_end_matches('Z')) } }
+    moment(&full, time_of_day(&full).split('.').next().unwrap_or(""))
+}
+
+/// A millisecond of the day, UTC. Its title is the whole moment.
+pub fn precise_clock(at: Time) -> Markup {
+    let full = at.to_string();
+    moment(&full, time_of_day(&full).trim_end_matches('Z'))
+}
+
+/// What follows the date in RFC 3339.
+fn time_of_day(full: &str) -> &str {
+    full.split_once('T').map_or(full, |(_, time)| time)
+}
+
+fn moment(full: &str, shown: &str) -> Markup {
+    html! { time datetime=(full) title=(full) { (shown) } }
 }
 
 const ACCENT: &str = "var(--accent, currentColor)";
@@ -95,7 +109,8 @@ const GAUGE_HEIGHT: u64 = 8;
 /// How much of a limit is used.
 pub fn gauge(used: u64, limit: u64) -> Markup {
     let says = format!("{} of {}", count(used), count(limit));
-    let filled = if limit == 0 { 0 } else { GAUGE_WIDTH * used.min(limit) / limit };
+    // Nothing is used of a limit of nothing.
+    let filled = (GAUGE_WIDTH * used.min(limit)).checked_div(limit).unwrap_or(0);
     html! {
         svg role="img" aria-label=(says) width=(GAUGE_WIDTH) height=(GAUGE_HEIGHT)
             viewBox=(format!("0 0 {GAUGE_WIDTH} {GAUGE_HEIGHT}")) {
@@ -140,6 +155,15 @@ mod tests {
         assert_eq!(short(id), "id-c0ffeec0ffe…eec0ff");
         assert_eq!(short("a-name-that-just-fits-x"), "a-name-that-just-fits-x");
         assert_eq!(short("ä"), "ä");
+    }
+
+    #[test]
+    fn a_clock_shows_the_time_and_knows_the_date() {
+        let at = Time(1_795_219_200_123);
+        let shown = |clock: Markup| clock.into_string().split_once('>').unwrap().1.to_owned();
+        assert_eq!(shown(clock(at)), "00:00:00</time>");
+        assert_eq!(shown(precise_clock(at)), "00:00:00.123</time>");
+        assert!(clock(at).into_string().contains("title=\"2026-11-21T00:00:00.123Z\""));
     }
 
     #[test]

@@ -94,11 +94,7 @@ fn trouble(letters: &[Letter]) -> Markup {
 }
 
 fn entities(kinds: &[(&str, Vec<Resident>)]) -> Markup {
-    let columns = [
-        Column::Text("Type"),
-        Column::Text("Recently changed"),
-        Column::Number("Last change, UTC"),
-    ];
+    let columns = [Column::Text("Type"), Column::Text("Recently changed"), Column::Number("UTC")];
     let row = |(entity, recent): &(&str, Vec<Resident>)| {
         vec![
             html! { a href=(format!("/entities/{entity}")) { (entity) } },

@@ -22,7 +22,7 @@ use maud::{Markup, html};
 
 use super::{
     apology, entity_path,
-    figures::{clock, count, micros},
+    figures::{count, micros, precise_clock},
     page,
 };
 use crate::{app::Site, limits};
@@ -103,7 +103,7 @@ fn head(shown: &Shown) -> Markup {
     html! {
         (facts(&[
             ("Version", html! { (count(version)) }),
-            ("Last change, UTC", clock(shown.at)),
+            ("Last change, UTC", precise_clock(shown.at)),
             ("Waiting commands", html! { (count(shown.waiting as u64)) }),
             ("Takes commands", if shown.closed { badge(Tone::Plain, "closed") } else { html! { "yes" } }),
         ]))
@@ -111,16 +111,19 @@ fn head(shown: &Shown) -> Markup {
 }
 
 fn entries(timeline: &Timeline) -> Markup {
-    let columns = [Column::Number("UTC"), Column::Text("What happened"), Column::Number("Version")];
-    let row =
-        |entry: &Entry| vec![clock(entry.at), what(entry), html! { (count(entry.version.0)) }];
+    let columns = [Column::Number("UTC"), Column::Text("What happened")];
+    let row = |entry: &Entry| vec![precise_clock(entry.at), what(entry)];
     let rows: Vec<_> = timeline.entries.iter().map(row).collect();
     table(&columns, &rows, "Nothing is kept of what happened here.")
 }
 
 fn what(entry: &Entry) -> Markup {
+    let Version(version) = entry.version;
     html! {
-        div { strong { (entry.command) } " " span class="quiet" { (entry.id) } }
+        div {
+            strong { (entry.command) }
+            span class="quiet" { " " (entry.id) ", version " (count(version)) }
+        }
         @for event in &entry.events { (happened(event)) }
         @for run in &entry.handlers { (reacted(run)) }
     }

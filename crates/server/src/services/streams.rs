@@ -84,7 +84,6 @@ fn engines(engines: &[EngineLoad]) -> Markup {
         Column::Text("Engine"),
         Column::Text("Load"),
         Column::Number("In use"),
-        Column::Number("Limit"),
         Column::Text("State"),
     ];
     let row = |engine: &EngineLoad| {
@@ -92,8 +91,7 @@ fn engines(engines: &[EngineLoad]) -> Markup {
         vec![
             html! { span title=(engine.url) { (engine.name) } },
             gauge(u64::from(used), u64::from(engine.limit)),
-            html! { (count(u64::from(used))) },
-            html! { (count(u64::from(engine.limit))) },
+            html! { (count(u64::from(used))) " of " (count(u64::from(engine.limit))) },
             state(engine),
         ]
     };
@@ -117,7 +115,6 @@ fn streams(streams: &[LiveStream]) -> Markup {
         Column::Text("Stream"),
         Column::Text("Engine"),
         Column::Number("Players"),
-        Column::Number("Received"),
         Column::Number("Sent"),
     ];
     let row = |stream: &LiveStream| {
@@ -133,7 +130,6 @@ fn streams(streams: &[LiveStream]) -> Markup {
                 }
             },
             html! { (count(stream.players as u64)) },
-            html! { (bytes(stream.received_bytes)) },
             html! { (bytes(stream.sent_bytes)) },
         ]
     };

@@ -1,0 +1,6 @@
+//! A whole server in this process, on a free port, with a folder of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pages;
+mod support;

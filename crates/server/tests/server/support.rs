@@ -1,0 +1,114 @@
+//! Starting a server and asking it.
+
+use std::net::SocketAddr;
+
+use interlock_server::{
+    config::Config,
+    server::{Server, StartError},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+/// A server that is running. [`Running::stop`] ends it.
+pub struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Running {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await.unwrap()
+    }
+
+    /// Starts one with another configuration.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Result<Self, StartError> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data: folder.path().to_owned(),
+            ..Config::default()
+        };
+        change(&mut config);
+        let server = Server::start(&config).await?;
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(async move {
+            let stopped = async move { stopped.await.unwrap() };
+            let stopped = server.run(stopped).await;
+            assert_eq!(stopped.cut_off, 0);
+        });
+        Ok(Self { address, stop, served, _folder: folder })
+    }
+
+    /// The whole answer to `GET path`.
+    pub async fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "").await
+    }
+
+    /// The whole answer to a request with a JSON body.
+    pub async fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = self.send(method, path, "connection: close\r\n", body).await;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Sends a command that is taken.
+    pub async fn command(&self, method: &str, path: &str, body: &str) {
+        let answer = self.ask(method, &format!("/api/v1/{path}"), body).await;
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+
+    /// Opens a feed, and reads its head.
+    pub async fn feed(&self, path: &str) -> Feed {
+        let mut feed = Feed(BufReader::new(self.send("GET", path, "", "").await));
+        assert_eq!(feed.line().await.as_deref(), Some("HTTP/1.1 200 OK"));
+        while feed.line().await.is_some_and(|line| !line.is_empty()) {}
+        feed
+    }
+
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap();
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n{headers}\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+}
+
+/// An answer that goes on.
+pub struct Feed(BufReader<TcpStream>);
+
+impl Feed {
+    /// Waits for the next message. False: the feed has ended.
+    pub async fn next(&mut self) -> bool {
+        while let Some(line) = self.line().await {
+            if line.starts_with("data:") {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line).await.unwrap();
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+}
