@@ -30,10 +30,7 @@ interlock_kernel::handlers! {
 }
 
 /// Notes an event in the record of its stream.
-fn note<Ev: Clone + 'static>(
-    stream: fn(&Ev) -> &str,
-    event: fn(Ev) -> StreamEvent,
-) -> Write<Ev> {
+fn note<Ev: Clone + 'static>(stream: fn(&Ev) -> &str, event: fn(Ev) -> StreamEvent) -> Write<Ev> {
     Write::new("stream_record", move |happened: &Ev, _: &Origin| {
         let key = Key::new(stream(happened)).expect("stream keys are names");
         Ok(Reaction::none().send::<Stream>(key, event(happened.clone())))
@@ -58,8 +55,14 @@ pub fn engines(freed: Freed) -> EnginesHandlers {
                 );
             })],
         },
-        started: On { write: vec![note(|e: &Started| &e.stream, StreamEvent::Started)], read: vec![] },
-        flowing: On { write: vec![note(|e: &Flowing| &e.stream, StreamEvent::Flowing)], read: vec![] },
+        started: On {
+            write: vec![note(|e: &Started| &e.stream, StreamEvent::Started)],
+            read: vec![],
+        },
+        flowing: On {
+            write: vec![note(|e: &Flowing| &e.stream, StreamEvent::Flowing)],
+            read: vec![],
+        },
         failed: On {
             write: vec![note(|e: &Failed| &e.stream, StreamEvent::Failed)],
             read: vec![Read::new("log", |e: &Failed, _| {

@@ -58,10 +58,17 @@ pub fn routes(service: Service) -> Routes {
                 .tag("streams")
                 .access(Access::TokenInAddress)
                 .query::<Which>()
-                .answers_with(200, "The stream's bytes, unchanged, for as long as it goes on.", "video/mp2t")
+                .answers_with(
+                    200,
+                    "The stream's bytes, unchanged, for as long as it goes on.",
+                    "video/mp2t",
+                )
                 .refuses(400, &["bad_stream"])
                 .refuses(502, &["no_engine"])
-                .refuses(503, &["engines_full", "too_many_players", "store_unavailable", "shutting_down"])
+                .refuses(
+                    503,
+                    &["engines_full", "too_many_players", "store_unavailable", "shutting_down"],
+                )
                 .refuses(504, &["start_timeout"]),
             play,
         )
@@ -93,7 +100,8 @@ async fn play(
     method: Method,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let key = which(query.as_deref())?.ok_or_else(|| bad_stream("name a stream by `id` or `infohash`"))?;
+    let key = which(query.as_deref())?
+        .ok_or_else(|| bad_stream("name a stream by `id` or `infohash`"))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("video/mp2t")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -104,7 +112,10 @@ async fn play(
     }
     let player = client.unless_gone(service.play(&key, client.disconnect())).await?;
     let player = player.map_err(refused)?;
-    let body = Body::new(UnlessGone { player: Some(player), gone: Box::pin(async move { client.gone().await }) });
+    let body = Body::new(UnlessGone {
+        player: Some(player),
+        gone: Box::pin(async move { client.gone().await }),
+    });
     Ok((StatusCode::OK, headers, body).into_response())
 }
 
@@ -145,7 +156,11 @@ async fn status(
         Some(key) => {
             let name = stream_name(&key);
             let stream = service.stream(&name).ok_or_else(|| {
-                Problem::new(StatusCode::NOT_FOUND, "unknown_stream", "the stream is not being played")
+                Problem::new(
+                    StatusCode::NOT_FOUND,
+                    "unknown_stream",
+                    "the stream is not being played",
+                )
             })?;
             let id = match key {
                 StreamKey::ContentId(id) | StreamKey::Infohash(id) => id,
@@ -168,7 +183,9 @@ fn which(query: Option<&str>) -> Result<Option<StreamKey>, Problem> {
         return Err(bad_stream("`pid` is not for players: the proxy makes its own").field("pid"));
     }
     match (id, infohash) {
-        (Some(_), Some(_)) => Err(bad_stream("name a stream by `id` or by `infohash`, not by both")),
+        (Some(_), Some(_)) => {
+            Err(bad_stream("name a stream by `id` or by `infohash`, not by both"))
+        }
         (Some(id), None) => Ok(Some(StreamKey::ContentId(hex("id", &id)?))),
         (None, Some(hash)) => Ok(Some(StreamKey::Infohash(hex("infohash", &hash)?))),
         (None, None) => Ok(None),
@@ -191,7 +208,8 @@ fn refused(error: PlayError) -> Problem {
     let says = error.to_string();
     match error {
         PlayError::Full { retry_after } => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "engines_full", says).retry_after(retry_after)
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "engines_full", says)
+                .retry_after(retry_after)
         }
         PlayError::NoEngine(_) => Problem::new(StatusCode::BAD_GATEWAY, "no_engine", says),
         PlayError::OutOfTime(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "start_timeout", says),

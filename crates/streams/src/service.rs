@@ -139,9 +139,7 @@ pub enum PlayError {
 #[must_use]
 pub fn register(builder: Builder, freed: &Freed) -> Builder {
     let table = handlers::engines(freed.clone());
-    builder
-        .entity_with::<Engines, _>(table, Some(Arc::new(stop::Stopper)))
-        .entity::<Stream>()
+    builder.entity_with::<Engines, _>(table, Some(Arc::new(stop::Stopper))).entity::<Stream>()
 }
 
 /// Rings when whoever waits for a slot should look again: one became free, or one will not.
@@ -206,6 +204,23 @@ struct Live {
     asked: AtomicBool,
     /// Rings when it is asked.
     give_way: Notify,
+}
+
+impl Live {
+    /// A stream that is to begin, and the feed of its hub.
+    fn new(key: &StreamKey) -> (Self, Feed) {
+        let (feed, hub) = hub();
+        let live = Self {
+            name: stream_name(key),
+            key: key.clone(),
+            hub,
+            phase: watch::Sender::new(Phase::Starting),
+            unwatched_since: Mutex::new(None),
+            asked: AtomicBool::new(false),
+            give_way: Notify::new(),
+        };
+        (live, feed)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -310,18 +325,10 @@ impl Service {
                 Err(JoinError::Ended) => {}
             }
         }
-        let (feed, hub) = hub();
-        let player = hub.join(disconnect).map_err(|_| PlayError::TooManyPlayers)?;
-        let (phase, watched) = watch::channel(Phase::Starting);
-        let live = Arc::new(Live {
-            name: name.clone(),
-            key: key.clone(),
-            hub,
-            phase,
-            unwatched_since: Mutex::new(None),
-            asked: AtomicBool::new(false),
-            give_way: Notify::new(),
-        });
+        let (live, feed) = Live::new(key);
+        let player = live.hub.join(disconnect).map_err(|_| PlayError::TooManyPlayers)?;
+        let watched = live.phase.subscribe();
+        let live = Arc::new(live);
         streams.live.insert(name, live.clone());
         streams.carriers += 1;
         drop(streams);

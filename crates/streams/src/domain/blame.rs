@@ -76,7 +76,11 @@ impl Blame {
     }
 
     fn forget(&mut self, now: Time, window: Millis) {
-        fn keep<A: Ord, B: Ord>(map: &mut BTreeMap<A, BTreeMap<B, Time>>, now: Time, window: Millis) {
+        fn keep<A: Ord, B: Ord>(
+            map: &mut BTreeMap<A, BTreeMap<B, Time>>,
+            now: Time,
+            window: Millis,
+        ) {
             map.retain(|_, inner| {
                 inner.retain(|_, at| *at + window > now);
                 !inner.is_empty()
@@ -109,7 +113,8 @@ mod tests {
     #[test]
     fn an_engine_whose_streams_flow_elsewhere_is_to_blame() {
         let mut blame = Blame::default();
-        for (stream, expected) in [("one", none()), ("one", none()), ("two", [engine("a")].into())] {
+        for (stream, expected) in [("one", none()), ("one", none()), ("two", [engine("a")].into())]
+        {
             assert_eq!(blame.failed(&engine("a"), stream, false, Time(0), WINDOW), none());
             let eject = blame.flowed(&engine("b"), stream, Time(1), WINDOW);
             assert_eq!(eject, expected, "the same stream counts once");

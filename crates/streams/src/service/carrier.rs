@@ -45,12 +45,17 @@ const SAFE_PART: f64 = 0.8;
 /// Carries a stream to its end.
 pub(super) async fn carry(shared: &Arc<Shared>, live: Arc<Live>, feed: Feed) {
     let held = Held { shared, live: &live, lease: Mutex::new(None) };
-    let run = AssertUnwindSafe(run(shared, &live, feed, &held)).catch_unwind();
-    let ended = run.await.unwrap_or_else(|_| {
+    to_its_end(&held, run(shared, &live, feed, &held)).await;
+}
+
+/// Runs a carrier; afterwards nobody waits for it, and it holds nothing.
+async fn to_its_end(held: &Held<'_>, run: impl Future<Output = Result<(), PlayError>>) {
+    let Held { shared, live, .. } = held;
+    let ended = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(stream = live.name, "carrying a stream panicked");
         Err(PlayError::NoEngine("an internal error".to_owned()))
     });
-    shared.streams().forget(&live);
+    shared.streams().forget(live);
     if let Err(error) = ended {
         tracing::info!(stream = live.name, %error, "a stream did not start");
         live.phase.send_replace(Phase::Failed(error));
@@ -128,10 +133,22 @@ impl Shared {
 
 /// What came of asking one engine.
 enum Tried {
-    Flows { session: engine::Session, pull: Pull, confirmed: Instant },
-    Failed { why: String, unreachable: bool, session: Session },
+    Flows {
+        session: engine::Session,
+        pull: Pull,
+        confirmed: Instant,
+    },
+    Failed {
+        why: String,
+        unreachable: bool,
+        session: Session,
+    },
     /// The engine may be as it should; it ended for another reason.
-    Dropped { ending: Ending, session: Session, error: PlayError },
+    Dropped {
+        ending: Ending,
+        session: Session,
+        error: PlayError,
+    },
 }
 
 async fn run(
@@ -418,3 +435,6 @@ async fn unwatched(shared: &Shared, live: &Arc<Live>) -> Ending {
         since(None);
     }
 }
+
+#[cfg(test)]
+mod tests;

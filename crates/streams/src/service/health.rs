@@ -74,7 +74,8 @@ impl Service {
         let asked = flowing.iter().map(|(name, stat_url)| async move {
             let engine = self.0.config.engines.iter().find(|engine| engine.name == *name);
             let Some(engine) = engine else { return false };
-            let answer = Engine::new(engine.url.clone()).stat(stat_url, Instant::now() + PATIENCE).await;
+            let answer =
+                Engine::new(engine.url.clone()).stat(stat_url, Instant::now() + PATIENCE).await;
             matches!(answer, Err(EngineError { fault: Fault::Said(_), .. }))
         });
         let unknown = join_all(asked).await.into_iter().filter(|unknown| *unknown).count();

@@ -29,7 +29,16 @@ async fn ffprobe_and_ffmpeg_play_a_stream_through_the_service() {
     let (_fakes, process) = stage().await;
     let url = format!("http://{}{}", process.address, stream_path(1));
     let mut ffprobe = Command::new("ffprobe");
-    ffprobe.args(["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", "-i", &url]);
+    ffprobe.args([
+        "-v",
+        "error",
+        "-show_entries",
+        "stream=codec_name",
+        "-of",
+        "csv=p=0",
+        "-i",
+        &url,
+    ]);
     let (streams, complaints) = run("ffmpeg", ffprobe).await;
     assert!(streams.contains("h264") && streams.contains("aac"), "{streams} {complaints}");
     process.until_free().await;
@@ -50,7 +59,8 @@ async fn vlc_records_a_stream_through_the_service() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recorded.ts");
     // VLC refuses to run as root.
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let is_root = std::fs::metadata("/proc/self")
+        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     let nobody = std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534));
     assert!(!is_root || nobody.is_ok());
     let mut vlc = if is_root {

@@ -20,7 +20,11 @@ async fn is_killed(
 ) {
     let store = store.clone();
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let process = Process::on(&store, config).await;
             begun(&process).await;
@@ -55,7 +59,8 @@ async fn a_session_of_the_last_process_is_stopped_before_its_slot_is_used_again(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_that_the_last_process_did_not_live_to_hear_of_keeps_its_slot_until_it_must_be_over() {
+async fn a_start_that_the_last_process_did_not_live_to_hear_of_keeps_its_slot_until_it_must_be_over()
+ {
     let idle_timeout = Duration::from_millis(500);
     let hangs = Settings { on_start: OnStart::Hang, idle_timeout, ..Settings::default() };
     let (store, fakes) = (MemoryStore::new(), one_slot(hangs).await);

@@ -29,7 +29,10 @@ async fn twenty_at_once_on_ten_engines_with_two_slots_are_two_on_each() {
     assert_eq!((overview.drift, in_use(&overview)), (0, 20));
 
     let (status, problem, headers) = process.refuses(&stream_path(99)).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"engines_full".into()));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"engines_full".into())
+    );
     let after: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&after), "{after} s");
     drop(all);
@@ -48,7 +51,8 @@ async fn players_that_zap_without_a_pause_never_bring_an_engine_over_its_limit()
         let process = &process;
         async move {
             for round in 0..6 {
-                let mut playing = process.ask(Method::GET, &stream_path(player * 3 + round % 4)).await;
+                let mut playing =
+                    process.ask(Method::GET, &stream_path(player * 3 + round % 4)).await;
                 match playing.status {
                     StatusCode::OK => drop(playing.next().await),
                     StatusCode::SERVICE_UNAVAILABLE => {}
@@ -75,7 +79,11 @@ async fn a_stream_whose_player_comes_back_goes_on() {
     assert_eq!(again.status, StatusCode::OK);
     assert_eq!(fakes[0].stats().started, 1);
     process.stop().await;
-    assert_eq!(fakes[0].stats().sessions[&1].ended, Some(Ending::Stopped), "stopped with the service");
+    assert_eq!(
+        fakes[0].stats().sessions[&1].ended,
+        Some(Ending::Stopped),
+        "stopped with the service"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +94,9 @@ async fn a_stream_without_players_gives_way_and_the_longest_unwatched_first() {
     let process = Process::new(config).await;
     for stream in [2, 1] {
         drop(process.plays(stream).await);
-        let lingers = |count: usize| move |phases: Vec<&str>| phases.iter().filter(|p| **p == "lingering").count() == count;
+        let lingers = |count: usize| {
+            move |phases: Vec<&str>| phases.iter().filter(|p| **p == "lingering").count() == count
+        };
         let expected = lingers(if stream == 2 { 1 } else { 2 });
         process
             .until("it to linger", |seen| expected(seen.streams.iter().map(|s| s.phase).collect()))
@@ -128,7 +138,8 @@ async fn a_slot_whose_session_cannot_be_stopped_is_free_when_the_engine_has_ende
 async fn a_broken_stream_sets_no_engine_aside() {
     let fakes = engines(3, Settings::default()).await;
     let process = Process::new(config(&fakes, 1)).await;
-    let on_start = |on: OnStart| fakes.iter().for_each(|fake| fake.change(|s| s.on_start = on.clone()));
+    let on_start =
+        |on: OnStart| fakes.iter().for_each(|fake| fake.change(|s| s.on_start = on.clone()));
     for stream in 1..=3 {
         on_start(OnStart::Fail("failed to load content".to_owned()));
         assert_eq!(process.refuses(&stream_path(stream)).await.0, StatusCode::BAD_GATEWAY);

@@ -83,7 +83,10 @@ async fn is_passed_over(what: &str, broken: Settings, kill: bool) {
     assert_eq!(fakes[1].stats().active, 1, "{what}");
     drop(playing);
     let overview = process.until_free().await;
-    assert!(overview.engines.iter().all(|engine| engine.aside_until.is_none()), "{what}: once is no pattern");
+    assert!(
+        overview.engines.iter().all(|engine| engine.aside_until.is_none()),
+        "{what}: once is no pattern"
+    );
     process.stop().await;
 }
 

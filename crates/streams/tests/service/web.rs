@@ -38,7 +38,10 @@ async fn a_head_request_troubles_no_engine() {
     let fakes = engines(1, Settings::default()).await;
     let process = Process::new(config(&fakes, 1)).await;
     let head = process.ask(Method::HEAD, &stream_path(1)).await;
-    assert_eq!((head.status, &head.headers["content-type"]), (StatusCode::OK, &"video/mp2t".parse().unwrap()));
+    assert_eq!(
+        (head.status, &head.headers["content-type"]),
+        (StatusCode::OK, &"video/mp2t".parse().unwrap())
+    );
     assert_eq!(process.ask(Method::HEAD, "/ace/getstream").await.status, StatusCode::BAD_REQUEST);
     assert_eq!(fakes[0].stats().start_requests, 0);
 }
