@@ -225,7 +225,11 @@ async fn serve_one(connection: Connection, app: Arc<App>, settings: Settings) {
             }
         }
     };
-    let last = last_words(&connection, &end).map(|problem| raw(&problem)).unwrap_or_default();
+    let mut last = Vec::new();
+    if let Some(problem) = last_words(&connection, &end) {
+        app.traffic.answered(problem.status());
+        last = raw(&problem);
+    }
     match end {
         End::Served(_) | End::Overdue(Overdue::Head | Overdue::Idle) => {
             connection.close(&last, settings.linger_time).await;

@@ -58,6 +58,8 @@ async fn the_watchdog_notices_deadlines_that_move_away_and_ones_that_come_nearer
     check(99, None).await;
     connection.enter(Phase::Idle);
     check(99, None).await;
+    connection.enter(Phase::Idle);
+    check(2, None).await;
     connection.enter(Phase::Head);
     check(0, None).await;
     check(9, None).await;

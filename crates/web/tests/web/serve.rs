@@ -81,9 +81,13 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
     let answer = server.talk(b"GET /hello HTTP/1.1\r\nhost: loc").await;
     assert_eq!(answer.verdict(), "408 request_timeout");
     assert_eq!(server.talk(b"").await.verdict(), "nothing", "silent ones are closed in silence");
+    let mut text = Text::new();
+    server.traffic.write(&mut text);
+    assert!(text.as_str().contains("answers_total{status=\"4xx\"} 1\n"), "{}", text.as_str());
 
     let (mut reader, mut writer) = server.connect().await.into_split();
     let dribble = tokio::spawn(async move {
+        // Paces the sender; nothing waits for it.
         let mut pause = tokio::time::interval(head_time / 20);
         while writer.write_all(b"x").await.is_ok() {
             pause.tick().await;
@@ -105,6 +109,25 @@ async fn a_second_head_that_does_not_come_is_not_waited_for() {
     assert_eq!(read_one(&mut stream).await.verdict(), "200");
     stream.write_all(b"GET /hello HTTP/1.1\r\nho").await.unwrap();
     assert_eq!(read_answer(&mut stream).await.verdict(), "408 request_timeout");
+}
+
+#[tokio::test]
+async fn the_time_for_heads_does_not_run_for_those_who_wait_or_lie_idle() {
+    let head_time = Duration::from_millis(100);
+    let mut server = Server::start(Settings { head_time, ..Settings::default() }).await;
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /work HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    server.hear("working").await;
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(read_one(&mut idle).await.verdict(), "200");
+
+    // Came last, and its time is over: so is that of the others, if it runs at all.
+    assert_eq!(server.talk(b"").await.verdict(), "nothing");
+    server.go.notify_one();
+    assert_eq!(read_one(&mut busy).await.verdict(), "204");
+    idle.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(read_one(&mut idle).await.verdict(), "200");
 }
 
 #[tokio::test]
