@@ -10,7 +10,7 @@
 //! hyper has one time-out for heads, which also runs while a connection lies idle, and so would close idle
 //! connections as fast as slow ones. Here each phase has its own.
 //!
-//! hyper also answers what is no HTTP by itself, with an empty body. [`Wire`] holds that answer back, so
+//! hyper also answers what is no HTTP by itself, with an empty body. `Wire` holds that answer back, so
 //! that the server can give one with a `code`.
 //!
 //! Half-closed connections (the client has sent its last byte, and reads) are served like others. Who must

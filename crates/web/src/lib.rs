@@ -1,6 +1,6 @@
 //! What the HTTP faces of all services share.
 //!
-//! A service declares its requests ([`request`], [`shape`]) and its routes ([`endpoint`]); the same
+//! A service declares its requests ([`mod@request`], [`shape`]) and its routes ([`endpoint`]); the same
 //! declarations parse, refuse and document. Refusals are [`problem`]s, answers are [`reply`]s, commands
 //! carry an id and conditions ([`command`], [`condition`]); [`runtime`] takes them to their entities.
 //! [`guard`] says who may come in, [`serve`] runs the server. [`page`], [`sse`] and [`metrics`] are what

@@ -194,7 +194,7 @@ pub fn object_schema(fields: &[FieldDoc]) -> Value {
     schema
 }
 
-/// Declares a request: a struct whose every field has a [`Shape`]. See the [module](crate::request).
+/// Declares a request: a struct whose every field has a [`Shape`]. See the [module](mod@crate::request).
 #[macro_export]
 macro_rules! request {
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
