@@ -132,6 +132,7 @@ impl Shared {
 }
 
 /// What came of asking one engine.
+#[expect(clippy::large_enum_variant, reason = "one value per start, moved once")]
 enum Tried {
     Flows {
         session: engine::Session,
@@ -225,9 +226,13 @@ async fn acquire(
             Err(SendError::Stopping) => return Err(PlayError::Stopping),
             Err(error) => return Err(PlayError::Unavailable(error.to_string())),
         };
-        let asks = shared.ask_to_give_way(tried);
-        if !asks && !shared.any_closing(tried).await {
-            return Err(PlayError::Full { retry_after });
+        // A slot goes from held to closing to free: looked for in this order, it is not missed.
+        if !shared.ask_to_give_way(tried) {
+            match shared.outlook(tried).await {
+                Outlook::Room => continue,
+                Outlook::Closing => {}
+                Outlook::Full => return Err(PlayError::Full { retry_after }),
+            }
         }
         tokio::select! {
             biased;
@@ -262,15 +267,31 @@ impl Shared {
         unwatched().next().is_some()
     }
 
-    /// Whether some slot is over and not yet free, on an engine that could be used.
-    async fn any_closing(&self, avoid: &BTreeSet<Member>) -> bool {
-        let Ok(view) = self.engines.view(&self.main).await else { return false };
-        let mut members = view.state.pool().members().iter();
-        members.any(|(name, member)| {
-            let usable = !avoid.contains(name) && member.aside_until.is_none() && !member.leaving;
-            usable && member.in_use.closing > 0
-        })
+    /// What the engines that could be used look like.
+    async fn outlook(&self, avoid: &BTreeSet<Member>) -> Outlook {
+        let Ok(view) = self.engines.view(&self.main).await else { return Outlook::Full };
+        let members = view.state.pool().members().iter();
+        let usable = members.filter(|(name, member)| {
+            !avoid.contains(*name) && member.aside_until.is_none() && !member.leaving
+        });
+        let outlook = usable.map(|(_, member)| match member.in_use {
+            in_use if in_use.total() < member.limit => Outlook::Room,
+            in_use if in_use.closing > 0 => Outlook::Closing,
+            _ => Outlook::Full,
+        });
+        outlook.min().unwrap_or(Outlook::Full)
     }
+}
+
+/// What may become of a request for a slot that was refused a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outlook {
+    /// A slot became free meanwhile.
+    Room,
+    /// A slot is over, and not yet free.
+    Closing,
+    /// All are in use.
+    Full,
 }
 
 /// Asks one engine, keeping the slot meanwhile.

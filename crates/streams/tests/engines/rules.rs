@@ -22,9 +22,8 @@ fn two() -> [EngineSpec; 2] {
 }
 
 fn freed(engines: &Alone<Engines>) -> Vec<Freed> {
-    let how = |event: &EnginesEvent| match event {
-        EnginesEvent::Free(free) => Some(free.how),
-        _ => None,
+    let how = |event: &EnginesEvent| {
+        if let EnginesEvent::Free(free) = event { Some(free.how) } else { None }
     };
     engines.events().iter().filter_map(how).collect()
 }
