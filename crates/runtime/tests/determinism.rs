@@ -6,7 +6,9 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::{Command, Computer, Filled, Pass, Relay, RelayHandlers, Tank, id, key, on_computer, on_filled};
+use common::{
+    Command, Computer, Filled, Pass, Relay, RelayHandlers, Tank, id, key, on_computer, on_filled,
+};
 use interlock_kernel::{
     bus::{HandlerError, On, Origin, Reaction, Read, RowChange, Write},
     ids::Key,
@@ -42,7 +44,11 @@ async fn start(computer: &Computer) -> Runtime {
             return Err(HandlerError("never".to_owned()));
         }
         let tag = format!("{}@{}", origin.key, origin.version);
-        let row = RowChange::Put { table: "tags".to_owned(), key: tag.clone().into_bytes(), value: vec![] };
+        let row = RowChange::Put {
+            table: "tags".to_owned(),
+            key: tag.clone().into_bytes(),
+            value: vec![],
+        };
         Ok(Reaction::none().send::<Relay<0>>(key("r0"), Pass { tag, hops: 4 }).row(row))
     });
     let world = computer.world.clone();
@@ -70,8 +76,15 @@ async fn busy(computer: Computer) -> Vec<Bytes> {
     for life in 0..2 {
         let runtime = start(&computer).await;
         for client in 0..4 {
-            let (mut feed, sender) = (runtime.feed(From::Start, None).await.unwrap(), computer.clone());
-            computer.spawn(async move { while let Ok(Some(_)) = feed.next().await {} });
+            let (mut feed, sender) =
+                (runtime.feed(From::Start, None).await.unwrap(), computer.clone());
+            let follower = computer.clone();
+            computer.spawn(async move {
+                while let Ok(Some(_)) = feed.next().await {
+                    // No two followers are alike, or nobody could tell them apart.
+                    follower.world.sleep(Duration::from_micros(37 * client)).await;
+                }
+            });
             let tanks = runtime.handle::<Tank>();
             computer.spawn(async move {
                 for number in 0..12 {
@@ -107,7 +120,8 @@ async fn busy(computer: Computer) -> Vec<Bytes> {
         }
         computer.crash();
     }
-    let chunks = computer.disk().read(interlock_kernel::ids::Position(1), usize::MAX).await.unwrap();
+    let chunks =
+        computer.disk().read(interlock_kernel::ids::Position(1), usize::MAX).await.unwrap();
     chunks.into_iter().map(|chunk| chunk.bytes).collect()
 }
 

@@ -64,7 +64,11 @@ fn a_stop_finishes_what_was_begun_and_the_next_start_repeats_nothing() {
             computer.crash();
             let runtime = start(&computer, on_filled(noted(&journal, to_relay))).await;
             computer.pause(2_000).await;
-            assert_eq!(journal.calls().len() as u64, 2 * acknowledged, "no handler was called again");
+            assert_eq!(
+                journal.calls().len() as u64,
+                2 * acknowledged,
+                "no handler was called again"
+            );
             let tanks = runtime.handle::<Tank>();
             let kept = tanks.view(&key("t")).await.unwrap().version;
             assert_eq!(kept, Version(acknowledged), "what was not acknowledged was not kept");
@@ -123,35 +127,37 @@ fn commands_that_would_begin_to_wait_during_a_stop_are_told_so() {
 
 #[test]
 fn a_handlers_command_that_waits_is_left_to_the_next_start() {
-    on_computer(2, |computer| async move {
-        let journal = Journal::default();
-        let handlers = || {
-            noted(&journal, |origin| {
-                if origin.key.as_str() == "target" {
-                    return Reaction::none();
-                }
-                let drain = Command::Drain { amount: 1, wait: Millis(300_000) };
-                Reaction::none().send::<Tank>(key("target"), drain)
-            })
-        };
-        let runtime = start(&computer, on_filled(handlers())).await;
-        fill(&runtime, "source", 3).await;
-        while runtime.handle::<Tank>().view(&key("target")).await.unwrap().waiting == 0 {
-            computer.pause(1).await;
-        }
-        runtime.stop().await;
-        assert_eq!(journal.versions("read", "tank/source"), [0; 0]);
-        computer.crash();
-        let runtime = start(&computer, on_filled(handlers())).await;
-        fill(&runtime, "target", 3).await;
-        while journal.versions("read", "tank/source").len() < 3 {
-            computer.pause(1).await;
-        }
-        runtime.stop().await;
-        assert_eq!(journal.versions("read", "tank/source"), [1, 2, 3]);
-        let target = runtime.status().types["tank"].handled.load(Ordering::Relaxed);
-        assert_eq!(target, 3 + 3 + 3, "fills of both, drains of one");
-    });
+    for seed in 0..40 {
+        on_computer(seed, wait_for_a_target);
+    }
+}
+
+async fn wait_for_a_target(computer: Computer) {
+    let journal = Journal::default();
+    let handlers = || {
+        noted(&journal, |origin| {
+            if origin.key.as_str() == "target" {
+                return Reaction::none();
+            }
+            let drain = Command::Drain { amount: 1, wait: Millis(300_000) };
+            Reaction::none().send::<Tank>(key("target"), drain)
+        })
+    };
+    let runtime = start(&computer, on_filled(handlers())).await;
+    fill(&runtime, "source", 3).await;
+    computer.idle(40).await;
+    runtime.stop().await;
+    assert_eq!(journal.versions("read", "tank/source"), [0; 0]);
+    computer.crash();
+    let runtime = start(&computer, on_filled(handlers())).await;
+    fill(&runtime, "target", 3).await;
+    while journal.versions("read", "tank/source").len() < 3 {
+        computer.pause(1).await;
+    }
+    runtime.stop().await;
+    assert_eq!(journal.versions("read", "tank/source"), [1, 2, 3]);
+    let target = runtime.status().types["tank"].handled.load(Ordering::Relaxed);
+    assert_eq!(target, 3 + 3 + 3, "fills of both, drains of one");
 }
 
 #[test]

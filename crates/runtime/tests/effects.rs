@@ -54,7 +54,11 @@ impl Sky {
 
     async fn start(&self, computer: &Computer) -> Runtime {
         let builder = Builder::new(computer.env());
-        builder.entity_with::<Tank, _>(NoHandlers, Some(Arc::new(self.clone()))).start().await.unwrap()
+        builder
+            .entity_with::<Tank, _>(NoHandlers, Some(Arc::new(self.clone())))
+            .start()
+            .await
+            .unwrap()
     }
 
     /// The tries so far, and when each began, in milliseconds after the first.
@@ -151,7 +155,11 @@ fn a_call_that_takes_too_long_or_panics_has_failed_and_the_fallback_answers() {
             assert_eq!(sky.tries().last(), Some(&last));
             computer.pause(10_000).await;
             let view = look(&runtime, "t").await;
-            assert_eq!((view.state.level, view.version), (0, Version(2)), "the fallback is Rain(0)");
+            assert_eq!(
+                (view.state.level, view.version),
+                (0, Version(2)),
+                "the fallback is Rain(0)"
+            );
         });
     }
 }
@@ -159,10 +167,9 @@ fn a_call_that_takes_too_long_or_panics_has_failed_and_the_fallback_answers() {
 #[test]
 fn an_answer_that_is_rejected_or_changes_nothing_is_an_answer_also_after_a_restart() {
     const REJECTED: Command = Command::Drain { amount: 9, wait: Millis(0) };
-    for weather in [
-        (|_| Weather::After(0, REJECTED)) as fn(u32) -> Weather,
-        |_| Weather::After(0, Command::Fill(0)),
-    ] {
+    for weather in [(|_| Weather::After(0, REJECTED)) as fn(u32) -> Weather, |_| {
+        Weather::After(0, Command::Fill(0))
+    }] {
         on_computer(4, move |computer| async move {
             let sky = Sky::new(&computer, weather);
             let runtime = sky.start(&computer).await;

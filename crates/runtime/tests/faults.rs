@@ -156,7 +156,8 @@ fn one_who_waited_and_can_proceed_on_the_state_read_again_does() {
         on_computer(seed, |computer| async move {
             let runtime = start(&computer).await;
             computer.disk().fail_next_append(refused());
-            let fills = [1, 2, 3].map(|amount| post(&computer, &runtime, "t", Command::Fill(amount)));
+            let fills =
+                [1, 2, 3].map(|amount| post(&computer, &runtime, "t", Command::Fill(amount)));
             let rest = post(&computer, &runtime, "t", Command::Rest { wait: Millis(60_000) });
             let mut kept = 0;
             for fill in fills {
@@ -242,7 +243,8 @@ fn whatever_the_store_answers_every_answer_is_true() {
             let runtime = start(&computer).await;
             let (sender, mut done) = computer.env().channel(8);
             for number in 0..5 {
-                let (computer, runtime, sender) = (computer.clone(), runtime.clone(), sender.clone());
+                let (computer, runtime, sender) =
+                    (computer.clone(), runtime.clone(), sender.clone());
                 computer.clone().spawn(async move {
                     let sent = client(computer, runtime, number).await;
                     assert!(sender.send(sent).await.is_ok());

@@ -23,7 +23,12 @@ fn only(tank: &str) -> Option<Filter> {
 }
 
 /// What a feed tells, up to so many events.
-async fn read(runtime: &Runtime, from: From, filter: Option<Filter>, count: usize) -> Vec<FeedEvent> {
+async fn read(
+    runtime: &Runtime,
+    from: From,
+    filter: Option<Filter>,
+    count: usize,
+) -> Vec<FeedEvent> {
     let mut feed = runtime.feed(from, filter).await.unwrap();
     let mut events = Vec::new();
     while events.len() < count {
@@ -90,7 +95,10 @@ fn an_event_tells_whose_it_is_what_happened_and_when() {
         let receipt = tanks.send(&key("a"), Command::Drip(2), Meta::default()).await.unwrap();
         let events = read(&runtime, From::Start, None, 2).await;
         for (event, level) in events.iter().zip(1..) {
-            assert_eq!((event.entity.as_str(), event.key.as_str(), event.name), ("tank", "a", "filled"));
+            assert_eq!(
+                (event.entity.as_str(), event.key.as_str(), event.name),
+                ("tank", "a", "filled")
+            );
             assert_eq!((event.version, event.at), (receipt.version, receipt.at));
             assert_eq!(event.data.get(), format!("{{\"amount\":1,\"level\":{level}}}"));
         }
@@ -147,7 +155,8 @@ fn readers_that_follow_see_every_committed_event_once_whatever_the_store_answers
             let runtime = tanks(&computer).await;
             let (sender, mut finished) = computer.env().channel(4);
             for reader in 0..3 {
-                let (runtime, computer, sender) = (runtime.clone(), computer.clone(), sender.clone());
+                let (runtime, computer, sender) =
+                    (runtime.clone(), computer.clone(), sender.clone());
                 computer.clone().spawn(async move {
                     let filter = (reader == 2).then(|| only("t1")).flatten();
                     let mut feed = runtime.feed(From::Start, filter.clone()).await.unwrap();

@@ -8,5 +8,7 @@ mod dead_letters;
 mod loops;
 #[path = "phases/promises.rs"]
 mod promises;
+#[path = "phases/restarts.rs"]
+mod restarts;
 #[path = "phases/schedules.rs"]
 mod schedules;

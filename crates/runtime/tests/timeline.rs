@@ -3,9 +3,7 @@
 
 mod common;
 
-use common::{
-    Command, Filled, Pass, Relay, Tank, fill, id, key, on_computer, on_filled, start,
-};
+use common::{Command, Filled, Pass, Relay, Tank, fill, id, key, on_computer, on_filled, start};
 use interlock_kernel::{
     bus::{On, Origin, Reaction, Read, Write},
     time::Millis,
@@ -85,7 +83,10 @@ fn an_entry_tells_command_id_events_and_handlers() {
         let ring = ("ring", "timer:ring", 1);
         assert_eq!(told, [ring, ("alarm", "alarm", 1), ("drip", "mine", 2), ("fill", "#1", 1)]);
         let filled = &entries[3];
-        assert_eq!((filled.outcome, filled.at, filled.version), ("committed", first.at, first.version));
+        assert_eq!(
+            (filled.outcome, filled.at, filled.version),
+            ("committed", first.at, first.version)
+        );
         let [event] = filled.events.as_slice() else { panic!("one event") };
         assert_eq!((event.name, event.data.get()), ("filled", r#"{"amount":4,"level":4}"#));
         let runs = |entry: &Entry| -> Vec<(&str, u8, &str)> {
@@ -95,7 +96,10 @@ fn an_entry_tells_command_id_events_and_handlers() {
         let both = [("tell", 1, "done"), ("show", 2, "done"), ("show", 2, "done")];
         assert_eq!(runs(&entries[2]), both);
         let relay = runtime.timeline("ra", &key("r"), None, 9).await.unwrap().unwrap();
-        assert_eq!(relay.entries[0].id, "tank/t@2.1.0", "a handler's command tells where it comes from");
+        assert_eq!(
+            relay.entries[0].id, "tank/t@2.1.0",
+            "a handler's command tells where it comes from"
+        );
     });
 }
 

@@ -29,7 +29,8 @@ impl Backlog {
         // In one order with `stop` and `is_empty`: one of the two sides sees what the other did.
         let before = self.events.fetch_sub(events, Ordering::SeqCst);
         let after = before.checked_sub(events).expect("only what was added is taken away");
-        let is_relief = before >= limits::DISPATCH_LAG_EVENTS && after < limits::DISPATCH_LAG_EVENTS;
+        let is_relief =
+            before >= limits::DISPATCH_LAG_EVENTS && after < limits::DISPATCH_LAG_EVENTS;
         if is_relief || (after == 0 && self.is_stopping()) {
             self.fell.notify_one();
         }

@@ -63,9 +63,8 @@ struct Entry {
 impl Parked {
     pub(super) async fn open(store: &dyn Store, entity: &'static str) -> Result<Self, StoreError> {
         let letters = letters(store).await?.into_iter().filter(|letter| letter.entity == entity);
-        let entry = |letter: Letter| {
-            (letter.key, Entry { position: letter.position, meanwhile: None })
-        };
+        let entry =
+            |letter: Letter| (letter.key, Entry { position: letter.position, meanwhile: None });
         Ok(Self { entity, entries: letters.map(entry).collect() })
     }
 

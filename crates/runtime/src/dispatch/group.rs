@@ -60,15 +60,10 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
     /// Phase 1 of a record is over, but for its rows.
     pub(super) fn add_rows(&mut self, record: Committed<E>, rows: Vec<RowChange>) {
         if self.unwritable {
-            self.leave_unwritten(&record);
+            self.leave(&record.origin.key, record.events.len());
         } else {
             self.group.records.push((record, rows));
         }
-    }
-
-    fn leave_unwritten(&mut self, record: &Committed<E>) {
-        self.cursor.open(record.origin.position, Left::Both);
-        self.leave(&record.origin.key, record.events.len());
     }
 
     /// Writes what is to be written, if nothing is under way. `last`: the cursor too, whatever its age.
@@ -104,7 +99,7 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
             self.unwritable = true;
             let later = std::mem::take(&mut self.group).records;
             for (record, _) in group.records.iter().chain(&later) {
-                self.leave_unwritten(record);
+                self.leave(&record.origin.key, record.events.len());
             }
             return;
         }

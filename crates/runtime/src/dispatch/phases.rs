@@ -79,7 +79,8 @@ pub(super) struct Pending {
 }
 
 /// What a read handler waits for.
-pub(super) type Reading = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + std::marker::Send>>;
+pub(super) type Reading =
+    Pin<Box<dyn Future<Output = Result<(), HandlerError>> + std::marker::Send>>;
 
 /// A write handler that could not do its work.
 #[derive(Debug, Clone)]

@@ -130,10 +130,7 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
 }
 
 /// The record at a position, which is one with events of this type.
-pub(super) async fn one<E: Entity>(
-    store: &dyn Store,
-    at: Position,
-) -> Result<Read<E>, StoreError> {
+pub(super) async fn one<E: Entity>(store: &dyn Store, at: Position) -> Result<Read<E>, StoreError> {
     let chunks = store.read(at, 1).await?;
     let missing = || StoreError::Damaged(format!("the log has no events at position {at}"));
     let chunk = chunks.first().ok_or_else(missing)?;

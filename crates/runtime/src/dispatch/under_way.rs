@@ -18,7 +18,7 @@ use super::{
     replay,
 };
 use crate::{
-    engine::message::{Body, Foreign, Parcel, Settled, Shown, ShowError},
+    engine::message::{Body, Foreign, Parcel, Settled, ShowError, Shown},
     env::OnceSender,
     history::Reader,
     limits,
@@ -58,15 +58,11 @@ impl<T> Phases<T> {
     {
         match progress {
             Progress::Done => Box::pin(std::future::ready(Ended::Read(record))),
-            Progress::Wants(wants) => {
-                Box::pin(async move { self.do_all(record, wants).await })
-            }
+            Progress::Wants(wants) => Box::pin(async move { self.do_all(record, wants).await }),
             Progress::Failed(failure) => Box::pin(async move {
                 match self.ask_again(&record, failure).await {
                     Ok(wants) => self.do_all(record, wants).await,
-                    Err(failure) => {
-                        Ended::Failed(record.address(), record.events.len(), failure)
-                    }
+                    Err(failure) => Ended::Failed(record.address(), record.events.len(), failure),
                 }
             }),
             Progress::Reads(pending) => Box::pin(async move {
@@ -114,11 +110,7 @@ impl<T> Phases<T> {
         Ended::Wrote(record, wants.rows)
     }
 
-    async fn send_all<E: Entity>(
-        &self,
-        record: &Committed<E>,
-        sends: Sends,
-    ) -> Result<(), Stopping>
+    async fn send_all<E: Entity>(&self, record: &Committed<E>, sends: Sends) -> Result<(), Stopping>
     where
         T: HandlerTable<E>,
     {

@@ -63,6 +63,8 @@ pub enum Command {
     Close,
     /// Adds in that many events.
     Drip(u64),
+    /// Notes something.
+    Note(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +156,7 @@ impl Entity for Tank {
             }),
             Command::Burst => Decision::event(noted("burst"), 0),
             Command::Close => Decision::event(noted("close"), 0).close(),
+            Command::Note(what) => Decision::event(noted(what), 0),
             Command::Drip(count) => {
                 let drop = |n| Event::Filled(Filled { amount: 1, level: self.level + n });
                 Decision::events((1..=*count).map(drop).collect(), self.level + count)
@@ -187,6 +190,7 @@ impl Entity for Tank {
             Command::Burst => "burst",
             Command::Close => "close",
             Command::Drip(_) => "drip",
+            Command::Note(_) => "note",
         }
     }
 

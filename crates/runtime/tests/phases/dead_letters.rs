@@ -11,7 +11,9 @@ use interlock_kernel::{
 };
 use interlock_runtime::Runtime;
 
-use crate::common::{Computer, Filled, Journal, Pass, Relay, fill, key, on_computer, on_filled, start};
+use crate::common::{
+    Computer, Filled, Journal, Pass, Relay, fill, key, on_computer, on_filled, start,
+};
 
 /// Handlers that fail for tank `bad` while the switch is on, and otherwise tell relay `sink`.
 struct Moody {

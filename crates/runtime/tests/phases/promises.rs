@@ -21,15 +21,19 @@ use interlock_runtime::{
 };
 
 use crate::common::{
-    Command, Computer, Filled, Journal, Pass, Passed, Relay, RelayHandlers, Tank, fill, key, on_computer,
-    on_filled, seeded, start, tanks_and_relays,
+    Command, Computer, Filled, Journal, Pass, Passed, Relay, RelayHandlers, Tank, fill, key,
+    on_computer, on_filled, seeded, start, tanks_and_relays,
 };
 
 /// One write handler that always wants the same, and a read handler that is noted.
-fn always(journal: &Journal, react: impl Fn(&Origin) -> Reaction + Send + Sync + 'static) -> On<Filled> {
+fn always(
+    journal: &Journal,
+    react: impl Fn(&Origin) -> Reaction + Send + Sync + 'static,
+) -> On<Filled> {
     let journal = journal.clone();
     let write = Write::new("write", move |_: &Filled, origin: &Origin| Ok(react(origin)));
-    let read = Read::new("read", move |_: &Filled, origin: &Origin| journal.note(2, "read", origin));
+    let read =
+        Read::new("read", move |_: &Filled, origin: &Origin| journal.note(2, "read", origin));
     On { write: vec![write], read: vec![read] }
 }
 
@@ -113,7 +117,11 @@ fn a_read_handler_that_hangs_holds_up_its_own_entity_only_and_not_for_ever() {
         until_read(&computer, &journal, "free", 2).await;
         assert_eq!(journal.versions("read", "tank/stuck"), [0; 0]);
         until_read(&computer, &journal, "stuck", 2).await;
-        assert_eq!(calls.versions("read", "tank/stuck"), [1, 1, 1, 1, 1, 2], "five tries, then the next");
+        assert_eq!(
+            calls.versions("read", "tank/stuck"),
+            [1, 1, 1, 1, 1, 2],
+            "five tries, then the next"
+        );
         runtime.stop().await;
     });
 }
@@ -203,13 +211,15 @@ fn slow_handlers_are_counted() {
         });
         let world = computer.world.clone();
         let later = Read::later("later", move |event: &Filled, _: &Origin| {
-            let sleep = world.sleep(Duration::from_millis(if event.amount == 2 { 150 } else { 50 }));
+            let sleep =
+                world.sleep(Duration::from_millis(if event.amount == 2 { 150 } else { 50 }));
             async move {
                 sleep.await;
                 Ok(())
             }
         });
-        let runtime = start(&computer, on_filled(On { write: vec![sync], read: vec![later] })).await;
+        let runtime =
+            start(&computer, on_filled(On { write: vec![sync], read: vec![later] })).await;
         for (amount, counted) in [(1, 1), (2, 2), (3, 2)] {
             let fill = Command::Fill(amount);
             runtime.handle::<Tank>().send(&key("t"), fill, Meta::default()).await.unwrap();
@@ -296,8 +306,10 @@ fn a_failing_handler_is_asked_again_and_then_goes_on() {
                 _ => Ok(Reaction::none()),
             }
         });
-        let read = Read::new("read", move |_: &Filled, origin: &Origin| reads.note(2, "read", origin));
-        let runtime = start(&computer, on_filled(On { write: vec![write], read: vec![read] })).await;
+        let read =
+            Read::new("read", move |_: &Filled, origin: &Origin| reads.note(2, "read", origin));
+        let runtime =
+            start(&computer, on_filled(On { write: vec![write], read: vec![read] })).await;
         fill(&runtime, "t", 1).await;
         until_read(&computer, &journal, "t", 1).await;
         assert_eq!(journal.versions("write", "tank/t").len(), 5);

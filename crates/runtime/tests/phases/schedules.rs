@@ -45,7 +45,9 @@ fn busy_handlers(computer: &Computer, journal: &Journal, seed: u64) -> On<Filled
     });
     let write = vec![
         noted("plain", journal.clone(), |_, _| Reaction::none()),
-        noted("row", journal.clone(), |event, origin| Reaction::none().row(level_row(event, origin))),
+        noted("row", journal.clone(), |event, origin| {
+            Reaction::none().row(level_row(event, origin))
+        }),
         noted("send", journal.clone(), |_, origin| {
             let to = |lane: u64| key(&format!("r{}", lane % 3));
             let pass = |hops| Pass { tag: tag(origin), hops };
@@ -55,7 +57,8 @@ fn busy_handlers(computer: &Computer, journal: &Journal, seed: u64) -> On<Filled
         shaky,
     ];
     let plain = journal.clone();
-    let plain = Read::new("plain", move |_: &Filled, origin: &Origin| plain.note(2, "plain", origin));
+    let plain =
+        Read::new("plain", move |_: &Filled, origin: &Origin| plain.note(2, "plain", origin));
     let (world, disk, early) = (computer.world.clone(), computer.clone(), journal.early.clone());
     let journal = journal.clone();
     let later = Read::later("later", move |_: &Filled, origin: &Origin| {
@@ -113,13 +116,17 @@ fn phase_1_of_all_handlers_ends_before_phase_2_of_any_begins_and_records_keep_th
             for tank in ["t0", "t1", "t2", "t3"] {
                 let versions = tanks.view(&key(tank)).await.unwrap().version;
                 runtime.recount("tank", &key(tank)).await.unwrap();
-                while journal.versions("later", &format!("tank/{tank}")).last() != Some(&versions.0) {
+                while journal.versions("later", &format!("tank/{tank}")).last() != Some(&versions.0)
+                {
                     computer.pause(1).await;
                 }
             }
             runtime.stop().await;
             journal.check_order();
-            assert!(!journal.early.load(Ordering::Relaxed), "phase 2 began before the row was there");
+            assert!(
+                !journal.early.load(Ordering::Relaxed),
+                "phase 2 began before the row was there"
+            );
             let tanks = &runtime.status().types["tank"];
             assert_eq!(tanks.handled.load(Ordering::Relaxed), 45);
             assert_eq!(tanks.drift.load(Ordering::Relaxed), 0);
@@ -157,7 +164,10 @@ fn commands_and_rows_of_write_handlers_happen_exactly_once_across_crashes() {
             let runtime = begin(computer.clone()).await;
             check_exactly_once(&computer, &runtime).await;
             runtime.stop().await;
-            assert!(!journal.early.load(Ordering::Relaxed), "phase 2 began before the row was there");
+            assert!(
+                !journal.early.load(Ordering::Relaxed),
+                "phase 2 began before the row was there"
+            );
         });
     }
 }
