@@ -92,7 +92,8 @@ fn crates_use_each_other_only_along_the_arrows() {
     let arrows: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     for (name, used) in dependencies() {
         let allowed = arrows.get(name.as_str());
-        let allowed = allowed.unwrap_or_else(|| panic!("crate {name} is not in the list of arrows"));
+        let allowed =
+            allowed.unwrap_or_else(|| panic!("crate {name} is not in the list of arrows"));
         for other in used.iter().filter(|other| crates.contains(*other)) {
             assert!(allowed.contains(&other.as_str()), "{name} must not depend on {other}");
         }

@@ -7,7 +7,7 @@
 //!
 //! The clock runs from the first command to the last handler's return, so deciding, encoding and committing
 //! are in it. An inversion is an event whose read handler ran before its write handler: there must be none.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
 
 use std::{
     sync::{

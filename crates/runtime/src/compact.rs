@@ -119,7 +119,8 @@ impl Runtime {
         for letter in self.dead_letters().await? {
             limit = limit.min(letter.position);
         }
-        let mut stretch = Stretch { from: span.first, below: span.first, entities: BTreeSet::new() };
+        let mut stretch =
+            Stretch { from: span.first, below: span.first, entities: BTreeSet::new() };
         let mut bytes = 0;
         'log: while stretch.below < limit && bytes < limits::COMPACTION_BYTES {
             let chunks = store.read(stretch.below, limits::READ_BYTES).await?;

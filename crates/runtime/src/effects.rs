@@ -167,8 +167,7 @@ impl<E: Entity> Effects<E> {
     async fn deliver(&self, key: Key, id: EffectId, command: E::Command) {
         loop {
             let (reply, answer) = self.env.once();
-            let mut envelope =
-                Envelope::internal(key.clone(), command.clone(), Origin::Effect(id));
+            let mut envelope = Envelope::internal(key.clone(), command.clone(), Origin::Effect(id));
             envelope.reply = ReplyTo::Caller(reply);
             let body = Body::Typed(Box::new(Work::<E>::Send(Box::new(envelope))));
             if self.internal.send(Parcel { lane: self.lane, body }).await.is_err() {

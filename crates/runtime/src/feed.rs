@@ -163,7 +163,9 @@ impl Feed {
                 let span = store.span().await?;
                 if self.at < span.first {
                     // Compacted while this reader was away: what is left goes on from there.
-                    return Err(StoreError::Damaged("the events here are no longer kept".to_owned()));
+                    return Err(StoreError::Damaged(
+                        "the events here are no longer kept".to_owned(),
+                    ));
                 }
                 return Ok(None);
             }
@@ -186,7 +188,8 @@ impl Feed {
             let (position, record) = item?;
             let Record::Decided(decided) = record else { continue };
             let head = decided.head;
-            let wanted = |filter: &Filter| filter.entity == head.entity && filter.key.as_str() == head.key;
+            let wanted =
+                |filter: &Filter| filter.entity == head.entity && filter.key.as_str() == head.key;
             if position < self.at || !self.filter.as_ref().is_none_or(wanted) {
                 continue;
             }

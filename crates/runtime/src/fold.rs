@@ -136,9 +136,8 @@ impl<E: Entity> Folded<E> {
     /// Whether both say the same of the entity, as stored.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let stored = |folded: &Self| {
-            SnapshotBytes::of::<E>(&folded.state, &folded.timers, &folded.effects)
-        };
+        let stored =
+            |folded: &Self| SnapshotBytes::of::<E>(&folded.state, &folded.timers, &folded.effects);
         self.version == other.version
             && self.closed == other.closed
             && stored(self) == stored(other)

@@ -107,7 +107,11 @@ impl Builder {
         assert!(named, "{:?} cannot be the name of an entity type", E::TYPE);
         for Flow { event, write, .. } in table.flow() {
             let names: BTreeSet<&str> = write.iter().copied().collect();
-            assert!(names.len() == write.len(), "{}: two write handlers of {event} have one name", E::TYPE);
+            assert!(
+                names.len() == write.len(),
+                "{}: two write handlers of {event} have one name",
+                E::TYPE
+            );
         }
         self.types.push(Registered {
             codec: Codec::of::<E>(),

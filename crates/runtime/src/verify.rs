@@ -154,17 +154,16 @@ impl Verifier<'_> {
             }
         };
         if seen.last != head.prev {
-            self.report.problem(format!(
-                "{name}: it leads back to {}, not to {}",
-                head.prev, seen.last
-            ));
+            self.report
+                .problem(format!("{name}: it leads back to {}, not to {}", head.prev, seen.last));
         }
         let expected = match record {
             Record::Decided(_) => seen.version.next(),
             Record::Snapshot(_) => seen.version,
         };
         if seen.version > Version(0) && head.version != expected {
-            self.report.problem(format!("{name}: version {} follows {}", head.version, seen.version));
+            self.report
+                .problem(format!("{name}: version {} follows {}", head.version, seen.version));
         }
         if let (None, Record::Snapshot(_), Some(codec)) = (&seen.fold, record, codec) {
             seen.fold = Some((codec.fold)());
@@ -199,9 +198,8 @@ impl Verifier<'_> {
         for (hash, position) in &self.ids {
             let found = find(&recovered.ids, *hash).await?;
             if found.is_some_and(|found| found != *position) {
-                self.report.problem(format!(
-                    "the id at position {position}: the index says {found:?}"
-                ));
+                self.report
+                    .problem(format!("the id at position {position}: the index says {found:?}"));
             }
         }
         Ok(())

@@ -93,7 +93,9 @@ fn a_waiting_command_proceeds_when_it_can_and_in_order() {
         let (name, timed_out) = done.recv().await.unwrap();
         assert_eq!(name, "first");
         let rejection = TooLittle { level: 0 };
-        assert!(matches!(timed_out, Err(SendError::Rejected { rejection: r, .. }) if r == rejection));
+        assert!(
+            matches!(timed_out, Err(SendError::Rejected { rejection: r, .. }) if r == rejection)
+        );
     });
 }
 

@@ -40,7 +40,7 @@ impl EffectHandler<Tank> for Sky {
 /// Tanks that tell relays, keep rows, pray, and are slow to show.
 async fn start(computer: &Computer) -> Runtime {
     let tell = Write::new("tell", |_: &Filled, origin: &Origin| {
-        if origin.version.0 % 7 == 0 {
+        if origin.version.0.is_multiple_of(7) {
             return Err(HandlerError("never".to_owned()));
         }
         let tag = format!("{}@{}", origin.key, origin.version);

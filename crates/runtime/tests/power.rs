@@ -4,7 +4,7 @@
 //! a moment drawn from the seed it stops, and then forgets unsynced writes, all of them or some sectors.
 
 #![cfg(unix)] // as the disk that fails is
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // threads and disks are real here
 
 mod common;
 

@@ -20,7 +20,8 @@ use crate::counter::{Command, Counter, Seen, handlers};
 
 /// Starts a runtime on SQLite in this folder, with two phases on.
 pub async fn start(folder: &Path) -> (Runtime, Arc<Seen>) {
-    let store = SqliteStore::open(&SqliteOptions::new(folder)).expect("a temporary folder is writable");
+    let store =
+        SqliteStore::open(&SqliteOptions::new(folder)).expect("a temporary folder is writable");
     let env = Env::new(Tokio::current(), Arc::new(store));
     let seen = Arc::new(Seen::default());
     let builder = Builder::new(env).entity_with::<Counter, _>(handlers(&seen), None);
@@ -88,7 +89,8 @@ pub async fn per_second(
                     }
                 };
                 let id = CommandId::new(&format!("{round}-{caller}-{n:012}")).expect("a valid id");
-                let receipt = counters.send(&key, Command::Add { note: note() }, Meta::id(id)).await;
+                let receipt =
+                    counters.send(&key, Command::Add { note: note() }, Meta::id(id)).await;
                 assert!(!receipt.expect("nothing fails here").replayed, "every id is new");
                 done.fetch_add(1, Ordering::Relaxed);
             }

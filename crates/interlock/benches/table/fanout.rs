@@ -85,7 +85,9 @@ async fn drain_one(address: SocketAddr, path: String, bytes: usize, expected: u3
         let mut got = &buffer[..read];
         if head {
             early.extend_from_slice(got);
-            let Some(end) = early.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let Some(end) = early.windows(4).position(|window| window == b"\r\n\r\n") else {
+                continue;
+            };
             assert!(early.starts_with(b"HTTP/1.1 200") || early.starts_with(b"HTTP/1.0 200"));
             (head, got) = (false, &early[end + 4..]);
         }
@@ -147,7 +149,12 @@ impl Fanout {
         let address = listener.local_addr().expect("it is bound");
         let guard = Guard::new(&[address], &[]).expect("loopback needs no token");
         let app = Arc::new(App::new(routes(service), guard, Arc::new(Traffic::default())));
-        tokio::spawn(serve(listener, app, interlock_web::serve::Settings::default(), std::future::pending()));
+        tokio::spawn(serve(
+            listener,
+            app,
+            interlock_web::serve::Settings::default(),
+            std::future::pending(),
+        ));
         Self { address, engine }
     }
 
@@ -167,7 +174,8 @@ impl Fanout {
     pub async fn join_ms(&self, joiners: usize) -> Vec<f64> {
         let join = || async {
             let began = Instant::now();
-            let mut player = tokio::net::TcpStream::connect(self.address).await.expect("it listens");
+            let mut player =
+                tokio::net::TcpStream::connect(self.address).await.expect("it listens");
             let path = format!("/ace/getstream?id={:040x}", 0xf00d);
             let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
             player.write_all(request.as_bytes()).await.expect("it is connected");

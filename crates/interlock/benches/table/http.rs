@@ -75,7 +75,9 @@ async fn answer(connection: &mut TcpStream, buffer: &mut Vec<u8>) {
     loop {
         let read = connection.read_buf(buffer).await.expect("it stays open");
         assert!(read > 0, "the connection closed in the middle of a response");
-        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else {
+            continue;
+        };
         let head = std::str::from_utf8(&buffer[..end]).expect("headers are text");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{:?}", buffer.get(end..));
         let length = head

@@ -40,7 +40,9 @@ impl Plan {
             match argument.as_str() {
                 // Cargo passes it to every benchmark.
                 "--bench" => {}
-                "--pairs" => plan.pairs = rest.next().and_then(|n| n.parse().ok()).expect("a number"),
+                "--pairs" => {
+                    plan.pairs = rest.next().and_then(|n| n.parse().ok()).expect("a number")
+                }
                 "--seconds" => {
                     let seconds = rest.next().and_then(|s| s.parse().ok()).expect("a number");
                     plan.span = Duration::from_secs_f64(seconds);
@@ -83,18 +85,35 @@ fn main() {
 
 fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     let seconds = plan.span.as_secs_f64();
-    println!("{} pairs of {seconds} s on {} cores", plan.pairs, std::thread::available_parallelism().map_or(0, usize::from));
+    println!(
+        "{} pairs of {seconds} s on {} cores",
+        plan.pairs,
+        std::thread::available_parallelism().map_or(0, usize::from)
+    );
     println!("| what | ours | reference | ratio (95 % interval) | at least | aim |");
     println!("|---|---|---|---|---|---|");
-    let folder = || tempfile::tempdir_in(".").expect("the working folder is writable");
     if plan.wants("hot") {
         let (ours, raw) = (folder(), folder());
-        commands_row(tokio, plan, "durable commands, 256 callers, 256 hot entities", Spread::Hot, ours.path(), raw.path());
+        commands_row(
+            tokio,
+            plan,
+            "durable commands, 256 callers, 256 hot entities",
+            Spread::Hot,
+            ours.path(),
+            raw.path(),
+        );
     }
     if plan.wants("million") {
         let (ours, raw) = (folder(), folder());
         let spread = Spread::Uniform(1_000_000);
-        commands_row(tokio, plan, "the same over a million entities", spread, ours.path(), raw.path());
+        commands_row(
+            tokio,
+            plan,
+            "the same over a million entities",
+            spread,
+            ours.path(),
+            raw.path(),
+        );
     }
     if plan.wants("one caller") {
         let (ours, raw) = (folder(), folder());
@@ -111,6 +130,16 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     if plan.wants("retention") {
         retention_row(tokio, plan, folder().path(), folder().path());
     }
+    runtime_rows(tokio, plan);
+    service_rows(tokio, plan);
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(".").expect("the working folder is writable")
+}
+
+/// The dispatcher, and restarts.
+fn runtime_rows(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     if plan.wants("phases") {
         let mut row = Row::new("two phases, memory store", "events/s", "3 M", "8 M");
         let mut inversions = 0;
@@ -122,6 +151,18 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
         row.print();
         assert_eq!(inversions, 0, "phase 2 of an event came before its phase 1");
     }
+    if plan.wants("restart") {
+        let folder = folder();
+        let (clean, killed) = restart::first_answer_ms(folder.path(), 5_000_000, 5);
+        let row =
+            |what, values, floor, aim| Row { ours: values, ..Row::new(what, "ms", floor, aim) };
+        row("first answer, 5 M records, after a clean stop", clean, "1000", "300").print();
+        row("first answer, 5 M records, after kill -9", killed, "3000", "1000").print();
+    }
+}
+
+/// What the services offer.
+fn service_rows(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     if plan.wants("fan-out") {
         let folder = folder();
         let streams = tokio.block_on(fanout::Fanout::start(folder.path(), Speed::Unlimited));
@@ -136,7 +177,8 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     if plan.wants("joining") {
         let folder = folder();
         let speed = Speed::BitsPerSecond(6_000_000);
-        let mut row = Row::new("first byte for a player joining a 6 Mbit/s stream", "ms", "< 50", "< 10");
+        let mut row =
+            Row::new("first byte for a player joining a 6 Mbit/s stream", "ms", "< 50", "< 10");
         row.ours = tokio.block_on(async {
             fanout::Fanout::start(folder.path(), speed).await.join_ms(100).await
         });
@@ -144,13 +186,6 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     }
     if plan.wants("http") {
         http_row(tokio, plan, folder().path());
-    }
-    if plan.wants("restart") {
-        let folder = folder();
-        let (clean, killed) = restart::first_answer_ms(folder.path(), 5_000_000, 5);
-        let row = |what, values, floor, aim| Row { ours: values, ..Row::new(what, "ms", floor, aim) };
-        row("first answer, 5 M records, after a clean stop", clean, "1000", "300").print();
-        row("first answer, 5 M records, after kill -9", killed, "3000", "1000").print();
     }
 }
 
@@ -205,13 +240,18 @@ fn retention_row(tokio: &tokio::runtime::Runtime, plan: &Plan, many: &Path, few:
     let (much_counters, little_counters) = (much.handle(), little.handle());
     tokio.block_on(commands::preload(&much_counters, MANY));
     tokio.block_on(commands::preload(&little_counters, FEW));
-    let mut row =
-        Row::new("a million entities and ids in retention, against ten thousand", "/s", "0.7×", "0.9×");
+    let mut row = Row::new(
+        "a million entities and ids in retention, against ten thousand",
+        "/s",
+        "0.7×",
+        "0.9×",
+    );
     for round in 0..plan.pairs {
         let reference =
             commands::per_second(&little_counters, 256, Spread::Uniform(FEW), round, plan.span);
         row.reference.push(tokio.block_on(reference));
-        let ours = commands::per_second(&much_counters, 256, Spread::Uniform(MANY), round, plan.span);
+        let ours =
+            commands::per_second(&much_counters, 256, Spread::Uniform(MANY), round, plan.span);
         row.ours.push(tokio.block_on(ours));
     }
     row.print();

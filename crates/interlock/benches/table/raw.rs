@@ -29,7 +29,9 @@ pub fn appends_per_second(folder: &Path, batch: usize, seconds: f64) -> f64 {
                 .expect("plain SQL");
             for _ in 0..batch {
                 count += 1;
-                insert.execute((format!("caller-7-{count:012}"), &event[..])).expect("there is room");
+                insert
+                    .execute((format!("caller-7-{count:012}"), &event[..]))
+                    .expect("there is room");
             }
         }
         commit.commit().expect("there is room");
@@ -44,8 +46,7 @@ pub fn appends_per_second(folder: &Path, batch: usize, seconds: f64) -> f64 {
 pub fn commit_p50_us(folder: &Path, seconds: f64) -> f64 {
     let log = open(folder);
     let event = [b'e'; 150];
-    let mut insert =
-        log.prepare("INSERT INTO log(id, event) VALUES (?1, ?2)").expect("plain SQL");
+    let mut insert = log.prepare("INSERT INTO log(id, event) VALUES (?1, ?2)").expect("plain SQL");
     let (begin, mut count, mut times) = (Instant::now(), 0_u64, Vec::new());
     while begin.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{client::ask, support::Server};
+use crate::{client::ask, commands::every_change, support::Server};
 
 /// What is refused, and what an entity looks like.
 pub async fn walk(server: &Server) {
@@ -62,6 +62,23 @@ async fn any_entity_can_be_read() {
 }
 
 #[tokio::test]
+async fn every_type_can_be_shown_in_use_and_closed() {
+    let server = Server::start().await;
+    for change in every_change() {
+        let changed = server.send(&change).await;
+        let (_, entity) = change.path.split_once("/api/v1/").unwrap();
+        let (plural, rest) = entity.split_once('/').unwrap();
+        let key = rest.split('/').next().unwrap();
+        let path = format!("/entities/{}/{key}", plural.strip_suffix('s').unwrap());
+        let shown = server.send(&ask(&format!("GET {path}"))).await;
+        assert_eq!(shown.header("etag"), changed.header("etag"), "{shown:?}");
+        let timeline = server.send(&ask(&format!("GET {path}/timeline?limit=1"))).await.json();
+        assert_eq!(timeline["entries"][0]["version"], shown.json()["version"]);
+        assert!(!timeline["entries"][0]["events"].as_array().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_timeline_tells_what_was_asked_and_what_happened() {
     let server = Server::start().await;
     let at = server.clock.after(0);
@@ -116,10 +133,11 @@ async fn a_timeline_is_read_page_by_page() {
             let entries = page["entries"].as_array().unwrap();
             sizes.push(entries.len());
             versions.extend(entries.iter().map(|entry| entry["version"].as_u64().unwrap()));
-            match &page["next"] {
-                Value::Null => break,
-                next => before = format!("before={}", next.as_str().unwrap()),
-            }
+            let Some(next) = page["next"].as_str() else {
+                assert_eq!(page["next"], Value::Null);
+                break;
+            };
+            before = format!("before={next}");
         }
         assert_eq!((sizes, versions), (pages, (1..=120).rev().collect()));
     }

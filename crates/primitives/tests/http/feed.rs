@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     client::{Event, Events, ask},
+    commands::every_change,
     support::{Clock, Server},
 };
 
@@ -85,6 +86,27 @@ async fn an_event_says_what_happened_to_whom_and_when() {
         "data": {"turn": 1, "value": {"turn": 1}},
     });
     assert_eq!((event.event.as_str(), &event.data), ("won", &expected));
+}
+
+#[tokio::test]
+async fn every_change_is_told_under_the_version_that_it_made() {
+    let server = Server::start().await;
+    let mut expected = Vec::new();
+    for change in every_change() {
+        let version = server.send(&change).await.header("etag").unwrap().replace('"', "");
+        let (_, entity) = change.path.split_once("/api/v1/").unwrap();
+        expected.push(format!("{}/a {version}", entity.split_once("s/").unwrap().0));
+    }
+    let mut told = Vec::new();
+    let mut events = follow(&server, "?from=start", None).await;
+    while told.len() < expected.len() {
+        let event = events.next().await.unwrap();
+        assert!(event.data["data"].is_object(), "{event:?}");
+        told.push(shown(&event).rsplit_once(' ').unwrap().0.to_owned());
+        // Several events of one command share its version.
+        told.dedup();
+    }
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

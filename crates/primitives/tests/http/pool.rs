@@ -44,10 +44,14 @@ async fn leased(server: &Server, key: &str, more: Value) -> String {
 }
 
 /// Waits until so many leases wait.
-async fn until_waiting(server: &Server, key: &str, count: usize) {
-    while server.send(&get(key)).await.json()["waiting"] != count {
+async fn until_waiting(server: &Server, key: &str, count: u64) {
+    for _ in 0..100_000 {
+        if server.send(&get(key)).await.json()["waiting"] == count {
+            return;
+        }
         tokio::task::yield_now().await;
     }
+    panic!("it never happens that {count} wait");
 }
 
 /// Sends a lease that has to wait, and waits until it does.
@@ -55,7 +59,7 @@ async fn queue_up(server: &Server, key: &str, ask: &Ask) -> Client {
     let waiting = server.send(&get(key)).await.json()["waiting"].as_u64().unwrap();
     let mut client = Client::connect(server.address).await;
     client.send(ask).await;
-    until_waiting(server, key, usize::try_from(waiting).unwrap() + 1).await;
+    until_waiting(server, key, waiting + 1).await;
     client
 }
 

@@ -327,7 +327,12 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
     fn go_on(&mut self, record: Committed<E>, progress: Progress) {
         match progress {
             Progress::Wants(wants) if wants.sends.is_empty() => self.add_rows(record, wants.rows),
-            progress => self.under_way.push(self.phases.clone().go_on(record, progress)),
+            progress @ (Progress::Done
+            | Progress::Wants(_)
+            | Progress::Failed(_)
+            | Progress::Reads(_)) => {
+                self.under_way.push(self.phases.clone().go_on(record, progress));
+            }
         }
     }
 
@@ -359,7 +364,9 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
         self.cursor.open(record.origin.position, Left::Read);
         match self.phases.read(&record, true) {
             Progress::Done => self.done(&record),
-            progress => self.go_on(record, progress),
+            progress @ (Progress::Wants(_) | Progress::Failed(_) | Progress::Reads(_)) => {
+                self.go_on(record, progress);
+            }
         }
     }
 

@@ -283,7 +283,7 @@ impl<E: Entity> Lane<E> {
     /// Ends the work on an entity. An error is the message of a panic.
     fn put_back(&mut self, mut live: Box<Live<E>>, end: Result<(), String>, core: &mut Core) {
         if let Err(why) = end {
-            return self.poison(live, why, core);
+            return self.poison(*live, why, core);
         }
         if live.forgotten {
             core.resident_bytes -= live.counted;

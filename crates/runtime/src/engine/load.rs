@@ -72,8 +72,7 @@ pub(crate) async fn entity<E: Entity>(
 ) -> Result<Option<Loaded<E>>, LoadError> {
     // A damaged index is no fault of the entity: it is made again from the log at the next start.
     let Some(head) = place.find().await.map_err(LoadError::Store)? else { return Ok(None) };
-    let chain = Chain::back(store, E::TYPE, key.as_str(), head, Until::Snapshot)
-            .await?;
+    let chain = Chain::back(store, E::TYPE, key.as_str(), head, Until::Snapshot).await?;
     let broken = |version, why: &FoldError| LoadError::Broken { version, why: why.to_string() };
     let mut folded = Folded::<E>::default();
     let (mut records, mut bytes, mut anchor) = (0, 0, head);

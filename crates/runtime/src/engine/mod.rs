@@ -287,7 +287,10 @@ impl Engine {
                 let Self { internal, inbox, lanes, core, .. } = self;
                 drain(parcel, internal, lanes, core);
                 // Handlers that keep each other busy must not keep callers out.
-                if open && core.has_room() && let Ok(parcel) = inbox.try_recv() {
+                if open
+                    && core.has_room()
+                    && let Ok(parcel) = inbox.try_recv()
+                {
                     drain(parcel, inbox, lanes, core);
                 }
             }

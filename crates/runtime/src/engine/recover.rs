@@ -78,14 +78,12 @@ pub(crate) async fn recover(store: &Arc<dyn Store>) -> Result<Recovered, StoreEr
 }
 
 /// Opens an index; one that is damaged, or ahead of the log that it follows, is made again from the log.
-async fn open(
-    store: &Arc<dyn Store>,
-    name: &'static str,
-    span: Span,
-) -> Result<Index, StoreError> {
+async fn open(store: &Arc<dyn Store>, name: &'static str, span: Span) -> Result<Index, StoreError> {
     match Index::open(store.clone(), name).await {
         Ok(index) if index.covered() <= span.end => return Ok(index),
-        Ok(index) => tracing::warn!(name, covered = %index.covered(), "an index is ahead of the log; it is made again"),
+        Ok(index) => {
+            tracing::warn!(name, covered = %index.covered(), "an index is ahead of the log; it is made again")
+        }
         Err(StoreError::Damaged(why)) => {
             tracing::warn!(name, why, "an index is damaged; it is made again");
         }

@@ -201,7 +201,7 @@ impl Store for SlowDisk {
             habits.groups.lock().unwrap().push(changes);
             Ok(())
         };
-        if self.world.random() % 2 == 0 {
+        if self.world.random().is_multiple_of(2) {
             // A store with threads of its own begins before anybody waits for it.
             let outcome = write.now_or_never().expect("a memory store answers at once");
             return Box::pin(after.map(|()| outcome));

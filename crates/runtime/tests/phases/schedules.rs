@@ -38,8 +38,10 @@ fn busy_handlers(computer: &Computer, journal: &Journal, seed: u64) -> On<Filled
     let shaky = Write::new("shaky", move |_: &Filled, origin: &Origin| {
         flaky.note(1, "shaky", origin);
         match flaky.attempts("shaky", origin) {
-            1 if (origin.version.0 + seed) % 3 == 0 => Err(HandlerError("not now".to_owned())),
-            2 if (origin.version.0 + seed) % 6 == 0 => panic!("not now either"),
+            1 if (origin.version.0 + seed).is_multiple_of(3) => {
+                Err(HandlerError("not now".to_owned()))
+            }
+            2 if (origin.version.0 + seed).is_multiple_of(6) => panic!("not now either"),
             _ => Ok(Reaction::none()),
         }
     });

@@ -54,10 +54,12 @@ impl Running {
 
     /// The whole answer to a request with a JSON body.
     pub async fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = self.send(method, path, "connection: close\r\n", body).await;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        text
+        self.begin(method, path, body).await.rest().await
+    }
+
+    /// Sends a request whose answer is read later.
+    pub async fn begin(&self, method: &str, path: &str, body: &str) -> Feed {
+        Feed(BufReader::new(self.send(method, path, "connection: close\r\n", body).await))
     }
 
     /// Sends a command that is taken.
@@ -66,7 +68,7 @@ impl Running {
         assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 
-    /// Opens a feed, and reads its head.
+    /// Opens something that goes on, and reads its head.
     pub async fn feed(&self, path: &str) -> Feed {
         let mut feed = Feed(BufReader::new(self.send("GET", path, "", "").await));
         assert_eq!(feed.line().await.as_deref(), Some("HTTP/1.1 200 OK"));
@@ -92,7 +94,7 @@ impl Running {
     }
 }
 
-/// An answer that goes on.
+/// An answer, read as it comes.
 pub struct Feed(BufReader<TcpStream>);
 
 impl Feed {
@@ -104,6 +106,13 @@ impl Feed {
             }
         }
         false
+    }
+
+    /// Everything up to its end.
+    pub async fn rest(mut self) -> String {
+        let mut text = String::new();
+        self.0.read_to_string(&mut text).await.unwrap();
+        text
     }
 
     async fn line(&mut self) -> Option<String> {

@@ -25,7 +25,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::support::{counted, deadline, play, serve, soon, started};
+use crate::support::{counted, deadline, play, serve, serve_counted, soon, started};
 
 /// A stream from a fake engine, served to players.
 struct Stage {
@@ -85,7 +85,7 @@ async fn players(count: usize, address: SocketAddr, bytes: u64) -> Vec<Incoming>
 async fn nine_players_go_on_while_a_tenth_has_stalled_until_it_is_cut_off() {
     const PUSH_PACKETS: u64 = 1000;
     let (mut feed, hub) = hub();
-    let address = serve(hub.clone()).await;
+    let (address, mut connections) = serve_counted(hub.clone()).await;
     let mut stalled = TcpStream::connect(address).await.unwrap();
     stalled.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     let mut others = join_all((0..9).map(|_| play(address))).await;
@@ -105,6 +105,8 @@ async fn nine_players_go_on_while_a_tenth_has_stalled_until_it_is_cut_off() {
     }
     assert_eq!((hub.stats().players, hub.stats().dropped), (9, 1));
 
+    // It has read nothing so far: the server ends its connection all the same.
+    soon("the cut", connections.wait_for(|open| *open == 9)).await.unwrap();
     let mut got = Vec::new();
     let _reset_or_end = soon("the connection to end", stalled.read_to_end(&mut got)).await;
     assert!(!got.ends_with(b"0\r\n\r\n"), "a truncated stream must not look complete");

@@ -17,6 +17,7 @@ use interlock_streams::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::{Instant, timeout},
 };
 
@@ -64,12 +65,19 @@ pub async fn rest(player: &mut Player) -> Vec<u8> {
 
 /// Serves a hub's players over HTTP, whatever they ask for.
 pub async fn serve(hub: Hub) -> SocketAddr {
+    serve_counted(hub).await.0
+}
+
+/// The same, and how many connections the server has open.
+pub async fn serve_counted(hub: Hub) -> (SocketAddr, watch::Receiver<usize>) {
+    let (count, open) = watch::channel(0);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
-            let hub = hub.clone();
+            let (hub, count) = (hub.clone(), count.clone());
+            count.send_modify(|open| *open += 1);
             tokio::spawn(async move {
                 let disconnect = Disconnect::default();
                 let joining = disconnect.clone();
@@ -78,11 +86,14 @@ pub async fn serve(hub: Hub) -> SocketAddr {
                     async { Ok::<_, Infallible>(Response::new(player)) }
                 });
                 let http = server::conn::http1::Builder::new();
-                disconnect.unless_called(http.serve_connection(TokioIo::new(socket), service)).await
+                let _ = disconnect
+                    .unless_called(http.serve_connection(TokioIo::new(socket), service))
+                    .await;
+                count.send_modify(|open| *open -= 1);
             });
         }
     });
-    address
+    (address, open)
 }
 
 /// Asks for `/` and returns the answer's body. Dropping it leaves.

@@ -149,18 +149,14 @@ impl<E: Entity> Lane<E> {
             let hash = id_hash(live.hash, envelope.caller.as_str(), id.as_str());
             core.ids.insert(Entry { hash, position, due: Time::NEVER });
         }
-        let receipt = reply.map(|reply| Receipt {
-            reply,
-            version,
-            at: core.now,
-            replayed: false,
-            changed: true,
-        });
+        let at = core.now;
+        let receipt =
+            reply.map(|reply| Receipt { reply, version, at, replayed: false, changed: true });
         let done = Done {
             key: live.key.clone(),
             position,
             version,
-            at: core.now,
+            at,
             waiters: envelope.take_waiters(),
             receipt,
             fingerprint: envelope.fingerprint,

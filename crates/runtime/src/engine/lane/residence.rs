@@ -128,7 +128,7 @@ impl<E: Entity> Lane<E> {
     }
 
     /// An invariant broke: everybody who waits for this entity is told, and it is set aside.
-    pub(super) fn poison(&mut self, live: Box<Live<E>>, why: String, core: &mut Core) {
+    pub(super) fn poison(&mut self, live: Live<E>, why: String, core: &mut Core) {
         core.resident_bytes -= live.counted;
         let (key, version) = (live.key, live.version);
         let error = SendError::Poisoned { version, why: why.clone() };
