@@ -1,6 +1,6 @@
 use interlock_kernel::ids::Member;
 use interlock_streams::{
-    fake::{FakeEngine, Settings},
+    fake::{Ending, FakeEngine, Settings},
     service::EngineConfig,
 };
 
@@ -23,14 +23,16 @@ async fn who_waits_for_something_is_told_that_the_server_stops() {
 }
 
 #[tokio::test]
-async fn players_do_not_keep_the_server_from_stopping() {
+async fn a_server_that_stops_ends_its_streams_at_their_engines() {
     let engine = FakeEngine::start(Settings::default()).await.unwrap();
     let server = server_with(&engine).await;
     let player = server.feed(STREAM).await;
     assert_eq!(engine.stats().active, 1);
     server.stop().await;
+    let stats = engine.stats();
+    let ended: Vec<_> = stats.sessions.values().map(|session| session.ended).collect();
+    assert_eq!(ended, [Some(Ending::Stopped)], "it does not wait for the engine to notice");
     drop(player);
-    engine.wait_until(|stats| stats.active == 0).await;
 }
 
 #[tokio::test]
