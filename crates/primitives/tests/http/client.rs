@@ -1,12 +1,16 @@
 //! A small HTTP/1.1 client that shows every byte: requests can be as wrong as a test wants them.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
+    time::timeout,
 };
+
+/// A test that has waited so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -173,9 +177,11 @@ impl Client {
         }
     }
 
+    /// Every answer, and every piece of one, begins with a line: whoever waits for nothing fails here.
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        self.0.read_line(&mut line).await.unwrap();
+        let read = timeout(PATIENCE, self.0.read_line(&mut line)).await;
+        read.expect("the server goes on").unwrap();
         assert!(line.ends_with("\r\n"), "the server closed the connection: {line:?}");
         line.truncate(line.len() - 2);
         line

@@ -117,6 +117,18 @@ async fn a_job_runs_not_too_often() {
 }
 
 #[tokio::test]
+async fn a_run_is_over_at_its_expiry_though_the_timer_is_late() {
+    let server = Server::start().await;
+    server.send(&start("j", "h", 0, 1_000)).await;
+    server.clock.pass_unnoticed(999);
+    assert!(server.send(&get("j")).await.json()["running"].is_object());
+    server.clock.pass_unnoticed(1);
+    let shown = server.send(&get("j")).await.json();
+    assert_eq!((&shown["running"], &shown["last"]["outcome"]), (&Value::Null, &json!("expired")));
+    assert_eq!(shown["version"], 1, "nobody has recorded it");
+}
+
+#[tokio::test]
 async fn an_expiry_becomes_an_event_while_nobody_asks() {
     let server = Server::start().await;
     let mut events = server.follow(&ask("GET /events?entity=job/j")).await.ok().unwrap();

@@ -297,6 +297,21 @@ async fn a_lease_waits_in_a_fair_queue() {
 }
 
 #[tokio::test]
+async fn a_lease_is_over_at_its_expiry_though_the_timer_is_late() {
+    let server = Server::start().await;
+    server.send(&put("p", "a", json!({"limit": 1}))).await;
+    leased(&server, "p", json!({"ttl_ms": 1_000})).await;
+    for (ms, pending) in [(999, 1), (1, 0)] {
+        server.clock.pass_unnoticed(ms);
+        let shown = server.send(&get("p")).await.json();
+        assert_eq!(
+            (&shown["members"][0]["pending"], &shown["version"]),
+            (&json!(pending), &json!(2))
+        );
+    }
+}
+
+#[tokio::test]
 async fn whoever_goes_away_leaves_the_queue() {
     let server = Server::start().await;
     server.send(&put("p", "a", json!({"limit": 1}))).await;

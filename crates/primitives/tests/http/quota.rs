@@ -256,6 +256,18 @@ async fn the_split_is_exact_and_a_retired_workers_share_is_taken_over() {
     walk_split(&Server::start().await).await;
 }
 
+#[tokio::test]
+async fn a_claim_is_over_at_its_expiry_though_the_timer_is_late() {
+    let server = Server::start().await;
+    server.send(&put("q", json!({"limit": 2, "claim_ttl_ms": 1_000}))).await;
+    granted(&server, "q", "w").await;
+    server.clock.pass_unnoticed(999);
+    assert_eq!(counts(&server, "q").await["claimed"], 1);
+    server.clock.pass_unnoticed(1);
+    let shown = counts(&server, "q").await;
+    assert_eq!((&shown["claimed"], &shown["version"]), (&json!(0), &json!(2)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_outcomes_are_counted_and_no_more() {
     let server = Server::start().await;
