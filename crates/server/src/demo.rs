@@ -14,7 +14,7 @@ use interlock_streams::{
 /// The stream to play. Engines that are not real have every one.
 const STREAM: &str = "c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff";
 /// Their names. The last one has a forwarded port.
-const NAMES: [&str; 3] = ["demo-a", "demo-b", "demo-c"];
+const NAMES: [&str; 3] = ["demo1", "demo2", "demo3"];
 /// Long enough to be seen on the page, short enough for a player.
 const COLD_START: Duration = Duration::from_millis(700);
 

@@ -101,7 +101,7 @@ fn the_demonstration_names_a_stream_that_plays_at_once() {
     }
     let page = server.get("/");
     assert!(
-        page.contains("demo-a") && page.contains("healthy"),
+        page.contains("demo1") && page.contains("healthy"),
         "the engines are on the first page"
     );
     assert!(!place.path().join("interlock-data").exists(), "its folder is elsewhere");

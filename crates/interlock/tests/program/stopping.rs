@@ -1,6 +1,9 @@
-use std::io::{BufRead, BufReader, Write};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+};
 
-use crate::support::{Place, read};
+use crate::support::{Place, Server, read};
 
 #[test]
 fn told_to_stop_it_ends_what_is_in_progress_and_leaves_in_order() {
@@ -26,19 +29,11 @@ fn a_request_whose_body_is_on_its_way_is_answered() {
     let place = Place::new();
     let server = place.serve(&[]);
     let body = r#"{"turn": 1, "value": "north"}"#;
-    let mut half = server.send(&format!(
-        "POST /api/v1/turns/story HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{}",
-        server.address(),
-        body.len(),
-        &body[..9]
-    ));
-    // An answer on a later connection: the server is reading the first one by now.
-    server.get("/api/v1/health");
+    let mut request = begun(&server, body.len());
     server.signal("TERM");
     server.wait_until_closed();
-    half.write_all(&body.as_bytes()[9..]).unwrap();
-    let answer = read(half);
+    request.write_all(body.as_bytes()).unwrap();
+    let answer = read(request);
     // On a machine that is slow enough the grace is over.
     let taken = answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"won\":true");
     let refused = answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"shutting_down\"");
@@ -51,12 +46,12 @@ fn a_second_signal_stops_it_at_once() {
     let place = Place::new();
     let server = place.serve(&[]);
     // A request that does not end, so that the server waits for it.
-    let mut busy = server.send("GET /api/v1/health HTTP/1.1\r\n");
+    let busy = begun(&server, 1);
     server.signal("TERM");
     server.wait_until_closed();
-    busy.write_all(b"x").unwrap();
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(1));
+    drop(busy);
 }
 
 #[test]
@@ -78,4 +73,17 @@ fn after_a_kill_it_starts_again_at_once_on_the_same_port_and_folder() {
         assert!(kept.contains(&format!("\"last\":{{\"turn\":{turn},")), "{kept}");
         drop(open);
     }
+}
+
+/// A command that the server has begun to read: it has asked for the body.
+fn begun(server: &Server, bytes: usize) -> TcpStream {
+    let request = server.send(&format!(
+        "POST /api/v1/turns/story HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+         content-length: {bytes}\r\nexpect: 100-continue\r\n\r\n",
+        server.address()
+    ));
+    let mut head = [0; 25];
+    (&request).read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 100 Continue\r\n\r\n");
+    request
 }

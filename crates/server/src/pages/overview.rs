@@ -116,9 +116,9 @@ fn timings(status: &Status) -> Markup {
     let columns = [
         Column::Text("What"),
         Column::Number("Times"),
-        Column::Number("Half within"),
-        Column::Number("99 % within"),
-        Column::Number("Longest"),
+        Column::Number("p50"),
+        Column::Number("p99"),
+        Column::Number("max"),
     ];
     let mut rows = vec![timing("Commit", &status.commit_times)];
     for (entity, status) in &status.types {
