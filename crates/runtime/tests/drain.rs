@@ -144,20 +144,27 @@ async fn wait_for_a_target(computer: Computer) {
         })
     };
     let runtime = start(&computer, on_filled(handlers())).await;
-    fill(&runtime, "source", 3).await;
-    computer.idle(40).await;
+    for _ in 0..3 {
+        let sources = runtime.handle::<Tank>();
+        computer.spawn(async move {
+            // It may come too late.
+            let _ = sources.send(&key("source"), Command::Fill(1), Meta::default()).await;
+        });
+    }
+    computer.idle(60).await;
     runtime.stop().await;
     assert_eq!(journal.versions("read", "tank/source"), [0; 0]);
     computer.crash();
     let runtime = start(&computer, on_filled(handlers())).await;
-    fill(&runtime, "target", 3).await;
-    while journal.versions("read", "tank/source").len() < 3 {
+    let fills = runtime.handle::<Tank>().view(&key("source")).await.unwrap().version.0;
+    fill(&runtime, "target", fills).await;
+    while journal.versions("read", "tank/source").len() < fills as usize {
         computer.pause(1).await;
     }
     runtime.stop().await;
-    assert_eq!(journal.versions("read", "tank/source"), [1, 2, 3]);
-    let target = runtime.status().types["tank"].handled.load(Ordering::Relaxed);
-    assert_eq!(target, 3 + 3 + 3, "fills of both, drains of one");
+    assert_eq!(journal.versions("read", "tank/source"), (1..=fills).collect::<Vec<_>>());
+    let handled = runtime.status().types["tank"].handled.load(Ordering::Relaxed);
+    assert_eq!(handled, 3 * fills, "fills of both, drains of one");
 }
 
 #[test]

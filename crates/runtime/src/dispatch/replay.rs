@@ -1,5 +1,6 @@
 //! Reading records again that handlers have not done, after a restart.
 
+use futures_util::FutureExt;
 use interlock_kernel::{
     bus::{HandlerError, HandlerTable, Origin},
     entity::Entity,
@@ -30,6 +31,10 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
             self.start_writing(false);
             while self.under_way.len() + self.group.len() >= limits::DISPATCH_IN_FLIGHT {
                 self.turn(false).await;
+                self.start_writing(false);
+            }
+            // What has come to its end meanwhile need not wait for the end of the log.
+            while self.turn(false).now_or_never().is_some() {
                 self.start_writing(false);
             }
             if self.phases.is_stopping() {

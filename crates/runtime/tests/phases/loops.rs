@@ -40,7 +40,7 @@ fn handlers_that_never_rest_keep_no_caller_out() {
     on_computer(2, |computer| async move {
         let runtime = start(&computer, on_filled(On::nobody())).await;
         // More than a commit holds: handlers could fill every commit alone.
-        let restless = 2 * limits::CHUNK_RECORDS as u64;
+        let restless = 5 * limits::CHUNK_RECORDS as u64;
         for number in 0..restless {
             let (relays, tag) = (runtime.handle::<Relay<0>>(), format!("{number}"));
             computer.spawn(async move {
