@@ -12,6 +12,10 @@ pub const JOIN_WINDOW_BYTES: usize = 1 << 20;
 pub const FRAME_BYTES: usize = 256 << 10;
 /// Small reads that are at hand together are merged up to this many bytes.
 pub const MERGE_BYTES: usize = 128 << 10;
+/// A player that takes nothing for so long while it has half a ring to read has stalled.
+pub const STALL: Duration = Duration::from_secs(1);
+/// What a player that reads, but fell half a ring behind the others, gets to come back.
+pub const CATCH_UP: Duration = Duration::from_secs(3);
 /// Players of one stream.
 pub const PLAYERS: usize = 10_000;
 

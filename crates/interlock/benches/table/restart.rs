@@ -25,7 +25,8 @@ const ENTITIES: u64 = 100_000;
 pub async fn fill_child(folder: &Path, records: u64, stop: bool) {
     let (runtime, _) = commands::start(folder).await;
     let counters = runtime.handle::<Counter>();
-    let mut round = 1_000;
+    // Command ids that no earlier process used.
+    let mut round = u64::from(std::process::id()) << 20;
     while runtime.status().records.load(std::sync::atomic::Ordering::Relaxed) < records {
         round += 1;
         let span = Duration::from_millis(500);

@@ -8,6 +8,7 @@
 //! - a player gets every byte from where it joined, in order and unchanged, or its body fails;
 //! - what is kept is what the slowest player still needs and the join window, never more than
 //!   [`limits::RING_BYTES`];
+//! - a player is dropped only by the rule of `seats`;
 //! - when the feed ends, players get all that was kept, and then a clean end.
 //!
 //! The one lock is held for a few pointer moves: bytes are neither copied nor freed under it. Only a
@@ -23,12 +24,15 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, Sleep, sleep_until},
+};
 
 use super::{
     disconnect::Disconnect,
     ring::Ring,
-    seats::{HALF_RING, Room, SeatId, Seats},
+    seats::{Room, SeatId, Seats, half_mark},
 };
 use crate::limits;
 
@@ -37,7 +41,10 @@ use crate::limits;
 pub fn hub() -> (Feed, Hub) {
     let (players, _) = watch::channel(0);
     let shared = Arc::new(Shared { state: Mutex::default(), players, closed: Notify::new() });
-    (Feed { hub: Hub(Arc::clone(&shared)), wakers: Vec::new(), freed: Vec::new() }, Hub(shared))
+    (
+        Feed { hub: Hub(Arc::clone(&shared)), wakers: Vec::new(), freed: Vec::new(), again: None },
+        Hub(shared),
+    )
 }
 
 /// One stream's hub, as its owner sees it.
@@ -51,6 +58,8 @@ pub struct Feed {
     /// Kept between pushes for their memory only; empty outside of one.
     wakers: Vec<Waker>,
     freed: Vec<Bytes>,
+    /// When a waiting push looks again by itself.
+    again: Option<Pin<Box<Sleep>>>,
 }
 
 /// One player: the body of its response. Leaving is dropping it.
@@ -74,7 +83,7 @@ pub enum JoinError {
 /// Why a player's body fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlayerError {
-    /// Others had read what this one had not, and the room was needed.
+    /// Others had read what this one had not, the room was needed, and it had had its time to catch up.
     #[error("the player fell more than half of {} bytes behind the others", limits::RING_BYTES)]
     FellBehind,
 }
@@ -123,6 +132,8 @@ struct WaitingFeed {
     waker: Waker,
     /// How far everybody must have read before there is room.
     cut: u64,
+    /// When it looks again by itself.
+    until: Option<Instant>,
 }
 
 impl Hub {
@@ -139,7 +150,7 @@ impl Hub {
             return Err(JoinError::Full);
         }
         let next = state.ring.join_point();
-        let seat = state.seats.take(next, disconnect);
+        let seat = state.seats.take(next, disconnect, Instant::now());
         self.0.count(&state);
         Ok(Player { hub: self.clone(), seat })
     }
@@ -209,29 +220,47 @@ impl Feed {
         if state.ended {
             return Poll::Ready(Err(Closed));
         }
-        let cut = state.ring.cut_for(frame.len());
-        match state.seats.room(cut, state.ring.end()) {
-            Room::Free => (),
-            Room::Wait => {
-                state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), cut });
-                return Poll::Pending;
-            }
-            Room::Drop => {
-                state.seats.drop_before(cut, |seat| {
-                    state.dropped += 1;
-                    seat.disconnect.call();
-                    self.wakers.extend(seat.waker.take());
-                });
-                self.hub.0.count(state);
+        let (cut, now) = (state.ring.cut_for(frame.len()), Instant::now());
+        loop {
+            match state.seats.room(cut, state.ring.end(), now) {
+                Room::Free => break,
+                Room::Wait(until) => {
+                    state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), cut, until });
+                    drop(guard);
+                    return self.wait(cx, until);
+                }
+                Room::Drop(needed) => {
+                    state.seats.drop_before(needed, now, |seat| {
+                        state.dropped += 1;
+                        seat.disconnect.call();
+                        self.wakers.extend(seat.waker.take());
+                    });
+                    self.hub.0.count(state);
+                }
             }
         }
+        self.again = None;
         state.ring.push(frame.clone());
         let window = state.ring.end().saturating_sub(limits::JOIN_WINDOW_BYTES as u64);
-        let needed = state.seats.slowest().map_or(window, |slowest| slowest.min(window));
-        state.ring.trim(needed, &mut self.freed);
+        let slowest = state.seats.slowest().unwrap_or(window);
+        if slowest < half_mark(state.ring.end()) {
+            state.seats.watch(state.ring.end(), now);
+        }
+        state.ring.trim(slowest.min(window), &mut self.freed);
         assert!(state.ring.held_bytes() <= limits::RING_BYTES, "the ring is bounded");
         state.seats.take_wakers(&mut self.wakers);
         Poll::Ready(Ok(()))
+    }
+
+    /// Waits for players, or until this time.
+    fn wait(&mut self, cx: &mut Context<'_>, until: Option<Instant>) -> Poll<Result<(), Closed>> {
+        self.again = until.map(|until| Box::pin(sleep_until(until)));
+        match self.again.as_mut().map(|again| again.as_mut().poll(cx)) {
+            // The time came meanwhile: look again.
+            Some(Poll::Ready(())) => cx.waker().wake_by_ref(),
+            Some(Poll::Pending) | None => (),
+        }
+        Poll::Pending
     }
 }
 
@@ -260,8 +289,8 @@ impl Player {
         }
         let before = seat.next;
         let bytes = state.ring.read(before);
-        seat.next += bytes.len() as u64;
-        let after = seat.next;
+        let after = before + bytes.len() as u64;
+        seat.advance(after, state.ring.end(), Instant::now());
         state.sent_bytes += bytes.len() as u64;
         let feed = state.feed_to_wake(before, after);
         drop(guard);
@@ -298,17 +327,14 @@ impl State {
     fn feed_to_wake(&mut self, before: u64, after: u64) -> Option<Waker> {
         let passed = |mark: u64| before < mark && mark <= after;
         let cut = self.waiting.as_ref()?.cut;
-        let half = self.ring.end().saturating_sub(HALF_RING);
-        if passed(cut) || passed(half) { self.reconsider() } else { None }
+        if passed(cut) || passed(half_mark(self.ring.end())) { self.reconsider() } else { None }
     }
 
-    /// The waiting feed, if the rule no longer makes it wait.
+    /// The waiting feed, if the rule no longer makes it wait, or until another time.
     fn reconsider(&mut self) -> Option<Waker> {
-        let cut = self.waiting.as_ref()?.cut;
-        if self.seats.room(cut, self.ring.end()) == Room::Wait {
-            return None;
-        }
-        self.waiting.take().map(|feed| feed.waker)
+        let WaitingFeed { cut, until, .. } = *self.waiting.as_ref()?;
+        let room = self.seats.room(cut, self.ring.end(), Instant::now());
+        if room == Room::Wait(until) { None } else { self.waiting.take().map(|feed| feed.waker) }
     }
 }
 

@@ -1,21 +1,33 @@
 //! The players of one stream: how far each has read, and what happens when the slowest hold the ring.
 //!
-//! The rule knows no clock. When there is no room for what the pull brings:
-//! - a strict majority of the players is more than half a ring behind: the source is faster than its
-//!   players, so the pull waits for them;
-//! - otherwise it is a few players that are slow: those that hold the room are dropped.
+//! A player is *far behind* when it has half a ring to read, and *stalled* when it is far behind and took
+//! nothing for [`limits::STALL`]. When there is no room for what the pull brings:
+//! - most of the players that are not stalled are far behind: the source is faster than its players, so
+//!   the pull waits for them;
+//! - otherwise those that hold the room hold up the others: stalled ones are dropped at once, slow ones
+//!   get until [`limits::CATCH_UP`] after they fell far behind to be no longer.
+//!
+//! So a player that stops at a live stream's pace costs nobody anything, a player that reads is not
+//! dropped for having been overtaken in a burst, and nobody holds up others for longer than those times.
 //!
 //! Invariant: a seat that is taken reads at or after every byte that the ring has let go.
 //!
-//! Not here: bytes (`ring`), locks and wakers (`hub`).
+//! Not here: bytes (`ring`), locks, wakers and the clock (`hub`).
 
 use std::task::Waker;
+
+use tokio::time::Instant;
 
 use super::disconnect::Disconnect;
 use crate::limits;
 
-/// A player that is further behind is slow.
-pub(super) const HALF_RING: u64 = limits::RING_BYTES as u64 / 2;
+/// A player that has more than this to read is far behind.
+const HALF_RING: u64 = limits::RING_BYTES as u64 / 2;
+
+/// Up to where a player must have read not to be far behind in a stream that has `end` bytes.
+pub(super) fn half_mark(end: u64) -> u64 {
+    end.saturating_sub(HALF_RING)
+}
 
 /// Which seat a player has. Given again to another player after it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +44,27 @@ pub(super) struct Seat {
     pub(super) disconnect: Disconnect,
     /// The player was dropped; it has not noticed yet.
     pub(super) dropped: bool,
+    /// When it last took bytes, or came.
+    took: Instant,
+    /// Since when it is far behind, unlike most others.
+    behind: Option<Instant>,
+}
+
+impl Seat {
+    /// The player takes bytes up to here, of a stream that has `end` bytes.
+    pub(super) fn advance(&mut self, next: u64, end: u64, now: Instant) {
+        self.next = next;
+        self.took = now;
+        if next >= half_mark(end) {
+            self.behind = None;
+        }
+    }
+
+    /// When this player, far behind, has had its time.
+    fn due(&self) -> Instant {
+        let stalled = self.took + limits::STALL;
+        self.behind.map_or(stalled, |since| stalled.min(since + limits::CATCH_UP))
+    }
 }
 
 /// All players of one stream.
@@ -41,6 +74,8 @@ pub(super) struct Seats {
     free: Vec<SeatId>,
     /// Players that are neither gone nor dropped.
     present: usize,
+    /// The pull waits for a few slow players: until they are no longer far behind.
+    catching_up: bool,
 }
 
 /// What is to be done when the pull brings more.
@@ -48,10 +83,10 @@ pub(super) struct Seats {
 pub(super) enum Room {
     /// Nobody is in the way.
     Free,
-    /// The pull waits for its players.
-    Wait,
-    /// Players that have not read up to the cut are dropped.
-    Drop,
+    /// The pull waits until players have read on, and asks again at this time at the latest.
+    Wait(Option<Instant>),
+    /// Players that have not read up to this offset and have had their time are dropped.
+    Drop(u64),
 }
 
 impl Seats {
@@ -61,9 +96,10 @@ impl Seats {
     }
 
     /// Gives a player a seat.
-    pub(super) fn take(&mut self, next: u64, disconnect: Disconnect) -> SeatId {
+    pub(super) fn take(&mut self, next: u64, disconnect: Disconnect, now: Instant) -> SeatId {
         self.present += 1;
-        let seat = Seat { next, waker: None, disconnect, dropped: false };
+        let (waker, dropped, took, behind) = (None, false, now, None);
+        let seat = Seat { next, waker, disconnect, dropped, took, behind };
         if let Some(id) = self.free.pop() {
             self.seats[id.0] = Some(seat);
             id
@@ -91,22 +127,63 @@ impl Seats {
     }
 
     /// What the rule says when everybody must have read up to `cut`, in a stream that has `end` bytes.
-    pub(super) fn room(&self, cut: u64, end: u64) -> Room {
-        if self.taken().all(|seat| seat.next >= cut) {
+    pub(super) fn room(&mut self, cut: u64, end: u64, now: Instant) -> Room {
+        let half = half_mark(end);
+        let needed = if self.catching_up { half.max(cut) } else { cut };
+        if self.taken().all(|seat| seat.next >= needed) {
+            self.catching_up = false;
             return Room::Free;
         }
-        if self.most_are_before(end.saturating_sub(HALF_RING)) { Room::Wait } else { Room::Drop }
+        self.watch(end, now);
+        if self.most_are_behind(half, now) {
+            self.catching_up = false;
+            if self.taken().all(|seat| seat.next >= cut) {
+                return Room::Free;
+            }
+            if self.taken().all(|seat| seat.next < half) {
+                return Room::Wait(None);
+            }
+            // Those that stall meanwhile no longer count.
+            let behind = self.readers(now).filter(|seat| seat.next < half);
+            return Room::Wait(behind.map(|seat| seat.took + limits::STALL).min());
+        }
+        self.catching_up = true;
+        let due = self.taken().filter(|seat| seat.next < needed).map(Seat::due).min();
+        let due = due.expect("somebody has not read up to there");
+        if due <= now { Room::Drop(needed) } else { Room::Wait(Some(due)) }
     }
 
-    /// Whether a strict majority of the players has not read up to `mark`.
-    pub(super) fn most_are_before(&self, mark: u64) -> bool {
-        2 * self.taken().filter(|seat| seat.next < mark).count() > self.present
+    /// Remembers since when players are far behind, in a stream that has `end` bytes.
+    pub(super) fn watch(&mut self, end: u64, now: Instant) {
+        let half = half_mark(end);
+        let few = !self.most_are_behind(half, now);
+        for seat in self.seats.iter_mut().flatten().filter(|seat| seat.next < half) {
+            seat.behind = few.then(|| seat.behind.unwrap_or(now));
+        }
     }
 
-    /// Drops the players that have not read up to `cut`; `tell` is shown the seat of each.
-    pub(super) fn drop_before(&mut self, cut: u64, mut tell: impl FnMut(&mut Seat)) {
+    /// Whether most of the players that are not stalled have not read up to here.
+    fn most_are_behind(&self, half: u64, now: Instant) -> bool {
+        let keep_up = self.taken().filter(|seat| seat.next >= half).count();
+        let behind = self.readers(now).filter(|seat| seat.next < half).count();
+        keep_up == 0 || behind > keep_up
+    }
+
+    /// The players that took bytes lately.
+    fn readers(&self, now: Instant) -> impl Iterator<Item = &Seat> {
+        self.taken().filter(move |seat| now < seat.took + limits::STALL)
+    }
+
+    /// Drops the players that have not read up to `needed` and have had their time; `tell` is shown the
+    /// seat of each.
+    pub(super) fn drop_before(
+        &mut self,
+        needed: u64,
+        now: Instant,
+        mut tell: impl FnMut(&mut Seat),
+    ) {
         let seats = self.seats.iter_mut().flatten();
-        for seat in seats.filter(|seat| !seat.dropped && seat.next < cut) {
+        for seat in seats.filter(|seat| !seat.dropped && seat.next < needed && seat.due() <= now) {
             seat.dropped = true;
             self.present -= 1;
             tell(seat);

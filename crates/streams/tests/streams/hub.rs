@@ -10,10 +10,12 @@ use interlock_streams::{
         hub::{Closed, Feed, Hub, JoinError, Player, PlayerError, hub},
         ts::PACKET_BYTES,
     },
-    limits::{FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES},
+    limits::{CATCH_UP, FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES, STALL},
 };
-
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{advance, sleep},
+};
 
 use crate::support::{counted, next, rest, soon};
 
@@ -185,13 +187,15 @@ fn memory_is_the_join_window_when_players_keep_up() {
     assert!((JOIN_WINDOW_BYTES..JOIN_WINDOW_BYTES + 2 * FRAME).contains(&held), "{held} bytes");
 }
 
-#[test]
-fn one_stalled_player_of_ten_does_not_slow_the_others_and_is_dropped() {
+#[tokio::test(start_paused = true)]
+async fn one_stalled_player_of_ten_does_not_slow_the_others_and_is_dropped() {
     let (mut feed, hub) = hub();
     let disconnect = Disconnect::default();
     let mut stalled = hub.join(disconnect.clone()).unwrap();
     let mut others: Vec<Player> = (0..9).map(|_| join(&hub)).collect();
     for _ in 0..3 * RING_FRAMES {
+        // A stream that is slow enough to tell who has stalled: nobody ever waits.
+        advance(STALL / 50).await;
         push(&mut feed, 1);
         others.iter_mut().for_each(|player| take(player, 1));
         assert!(hub.stats().held_bytes <= RING_BYTES);
@@ -201,6 +205,59 @@ fn one_stalled_player_of_ten_does_not_slow_the_others_and_is_dropped() {
     assert_eq!(told, Some(None), "its connection is told to end");
     let frame = stalled.frame().now_or_never().unwrap().unwrap();
     assert!(matches!(frame, Err(PlayerError::FellBehind)));
+}
+
+/// Pushes as fast as the hub takes it while ten players take what there is, but for the stalled ones.
+/// Returns how long that took, and who got everything.
+async fn race(stalled: usize, slow: usize) -> (std::time::Duration, usize, u64) {
+    const FRAMES: usize = 3 * RING_FRAMES;
+    let began = tokio::time::Instant::now();
+    let (mut feed, hub) = hub();
+    let stay: Vec<Player> = (0..stalled).map(|_| join(&hub)).collect();
+    let reading: Vec<_> = (0..10 - stalled)
+        .map(|index| {
+            let mut player = join(&hub);
+            tokio::spawn(async move {
+                let mut frames = 0;
+                while let Some(Ok(_)) = player.frame().await {
+                    frames += 1;
+                    if index < slow {
+                        sleep(STALL / 2).await;
+                    }
+                }
+                frames == FRAMES
+            })
+        })
+        .collect();
+    for _ in 0..FRAMES {
+        feed.push(frame()).await.unwrap();
+    }
+    let took = began.elapsed();
+    drop(feed);
+    let mut complete = 0;
+    for player in reading {
+        complete += usize::from(player.await.unwrap());
+    }
+    drop(stay);
+    (took, complete, hub.stats().dropped)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_reads_from_an_unlimited_source_gets_everything() {
+    assert_eq!(race(0, 0).await.1, 10);
+    let (took, complete, dropped) = race(1, 0).await;
+    assert_eq!((complete, dropped), (9, 1));
+    assert!((STALL..=STALL + STALL / 10).contains(&took), "one stall is waited for once: {took:?}");
+    let (took, complete, dropped) = race(9, 0).await;
+    assert_eq!((complete, dropped), (1, 9));
+    assert!(took <= STALL + STALL / 10, "the only one that reads is not held up: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trickling_player_holds_up_an_unlimited_source_once() {
+    let (took, complete, dropped) = race(0, 2).await;
+    assert_eq!((complete, dropped), (8, 2));
+    assert!(took <= CATCH_UP + STALL, "{took:?}");
 }
 
 #[test]
@@ -228,8 +285,8 @@ fn a_single_slow_player_is_waited_for() {
     assert_eq!(hub.stats().dropped, 0);
 }
 
-#[test]
-fn the_pull_waits_while_most_players_are_slow() {
+#[tokio::test(start_paused = true)]
+async fn the_pull_waits_while_most_players_are_slow() {
     let (mut feed, hub) = hub();
     let mut slow = [join(&hub), join(&hub)];
     let mut quick = join(&hub);
@@ -280,7 +337,7 @@ async fn a_waiting_pull_goes_on_when_a_slow_player_leaves() {
     assert_eq!(hub.stats().players, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_pull_drops_the_last_laggard_when_the_others_have_caught_up() {
     let (mut feed, hub) = hub();
     let laggard = join(&hub);
@@ -332,7 +389,7 @@ async fn players_get_what_is_kept_and_then_a_clean_end() {
     assert_eq!(hub.join(Disconnect::default()).unwrap_err(), JoinError::Ended);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_owner_sees_players_come_go_and_fall_behind() {
     let (mut feed, hub) = hub();
     let mut count = hub.players();
@@ -340,6 +397,7 @@ async fn the_owner_sees_players_come_go_and_fall_behind() {
     let stalled = join(&hub);
     let mut others = [join(&hub), join(&hub)];
     assert_eq!(*count.borrow_and_update(), 3);
+    advance(STALL).await;
     for _ in 0..=RING_FRAMES {
         push(&mut feed, 1);
         others.iter_mut().for_each(|player| take(player, 1));
