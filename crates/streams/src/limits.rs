@@ -12,6 +12,10 @@ pub const JOIN_WINDOW_BYTES: usize = 1 << 20;
 pub const FRAME_BYTES: usize = 256 << 10;
 /// Small reads that are at hand together are merged up to this many bytes.
 pub const MERGE_BYTES: usize = 128 << 10;
+/// A pull that brings more than this at once lets most players send it first,
+pub const BURST_BYTES: usize = 1 << 20;
+/// but waits no longer than this for each frame.
+pub const BURST_HOLD: Duration = Duration::from_millis(5);
 /// A player that takes nothing for so long while it has half a ring to read has stalled.
 pub const STALL: Duration = Duration::from_secs(1);
 /// What a player that reads, but fell half a ring behind the others, gets to come back.

@@ -32,7 +32,7 @@ use tokio::{
 use super::{
     disconnect::Disconnect,
     ring::Ring,
-    seats::{Room, SeatId, Seats, half_mark},
+    seats::{Ask, Room, SeatId, Seats, half_mark},
 };
 use crate::limits;
 
@@ -130,8 +130,7 @@ struct State {
 #[derive(Debug)]
 struct WaitingFeed {
     waker: Waker,
-    /// How far everybody must have read before there is room.
-    cut: u64,
+    ask: Ask,
     /// When it looks again by itself.
     until: Option<Instant>,
 }
@@ -198,7 +197,8 @@ impl Feed {
     pub async fn push(&mut self, mut bytes: Bytes) -> Result<(), Closed> {
         while !bytes.is_empty() {
             let frame = bytes.split_to(bytes.len().min(limits::FRAME_BYTES));
-            std::future::poll_fn(|cx| self.poll_room(cx, &frame)).await?;
+            let hold = Instant::now() + limits::BURST_HOLD;
+            std::future::poll_fn(|cx| self.poll_room(cx, &frame, hold)).await?;
             self.wakers.drain(..).for_each(Waker::wake);
             self.freed.clear();
         }
@@ -213,19 +213,25 @@ impl Feed {
     }
 
     /// Puts one frame into the ring as soon as there is room.
-    fn poll_room(&mut self, cx: &mut Context<'_>, frame: &Bytes) -> Poll<Result<(), Closed>> {
+    fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        frame: &Bytes,
+        hold: Instant,
+    ) -> Poll<Result<(), Closed>> {
         let mut guard = self.hub.lock();
         let state = &mut *guard;
         state.waiting = None;
         if state.ended {
             return Poll::Ready(Err(Closed));
         }
-        let (cut, now) = (state.ring.cut_for(frame.len()), Instant::now());
+        let (cut, end) = (state.ring.cut_for(frame.len()), state.ring.end());
+        let (ask, now) = (Ask { cut, end, hold }, Instant::now());
         loop {
-            match state.seats.room(cut, state.ring.end(), now) {
+            match state.seats.room(ask, now) {
                 Room::Free => break,
                 Room::Wait(until) => {
-                    state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), cut, until });
+                    state.waiting = Some(WaitingFeed { waker: cx.waker().clone(), ask, until });
                     drop(guard);
                     return self.wait(cx, until);
                 }
@@ -326,14 +332,14 @@ impl State {
     /// The waiting feed, if one player's step from `before` to `after` may have made room for it.
     fn feed_to_wake(&mut self, before: u64, after: u64) -> Option<Waker> {
         let passed = |mark: u64| before < mark && mark <= after;
-        let cut = self.waiting.as_ref()?.cut;
-        if passed(cut) || passed(half_mark(self.ring.end())) { self.reconsider() } else { None }
+        let marks = self.waiting.as_ref()?.ask.marks();
+        if marks.into_iter().any(passed) { self.reconsider() } else { None }
     }
 
     /// The waiting feed, if the rule no longer makes it wait, or until another time.
     fn reconsider(&mut self) -> Option<Waker> {
-        let WaitingFeed { cut, until, .. } = *self.waiting.as_ref()?;
-        let room = self.seats.room(cut, self.ring.end(), Instant::now());
+        let WaitingFeed { ask, until, .. } = *self.waiting.as_ref()?;
+        let room = self.seats.room(ask, Instant::now());
         if room == Room::Wait(until) { None } else { self.waiting.take().map(|feed| feed.waker) }
     }
 }

@@ -7,6 +7,9 @@
 //! - otherwise those that hold the room hold up the others: stalled ones are dropped at once, slow ones
 //!   get until [`limits::CATCH_UP`] after they fell far behind to be no longer.
 //!
+//! Before that, a burst of the pull is held back a moment, so that most players send the same bytes while
+//! they are in the processor's cache.
+//!
 //! So a player that stops at a live stream's pace costs nobody anything, a player that reads is not
 //! dropped for having been overtaken in a burst, and nobody holds up others for longer than those times.
 //!
@@ -23,6 +26,29 @@ use crate::limits;
 
 /// A player that has more than this to read is far behind.
 const HALF_RING: u64 = limits::RING_BYTES as u64 / 2;
+
+/// What the pull asks before it brings more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    /// How far everybody must have read before there is room.
+    pub(super) cut: u64,
+    /// The bytes that the stream has.
+    pub(super) end: u64,
+    /// Up to when a burst may be held back.
+    pub(super) hold: Instant,
+}
+
+impl Ask {
+    /// The offsets that matter to the answer when a player passes them.
+    pub(super) fn marks(&self) -> [u64; 3] {
+        [self.cut, half_mark(self.end), burst_mark(self.end)]
+    }
+}
+
+/// Up to where most players should have read before a burst goes on.
+fn burst_mark(end: u64) -> u64 {
+    end.saturating_sub(limits::BURST_BYTES as u64)
+}
 
 /// Up to where a player must have read not to be far behind in a stream that has `end` bytes.
 pub(super) fn half_mark(end: u64) -> u64 {
@@ -126,8 +152,12 @@ impl Seats {
         self.taken().map(|seat| seat.next).min()
     }
 
-    /// What the rule says when everybody must have read up to `cut`, in a stream that has `end` bytes.
-    pub(super) fn room(&mut self, cut: u64, end: u64, now: Instant) -> Room {
+    /// What the rule says.
+    pub(super) fn room(&mut self, ask: Ask, now: Instant) -> Room {
+        let Ask { cut, end, hold } = ask;
+        if now < hold && self.most_are_before(burst_mark(end)) {
+            return Room::Wait(Some(hold));
+        }
         let half = half_mark(end);
         let needed = if self.catching_up { half.max(cut) } else { cut };
         if self.taken().all(|seat| seat.next >= needed) {
@@ -160,6 +190,10 @@ impl Seats {
         for seat in self.seats.iter_mut().flatten().filter(|seat| seat.next < half) {
             seat.behind = few.then(|| seat.behind.unwrap_or(now));
         }
+    }
+
+    fn most_are_before(&self, mark: u64) -> bool {
+        2 * self.taken().filter(|seat| seat.next < mark).count() > self.present
     }
 
     /// Whether most of the players that are not stalled have not read up to here.

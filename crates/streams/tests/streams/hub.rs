@@ -10,11 +10,11 @@ use interlock_streams::{
         hub::{Closed, Feed, Hub, JoinError, Player, PlayerError, hub},
         ts::PACKET_BYTES,
     },
-    limits::{CATCH_UP, FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES, STALL},
+    limits::{BURST_HOLD, CATCH_UP, FRAME_BYTES, JOIN_WINDOW_BYTES, RING_BYTES, STALL},
 };
 use tokio::{
     task::JoinHandle,
-    time::{advance, sleep},
+    time::{advance, sleep, timeout},
 };
 
 use crate::support::{counted, next, rest, soon};
@@ -32,6 +32,13 @@ fn join(hub: &Hub) -> Player {
 /// Filling without meaning: nobody looks at it.
 fn frame() -> Bytes {
     Bytes::from_static(&[0x47; FRAME])
+}
+
+/// Pushes a burst of frames for which there is room.
+async fn burst(feed: &mut Feed, frames: usize) {
+    for _ in 0..frames {
+        timeout(2 * BURST_HOLD, feed.push(frame())).await.expect("there is room").unwrap();
+    }
 }
 
 /// Pushes frames that nobody has to wait for.
@@ -62,8 +69,9 @@ fn drain(player: &mut Player) -> Vec<u8> {
     all
 }
 
-fn must_wait(feed: &mut Feed) {
-    assert!(feed.push(frame()).now_or_never().is_none(), "the pull should wait");
+async fn must_wait(feed: &mut Feed) {
+    let pushed = timeout(2 * BURST_HOLD, feed.push(frame())).await;
+    assert!(pushed.is_err(), "the pull should wait");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,15 +281,15 @@ fn nobody_is_dropped_while_the_ring_has_room() {
     take(&mut stalled, RING_FRAMES);
 }
 
-#[test]
-fn a_single_slow_player_is_waited_for() {
+#[tokio::test(start_paused = true)]
+async fn a_single_slow_player_is_waited_for() {
     let (mut feed, hub) = hub();
     let mut player = join(&hub);
-    push(&mut feed, RING_FRAMES);
-    must_wait(&mut feed);
+    burst(&mut feed, RING_FRAMES).await;
+    must_wait(&mut feed).await;
     take(&mut player, 1);
-    push(&mut feed, 1);
-    must_wait(&mut feed);
+    burst(&mut feed, 1).await;
+    must_wait(&mut feed).await;
     assert_eq!(hub.stats().dropped, 0);
 }
 
@@ -291,32 +299,32 @@ async fn the_pull_waits_while_most_players_are_slow() {
     let mut slow = [join(&hub), join(&hub)];
     let mut quick = join(&hub);
     for _ in 0..RING_FRAMES {
-        push(&mut feed, 1);
+        burst(&mut feed, 1).await;
         take(&mut quick, 1);
     }
-    must_wait(&mut feed);
+    must_wait(&mut feed).await;
     take(&mut slow[0], 1);
-    must_wait(&mut feed);
+    must_wait(&mut feed).await;
     take(&mut slow[1], 1);
-    push(&mut feed, 1);
+    burst(&mut feed, 1).await;
     assert_eq!(hub.stats().dropped, 0);
 }
 
 /// Lets a pull push one frame more than the ring holds, in a task of its own, so that only the hub can
 /// wake it, and returns when it waits.
 async fn waiting_pull(mut feed: Feed) -> JoinHandle<Result<(), Closed>> {
-    must_wait(&mut feed);
+    must_wait(&mut feed).await;
     let pushing = tokio::spawn(async move { feed.push(frame()).await });
     tokio::task::yield_now().await;
     assert!(!pushing.is_finished());
     pushing
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_pull_goes_on_when_its_players_have_read() {
     let (mut feed, hub) = hub();
     let mut players = [join(&hub), join(&hub)];
-    push(&mut feed, RING_FRAMES);
+    burst(&mut feed, RING_FRAMES).await;
     let pull = waiting_pull(feed).await;
     take(&mut players[0], 1);
     tokio::task::yield_now().await;
@@ -326,11 +334,11 @@ async fn a_waiting_pull_goes_on_when_its_players_have_read() {
     assert_eq!(hub.stats().dropped, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_pull_goes_on_when_a_slow_player_leaves() {
     let (mut feed, hub) = hub();
     let slow = join(&hub);
-    push(&mut feed, RING_FRAMES);
+    burst(&mut feed, RING_FRAMES).await;
     let pull = waiting_pull(feed).await;
     drop(slow);
     soon("the pull", pull).await.unwrap().unwrap();
@@ -342,7 +350,7 @@ async fn a_waiting_pull_drops_the_last_laggard_when_the_others_have_caught_up() 
     let (mut feed, hub) = hub();
     let laggard = join(&hub);
     let mut others = [join(&hub), join(&hub)];
-    push(&mut feed, RING_FRAMES);
+    burst(&mut feed, RING_FRAMES).await;
     others.iter_mut().for_each(|player| take(player, 1));
     let pull = waiting_pull(feed).await;
     others.iter_mut().for_each(|player| take(player, RING_FRAMES / 2));
@@ -352,11 +360,11 @@ async fn a_waiting_pull_drops_the_last_laggard_when_the_others_have_caught_up() 
     assert_eq!(hub.stats().players, 2, "it was counted out already");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_closed_hub_refuses_a_waiting_pull() {
     let (mut feed, hub) = hub();
     let _slow = join(&hub);
-    push(&mut feed, RING_FRAMES);
+    burst(&mut feed, RING_FRAMES).await;
     let pull = waiting_pull(feed).await;
     hub.close();
     assert_eq!(soon("the pull", pull).await.unwrap(), Err(Closed));

@@ -7,6 +7,11 @@ const RING: u64 = limits::RING_BYTES as u64;
 const END: u64 = 2 * RING;
 const CUT: u64 = RING + 1;
 
+/// For room at a time when no burst is held back any more.
+fn ask(hold: Instant) -> Ask {
+    Ask { cut: CUT, end: END, hold }
+}
+
 /// A stream with players that are so many bytes behind and just took some.
 fn players(behind: &[u64]) -> (Seats, Instant) {
     let (mut seats, now) = (Seats::default(), Instant::now());
@@ -20,7 +25,7 @@ fn players(behind: &[u64]) -> (Seats, Instant) {
 /// What the rule says to players that just took bytes.
 fn check(behind: &[u64], wait: impl Fn(Instant) -> Room) {
     let (mut seats, now) = players(behind);
-    assert_eq!(seats.room(CUT, END, now), wait(now), "{behind:?} bytes behind");
+    assert_eq!(seats.room(ask(now), now), wait(now), "{behind:?} bytes behind");
 }
 
 #[test]
@@ -48,16 +53,16 @@ fn a_few_that_hold_the_room_get_their_time() {
 fn a_stalled_player_is_dropped_and_does_not_count_among_most() {
     let (mut seats, now) = players(&[RING, RING, 0]);
     let later = now + limits::STALL;
-    assert_eq!(seats.room(CUT, END, later), Room::Drop(CUT));
+    assert_eq!(seats.room(ask(now), later), Room::Drop(CUT));
     let mut told = 0;
     seats.drop_before(CUT, later, |_| told += 1);
-    assert_eq!((told, seats.room(CUT, END, later)), (2, Room::Free));
+    assert_eq!((told, seats.room(ask(now), later)), (2, Room::Free));
 }
 
 #[test]
 fn players_that_all_stall_are_waited_for() {
     let (mut seats, now) = players(&[RING, RING]);
-    assert_eq!(seats.room(CUT, END, now + 10 * limits::STALL), Room::Wait(None));
+    assert_eq!(seats.room(ask(now), now + 10 * limits::STALL), Room::Wait(None));
 }
 
 #[test]
@@ -68,24 +73,37 @@ fn a_slow_player_that_reads_gets_its_time_from_when_it_fell_behind() {
     seats.get_mut(slow).advance(CUT - 1, END, almost);
     seats.watch(END, almost);
     let over = now + limits::CATCH_UP;
-    assert_eq!(seats.room(CUT, END, almost), Room::Wait(Some(over)));
-    assert_eq!(seats.room(CUT, END, over), Room::Drop(half_mark(END)));
+    assert_eq!(seats.room(ask(now), almost), Room::Wait(Some(over)));
+    assert_eq!(seats.room(ask(now), over), Room::Drop(half_mark(END)));
 }
 
 #[test]
 fn while_a_few_catch_up_the_pull_waits_until_they_are_not_far_behind() {
     let (mut seats, now) = players(&[RING, 0, 0]);
     let slow = SeatId(0);
-    assert!(matches!(seats.room(CUT, END, now), Room::Wait(Some(_))));
+    assert!(matches!(seats.room(ask(now), now), Room::Wait(Some(_))));
     seats.get_mut(slow).advance(half_mark(END) - 1, END, now);
-    assert!(matches!(seats.room(CUT, END, now), Room::Wait(Some(_))), "it would soon wait again");
+    assert!(matches!(seats.room(ask(now), now), Room::Wait(Some(_))), "it would soon wait again");
     seats.get_mut(slow).advance(half_mark(END), END, now);
-    assert_eq!(seats.room(CUT, END, now), Room::Free);
+    assert_eq!(seats.room(ask(now), now), Room::Free);
     // Its time begins anew when it falls behind again.
     seats.watch(END + 1, now + limits::CATCH_UP);
     let due = seats.get_mut(slow).due();
     assert_eq!(due, now + limits::STALL);
     assert_eq!(seats.get_mut(slow).behind, Some(now + limits::CATCH_UP));
+}
+
+#[test]
+fn a_burst_waits_a_moment_for_most_players_though_there_is_room() {
+    let late = limits::BURST_BYTES as u64 + 1;
+    let (mut seats, now) = players(&[late, late, 0]);
+    let hold = now + limits::BURST_HOLD;
+    assert_eq!(seats.room(ask(hold), now), Room::Wait(Some(hold)));
+    assert_eq!(seats.room(ask(hold), hold), Room::Free);
+    seats.get_mut(SeatId(0)).advance(END, END, now);
+    assert_eq!(seats.room(ask(hold), now), Room::Free, "most have sent it");
+    let (mut nobody, now) = players(&[]);
+    assert_eq!(nobody.room(ask(hold), now), Room::Free);
 }
 
 #[test]
