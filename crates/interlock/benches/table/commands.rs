@@ -111,7 +111,7 @@ pub async fn per_second(
 }
 
 /// The median time of a command with one caller, in microseconds.
-pub async fn p50_us(counters: &Handle<Counter>, round: u64, span: Duration) -> f64 {
+pub async fn p50_us(counters: Handle<Counter>, round: u64, span: Duration) -> f64 {
     let key = Key::new("alone").expect("a valid key");
     let (begin, mut times) = (Instant::now(), Vec::new());
     for n in 0_u64.. {

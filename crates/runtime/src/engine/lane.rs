@@ -53,8 +53,11 @@ pub(crate) trait AnyLane: Send {
     fn take(&mut self, body: Body, core: &mut Core);
     /// An asynchronous read of one of its entities ended.
     fn done(&mut self, key: &Key, result: Box<dyn Any + Send>, core: &mut Core);
-    /// Everything below `core.durable` is committed: replies leave.
+    /// Everything below `core.durable` is committed: handlers and effects begin.
     fn committed(&mut self, core: &mut Core);
+    /// Sends the replies that the last commit set free. Last of all, so that a caller who asks again is
+    /// decided before the handlers' work, which then happens during the next commit.
+    fn reply(&mut self);
     /// Everything that is not committed is lost: what rests on it fails.
     fn refused(&mut self, error: &StoreError, core: &mut Core);
     /// Drops some idle entities from memory.
@@ -108,6 +111,8 @@ pub(crate) struct Lane<E: Entity> {
     completions: VecDeque<Completion<E>>,
     feed: Option<Feed<E>>,
     effects: Option<Effects<E>>,
+    /// Replies that may leave, between the two steps of a commit's end.
+    replies: Vec<(Waiters<E>, Answer<E>)>,
     /// Keys in the order in which they are looked at for idleness.
     clock: VecDeque<Key>,
     /// Keys in the order in which they changed, newest last.
@@ -163,7 +168,7 @@ impl<E: Entity> AnyLane for Lane<E> {
             let completion = self.completions.pop_front().expect("it was just seen");
             match completion.what {
                 What::Decided(done) => self.finish(*done, &mut batch),
-                What::Told(waiters, answer) => waiters.answer(answer),
+                What::Told(waiters, answer) => self.replies.push((waiters, answer)),
                 What::Shown(view, reply) => reply.show(view),
                 What::Snapshot(_) => {}
                 What::Carried(carried, done) => drop(done.send(carried)),
@@ -181,6 +186,10 @@ impl<E: Entity> AnyLane for Lane<E> {
                 self.feed = None;
             }
         }
+    }
+
+    fn reply(&mut self) {
+        self.replies.drain(..).for_each(|(waiters, answer)| waiters.answer(answer));
     }
 
     fn refused(&mut self, error: &StoreError, core: &mut Core) {
@@ -241,6 +250,7 @@ impl<E: Entity> Lane<E> {
             id,
             slots: FxHashMap::default(),
             completions: VecDeque::new(),
+            replies: Vec::new(),
             feed,
             effects,
             clock: VecDeque::new(),
@@ -328,11 +338,11 @@ impl<E: Entity> Lane<E> {
         }
     }
 
-    /// A commit is durable: the reply leaves, handlers and effects begin.
+    /// A commit is durable: the reply may leave, handlers and effects begin.
     fn finish(&mut self, done: Done<E>, batch: &mut Vec<Committed<E>>) {
         let Done { key, position, version, at, waiters, receipt, events, effects, .. } = done;
         if let Some(receipt) = receipt {
-            waiters.answer(Ok(receipt));
+            self.replies.push((waiters, Ok(receipt)));
         }
         if let Some(runner) = &self.effects {
             for (place, request) in (0..).zip(effects) {

@@ -362,6 +362,7 @@ impl Engine {
             lane.committed(&mut self.core);
         }
         self.committed.send_replace(end);
+        self.lanes.iter_mut().for_each(|lane| lane.reply());
     }
 
     fn refused(&mut self, first: Position, error: &StoreError) {
