@@ -180,6 +180,12 @@ impl<E: Entity> Decision<E> {
     pub fn is_unchanged(&self) -> bool {
         self.events.is_empty() && self.timers.is_empty() && self.effects.is_empty() && !self.closes
     }
+
+    /// Whether the entity gets a new version: timers alone are not seen from outside, and make none.
+    #[must_use]
+    pub fn makes_version(&self) -> bool {
+        !self.events.is_empty() || !self.effects.is_empty() || self.closes
+    }
 }
 
 /// A decision's "no".

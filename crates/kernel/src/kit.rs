@@ -301,6 +301,9 @@ impl<E: Entity> Alone<E> {
     }
 
     fn commit(&mut self, decision: Decision<E>) {
+        if decision.makes_version() {
+            self.version = self.version.next();
+        }
         for event in decision.events {
             self.state.apply(&event);
             self.events.push(event);
@@ -317,7 +320,6 @@ impl<E: Entity> Alone<E> {
         }
         self.effects.extend(decision.effects.into_iter().map(|request| request.effect));
         self.closed |= decision.closes;
-        self.version = self.version.next();
     }
 }
 

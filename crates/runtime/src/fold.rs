@@ -91,7 +91,7 @@ impl<E: Entity> Folded<E> {
 
     fn decided(&mut self, decided: &Decided<'_>) -> Result<(), FoldError> {
         let Head { version, schema, .. } = decided.head;
-        if version != self.version.next() {
+        if !decided.follows(self.version) {
             return Err(FoldError::Gap { before: self.version, found: version });
         }
         let events = codec::events::<E>(schema, decided.events.0)?;

@@ -59,7 +59,8 @@ pub struct Head<'a> {
     pub entity: &'a str,
     /// The entity's key.
     pub key: &'a str,
-    /// The version after this record; snapshots repeat the version that they show.
+    /// The version after this record. Snapshots repeat the version that they show, and so do decisions without
+    /// events, effects or a closing: they only say that timers changed, or that an effect is over.
     pub version: Version,
     /// The entity's previous record; 0: there is none.
     pub prev: Position,
@@ -146,6 +147,26 @@ impl<'a> Record<'a> {
             Record::Decided(decided) => &decided.head,
             Record::Snapshot(snapshot) => &snapshot.head,
         }
+    }
+
+    /// Whether the record may come after one of the given version.
+    #[must_use]
+    pub fn follows(&self, before: Version) -> bool {
+        match self {
+            Record::Decided(decided) => decided.follows(before),
+            Record::Snapshot(snapshot) => snapshot.head.version == before,
+        }
+    }
+}
+
+impl Decided<'_> {
+    /// Whether the record may come after one of the given version: it has the next one, or the same if it
+    /// has no events, effects or closing. (The first logs gave every record a version of its own.)
+    #[must_use]
+    pub fn follows(&self, before: Version) -> bool {
+        let makes_version = self.events_count > 0 || !self.effects.0.is_empty() || self.closes;
+        let version = self.head.version;
+        version == before.next() || (version == before && !makes_version)
     }
 }
 

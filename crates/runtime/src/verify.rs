@@ -157,11 +157,7 @@ impl Verifier<'_> {
             self.report
                 .problem(format!("{name}: it leads back to {}, not to {}", head.prev, seen.last));
         }
-        let expected = match record {
-            Record::Decided(_) => seen.version.next(),
-            Record::Snapshot(_) => seen.version,
-        };
-        if seen.version > Version(0) && head.version != expected {
+        if seen.version > Version(0) && !record.follows(seen.version) {
             self.report
                 .problem(format!("{name}: version {} follows {}", head.version, seen.version));
         }

@@ -110,6 +110,34 @@ async fn every_change_is_told_under_the_version_that_it_made() {
 }
 
 #[tokio::test]
+async fn versions_have_no_gap_though_timers_come_early_and_for_nothing() {
+    let server = Server::start().await;
+    server.send(&ask("PUT /quotas/q").json(json!({"limit": 9, "claim_ttl_ms": 1_000}))).await;
+    server.send(&ask("PUT /pools/p/members/m").json(json!({"limit": 9}))).await;
+    let claim = ask("POST /quotas/q/claims").json(json!({"worker": "w"}));
+    let lease = ask("POST /pools/p/leases").json(json!({"holder": "h", "ttl_ms": 1_000}));
+    server.send(&claim).await;
+    server.send(&lease).await;
+    for _ in 0..5 {
+        // Here the timer of the expiry before the renewal comes.
+        let before = server.send(&ask("GET /pools/p")).await;
+        server.pass(900).await;
+        let after = server.send(&ask("GET /pools/p")).await;
+        assert_eq!(before.header("etag"), after.header("etag"), "nothing has changed");
+        server.send(&ask("POST /quotas/q/claims/c1/renew")).await;
+        server.send(&ask("POST /pools/p/leases/l1/renew").json(json!({"token": 1}))).await;
+    }
+    server.send(&claim).await;
+    server.send(&lease).await;
+    for (entity, newest) in [("quota/q", 8), ("pool/p", 8)] {
+        let mut events = follow(&server, &format!("?from=start&entity={entity}"), None).await;
+        for version in 1..=newest {
+            assert_eq!(events.next().await.unwrap().data["version"], version, "{entity}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_a_cursor_it_begins_now_and_from_start_at_the_oldest() {
     let server = Server::start().await;
     for turn in 1..=3 {

@@ -54,6 +54,13 @@ impl<E: Entity> Default for Change<E> {
     }
 }
 
+impl<E: Entity> Change<E> {
+    /// See [`Decision::makes_version`].
+    fn makes_version(&self) -> bool {
+        !self.events.is_empty() || !self.effects.is_empty() || self.closes
+    }
+}
+
 impl<E: Entity> From<Decision<E>> for Change<E> {
     fn from(decision: Decision<E>) -> Self {
         let Decision { events, reply, timers, effects, closes } = decision;
@@ -103,7 +110,7 @@ impl<E: Entity> Lane<E> {
                 Origin::Sent => Ok(Again::Answered),
             };
         }
-        let version = live.version.next();
+        let version = if change.makes_version() { live.version.next() } else { live.version };
         fold::apply_all(Arc::make_mut(&mut live.state), &change.events).inspect_err(|why| {
             let error = SendError::Poisoned { version, why: why.clone() };
             envelope.take_waiters().answer(Err(error));
