@@ -61,6 +61,12 @@ impl Checkpoints {
         Ok(Self { shared, thread: Some(thread), frames_max, next_attempt: frames_max })
     }
 
+    /// Whether [`Checkpoints::after_commit`] would have something to do.
+    pub(super) fn is_due(&self) -> bool {
+        let frames = self.shared.database.frames();
+        frames >= self.shared.next_pass.load(Ordering::Relaxed) || frames >= self.frames_max
+    }
+
     /// To be called by the writer after each commit, when its caller has been answered.
     pub(super) fn after_commit(&mut self) {
         let frames = self.shared.database.frames();

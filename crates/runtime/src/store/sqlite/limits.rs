@@ -8,6 +8,11 @@ pub(super) const READERS: usize = 2;
 pub(super) const READS_QUEUED: usize = 16_384;
 /// Calls that wait for the log's writer. Its callers come one at a time, so this is never reached.
 pub(super) const LOG_JOBS_QUEUED: usize = 64;
+/// After an append that took less, the next one may be done on its caller's thread: no longer than a task
+/// may keep a thread of the program's busy anyway.
+pub(super) const QUICK_APPEND: Duration = Duration::from_micros(500);
+/// Chunks of fewer bytes may: about what two lone callers make.
+pub(super) const SMALL_CHUNK_BYTES: usize = 1_024;
 /// Groups of rows that wait for the rows' writer.
 pub(super) const ROW_GROUPS_QUEUED: usize = 4_096;
 /// Row changes after which a transaction takes in no further group.

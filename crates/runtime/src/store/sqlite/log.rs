@@ -1,12 +1,19 @@
-//! The log's writer: a thread that owns the writing connection to `log.sqlite`.
+//! The log's writer: the writing connection to `log.sqlite`, and a thread that works on it.
 //!
 //! One row of one append-only table is one chunk is one commit. An append whose `COMMIT` failed in doubt
 //! stops all further ones until [`Job::Settle`] opened the file afresh and read where the log ends.
 //!
+//! A small chunk is appended on its caller's own thread while the writer's has nothing to do and commits are
+//! quick: to wake two threads in turn takes about as long as a commit on a fast disk. On a slow one, nobody
+//! but the writer's thread ever waits for it more than once in a row.
+//!
 //! A truncation is done in steps of a few chunks between the appends, so that none waits for it long. The
 //! freed pages are used again by later chunks; the file does not shrink.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use interlock_kernel::ids::Position;
@@ -61,12 +68,37 @@ pub(super) struct Log {
     span: Arc<Mutex<Span>>,
     unsettled: bool,
     truncation: Option<Truncation>,
+    /// How long the last append took.
+    last_append: Duration,
 }
 
 #[derive(Debug)]
 struct Truncation {
     below: Position,
     reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// The thread's work, until the queue ends. The log is at hand for [`Log::append_at_once`] whenever the thread
+/// has nothing to do.
+pub(super) fn run(log: &Mutex<Option<Log>>, jobs: &Queue<Job>) {
+    let lock = || log.lock().expect("no code panics while it holds the lock");
+    loop {
+        // Out of a truncation's steps, or, while there is none, as soon as somebody asks.
+        let job = lock().as_mut().and_then(|log| log.truncate_until_asked(jobs));
+        match job.map_or_else(|| jobs.pop(), Next::Job) {
+            Next::Job(job) => {
+                if let Some(log) = lock().as_mut() {
+                    log.work(job);
+                }
+            }
+            Next::End(ending) => {
+                if let Some(log) = lock().take() {
+                    log.end(ending);
+                }
+                return;
+            }
+        }
+    }
 }
 
 impl Log {
@@ -81,6 +113,7 @@ impl Log {
             span: Arc::new(Mutex::new(span)),
             unsettled: false,
             truncation: None,
+            last_append: Duration::ZERO,
         })
     }
 
@@ -89,34 +122,58 @@ impl Log {
         Arc::clone(&self.span)
     }
 
-    /// The thread's work, until the queue ends.
-    pub(super) fn run(mut self, jobs: &Queue<Job>) {
-        loop {
-            match self.next(jobs) {
-                // Whoever no longer listens to an answer does not need it.
-                Next::Job(Job::Append(chunk, reply)) => {
-                    let _ = reply.send(self.append(&chunk));
-                    self.checkpoints.after_commit();
-                }
-                Next::Job(Job::Settle(reply)) => {
-                    let _ = reply.send(self.settle());
-                }
-                Next::Job(Job::Truncate(below, reply)) => self.begin_truncation(below, reply),
-                Next::End(ending) => return self.end(ending),
-            }
-        }
+    /// Appends a small chunk on the caller's thread, if that is not expected to take long. `None`: it is for
+    /// the writer's thread.
+    pub(super) fn append_at_once(&mut self, chunk: &Chunk) -> Option<Append> {
+        let is_quick = self.last_append < limits::QUICK_APPEND
+            && chunk.bytes.len() < limits::SMALL_CHUNK_BYTES
+            && self.truncation.is_none()
+            && self.writer.is_some()
+            && !self.checkpoints.is_due();
+        is_quick.then(|| self.append_timed(chunk))
     }
 
-    /// The next job; what is left of a truncation goes in while there is none.
-    fn next(&mut self, jobs: &Queue<Job>) -> Next<Job> {
+    /// Goes on with a truncation, if one is under way, until there is a job.
+    fn truncate_until_asked(&mut self, jobs: &Queue<Job>) -> Option<Job> {
         while self.truncation.is_some() {
             if let Some(job) = jobs.try_pop() {
-                return Next::Job(job);
+                return Some(job);
             }
             self.truncate_on();
             self.checkpoints.after_commit();
         }
-        jobs.pop()
+        None
+    }
+
+    /// Does a job of the thread's. What is left of a truncation is for [`Log::truncate_on`].
+    fn work(&mut self, job: Job) {
+        match job {
+            // Whoever no longer listens to an answer does not need it.
+            Job::Append(chunk, reply) => {
+                let _ = reply.send(self.append_timed(&chunk));
+                self.checkpoints.after_commit();
+            }
+            Job::Settle(reply) => {
+                let _ = reply.send(self.settle());
+            }
+            Job::Truncate(below, reply) => self.begin_truncation(below, reply),
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a real disk's time; simulated worlds have other stores"
+    )]
+    fn append_timed(&mut self, chunk: &Chunk) -> Append {
+        let began = Instant::now();
+        let outcome = self.append(chunk);
+        self.took(began.elapsed());
+        outcome
+    }
+
+    /// Notes how long an append took.
+    pub(super) fn took(&mut self, span: Duration) {
+        self.last_append = span;
     }
 
     fn append(&mut self, chunk: &Chunk) -> Append {

@@ -5,7 +5,8 @@
 //!
 //! Threads (SQLite blocks): one writer per file ([`log`], [`rows`]), one beside each that moves the WAL into
 //! the database ([`checkpoint`]), and [`limits::READERS`] readers ([`readers`]). Calls reach them through
-//! a bounded [`queue`] each, in the order in which they are made, whenever their futures are polled.
+//! a bounded [`queue`] each, in the order in which they are made, whenever their futures are polled; but a
+//! small append that finds the log's writer idle is done at once, on the caller's thread ([`log`]).
 //!
 //! Invariants:
 //!
@@ -88,6 +89,8 @@ pub struct SqliteStore {
 struct Inner {
     span: Arc<Mutex<Span>>,
     log: Arc<Queue<log::Job>>,
+    /// Taken by its thread when that ends.
+    log_writer: Arc<Mutex<Option<Log>>>,
     rows: Arc<Queue<rows::Group>>,
     readers: Arc<Queue<readers::Job>>,
     /// Taken by whoever closes the store.
@@ -133,18 +136,20 @@ impl SqliteStore {
 
         let inner = Inner {
             span: log.shared_span(),
+            log_writer: Arc::new(Mutex::new(Some(log))),
             log: Arc::new(Queue::new(limits::LOG_JOBS_QUEUED)),
             rows: Arc::new(Queue::new(limits::ROW_GROUPS_QUEUED)),
             readers: Arc::new(Queue::new(limits::READS_QUEUED)),
             open: Mutex::new(None),
         };
+        let log = Arc::clone(&inner.log_writer);
         let readers = (0..limits::READERS).map(|number| {
             let reader = Reader { number, log: log_file.clone(), rows: rows_file.clone() };
             Worker::start("interlock-reader", &inner.readers, |jobs| reader.run(jobs))
         });
         let open = Open {
             readers: readers.collect::<Result<_, _>>()?,
-            log: Worker::start("interlock-log", &inner.log, |jobs| log.run(jobs))?,
+            log: Worker::start("interlock-log", &inner.log, move |jobs| log::run(&log, jobs))?,
             rows: Worker::start("interlock-rows", &inner.rows, |jobs| rows.run(jobs))?,
             lock,
         };
@@ -182,6 +187,9 @@ impl Store for SqliteStore {
     }
 
     fn append(&self, chunk: Chunk) -> StoreFuture<Append> {
+        if let Some(outcome) = self.inner.append_at_once(&chunk) {
+            return Box::pin(future::ready(outcome));
+        }
         let (reply, outcome) = oneshot::channel();
         let sent = self.inner.log.push(log::Job::Append(chunk, reply));
         Box::pin(async move {
@@ -238,6 +246,11 @@ impl Store for SqliteStore {
 }
 
 impl Inner {
+    /// See [`Log::append_at_once`]; `None` also while the thread is at work.
+    fn append_at_once(&self, chunk: &Chunk) -> Option<Append> {
+        self.log_writer.try_lock().ok()?.as_mut()?.append_at_once(chunk)
+    }
+
     fn open(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().expect("no code panics while it holds the lock")
     }

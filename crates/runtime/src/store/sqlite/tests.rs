@@ -2,15 +2,20 @@
 
 use std::{path::Path, sync::Arc, thread};
 
+use interlock_kernel::ids::Position;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
     database::{Database, Pass},
     disk::Disk,
-    log::LAYOUT,
+    limits,
+    log::{LAYOUT, Log},
     queue::{Ending, Next, Queue},
 };
-use crate::store::faults::{FaultDisk, Loss, Survivors};
+use crate::store::{
+    Append, Chunk,
+    faults::{FaultDisk, Loss, Survivors},
+};
 
 fn database(folder: &Path, disk: &FaultDisk) -> Database {
     Database::new(folder, &LAYOUT, Arc::new(disk.clone()))
@@ -61,6 +66,23 @@ fn after_a_failed_checkpoint_none_is_tried_before_the_file_was_opened_afresh() {
     disk.cut_power();
     disk.restore(Survivors::Synced).unwrap();
     assert_eq!(count(&self::database(folder.path(), &disk).open_afresh().unwrap()), 3);
+}
+
+#[test]
+fn a_small_append_is_done_at_once_and_others_are_left_to_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Arc::new(database(folder.path(), &FaultDisk::new()));
+    let mut log = Log::open(Arc::clone(&database), limits::FRAMES_MAX).unwrap();
+    let chunk = |first, bytes: usize| Chunk {
+        first: Position(first),
+        count: 1,
+        bytes: vec![7; bytes].into(),
+    };
+    assert_eq!(log.append_at_once(&chunk(1, 9)), Some(Append::Done));
+    assert_eq!(log.append_at_once(&chunk(2, limits::SMALL_CHUNK_BYTES)), None);
+    assert!(matches!(log.append_at_once(&chunk(7, 9)), Some(Append::Refused(_))));
+    log.took(limits::QUICK_APPEND);
+    assert_eq!(log.append_at_once(&chunk(2, 9)), None, "the disk is slow");
 }
 
 #[test]
