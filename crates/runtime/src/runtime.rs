@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::{FutureExt, select_all};
 use interlock_kernel::{
     bus::{Flow, HandlerTable, NoHandlers},
     entity::Entity,
@@ -331,6 +332,14 @@ impl Runtime {
             drop(dispatcher.await);
         }
         self.shared.env.store().close().await;
+    }
+
+    /// Ends when the runtime has stopped, or when a defect has ended one of its tasks. In the second case
+    /// commands get no answers any more; what was acknowledged is in the store, and a new start goes on.
+    pub async fn ended(&self) {
+        let engine = self.shared.control.closed().boxed();
+        let dispatchers = self.shared.asks.values().map(|asks| asks.closed().boxed());
+        select_all(dispatchers.chain([engine])).await;
     }
 
     /// Compacts and recounts now and then, until the runtime stops.

@@ -3,18 +3,29 @@
 
 mod common;
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use common::{
     Command, Computer, Filled, Journal, Pass, Relay, Tank, fill, id, key, on_computer, on_filled,
     start,
 };
+use futures_util::FutureExt;
 use interlock_kernel::{
     bus::{On, Origin, Reaction, Read, RowChange, Write},
     ids::Version,
-    time::Millis,
+    time::{Millis, Time},
 };
-use interlock_runtime::{Meta, Runtime, SendError, env::Receiver};
+use interlock_runtime::{
+    Builder, Meta, Runtime, SendError,
+    env::{Env, Receiver, Task, World, tokio::Tokio},
+    store::memory::MemoryStore,
+};
 
 /// A write handler that sends `react`'s commands, and a read handler; both are noted.
 fn noted(journal: &Journal, react: fn(&Origin) -> Reaction) -> On<Filled> {
@@ -224,4 +235,59 @@ fn two_who_stop_the_runtime_both_wait_until_it_has_stopped() {
         assert_eq!(journal.calls().len(), calls, "the cursor was written");
         runtime.stop().await;
     });
+}
+
+/// A world whose random source fails when it is told to, and takes along whoever asks.
+struct Fragile {
+    tokio: Tokio,
+    is_broken: Arc<AtomicBool>,
+}
+
+impl World for Fragile {
+    fn now(&self) -> Duration {
+        self.tokio.now()
+    }
+
+    fn wall(&self) -> Time {
+        self.tokio.wall()
+    }
+
+    fn random(&self) -> u64 {
+        assert!(!self.is_broken.load(Ordering::SeqCst), "as the test wants it");
+        self.tokio.random()
+    }
+
+    fn spawn(&self, name: &'static str, task: Task) {
+        self.tokio.spawn(name, task);
+    }
+
+    fn sleep(&self, span: Duration) -> Task {
+        self.tokio.sleep(span)
+    }
+}
+
+#[tokio::test]
+async fn it_is_known_when_the_engine_has_died_and_what_was_acknowledged_is_there_for_the_next() {
+    let (store, is_broken) = (MemoryStore::new(), Arc::new(AtomicBool::new(false)));
+    let world = Fragile { tokio: Tokio::current(), is_broken: Arc::clone(&is_broken) };
+    let runtime = Builder::new(Env::new(world, Arc::new(store.clone())))
+        .entity::<Tank>()
+        .start()
+        .await
+        .unwrap();
+    let tanks = runtime.handle::<Tank>();
+    tanks.send(&key("a"), Command::Fill(3), Meta::default()).await.unwrap();
+    assert!(runtime.ended().now_or_never().is_none(), "it runs");
+    is_broken.store(true, Ordering::SeqCst);
+    let refused = tanks.send(&key("a"), Command::Fill(4), Meta::default()).await.unwrap_err();
+    assert_eq!(refused, SendError::Stopping);
+    runtime.ended().await;
+    let next = Builder::new(Env::new(Tokio::current(), Arc::new(store.reopen())))
+        .entity::<Tank>()
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(next.handle::<Tank>().view(&key("a")).await.unwrap().state.level, 3);
+    next.stop().await;
+    next.ended().await;
 }
