@@ -1,0 +1,29 @@
+//! The races of the five documents: each system as it was found, and its twin on Interlock.
+//!
+//! A model as found keeps what made it race, the awaits between a look and the act that rests on it, and
+//! leaves everything else out. A twin does the same work with the shipping runtime and entities, under
+//! crashes, failing commits and lost messages.
+
+mod streams;
+
+use crate::run::Scenario;
+
+/// A race of one of the documents.
+pub struct Case {
+    /// What it is called.
+    pub name: &'static str,
+    /// The document's number.
+    pub document: &'static str,
+    /// The system as it was found.
+    pub as_found: &'static dyn Scenario,
+    /// The same work on Interlock.
+    pub interlock: &'static dyn Scenario,
+}
+
+/// Every case, in the order of the documents.
+pub const CASES: &[&[Case]] = &[streams::CASES];
+
+/// Every case, in the order of the documents.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().copied().flatten()
+}

@@ -1,0 +1,23 @@
+//! Finds races: the shipping kernel in a simulated world, in every order and with every fault that production
+//! will one day try.
+//!
+//! ```text
+//! scenario ─► run: a stage in a simulated world ◄── chooser: whoever goes on, whatever fails
+//!                        │                                 ▲
+//!                        └─► violation? ─► search ─► shrink ─► timeline
+//! ```
+//!
+//! [`world`] is the one thread on which everything happens; [`choice`] the only source of chance in it;
+//! [`stage`] what a scenario says and checks; [`search`] tries schedules, [`shrink`] makes a failing one small,
+//! [`timeline`] prints it.
+
+pub mod cases;
+pub mod choice;
+pub mod disk;
+pub mod node;
+pub mod run;
+pub mod search;
+pub mod shrink;
+pub mod stage;
+pub mod timeline;
+pub mod world;

@@ -1,0 +1,156 @@
+//! A simulated machine that runs the shipping runtime: it may crash at any await, and starts again from its
+//! disk; its clients send again with the same id until they have an answer.
+
+use std::sync::Arc;
+
+use interlock_kernel::{
+    entity::Entity,
+    ids::{CommandId, Key},
+    time::Millis,
+};
+use interlock_runtime::{
+    Builder, Meta, Receipt, Runtime, SendError,
+    env::{Env, World},
+};
+use tokio::sync::watch;
+
+use crate::{
+    disk::Disk,
+    stage::{Actor, Stage},
+    world::Sim,
+};
+
+/// What may go wrong on a machine, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Faults {
+    /// Crashes of the process.
+    pub crashes: u32,
+    /// Commits that are refused, or whose outcome is unknown.
+    pub commits: u32,
+    /// Requests or answers that are lost, each on the way of one client.
+    pub messages: u32,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self { crashes: 0, commits: 0, messages: 0 };
+    /// One of each.
+    pub const ONE: Self = Self { crashes: 1, commits: 1, messages: 1 };
+}
+
+/// A machine.
+#[derive(Clone)]
+pub struct Node {
+    process: Sim,
+    running: watch::Receiver<Option<Runtime>>,
+    faults: Faults,
+}
+
+impl Node {
+    /// Starts a runtime with what `build` adds to it, and again after each crash.
+    pub fn start(
+        stage: &Stage,
+        faults: Faults,
+        build: impl Fn(Builder) -> Builder + Send + Sync + 'static,
+    ) -> Self {
+        let process = stage.world().process(faults.crashes);
+        let disk = Disk::new(faults.commits);
+        let (announce, running) = watch::channel(None);
+        let announce = Arc::new(announce);
+        let supervised = process.clone();
+        let supervisor = async move {
+            loop {
+                let lives = supervised.crashes();
+                let env = Env::new(supervised.clone(), Arc::new(disk.open(&supervised)));
+                let (builder, announce) = (build(Builder::new(env)), announce.clone());
+                let boot = {
+                    let announce = announce.clone();
+                    async move {
+                        let runtime = builder.start().await.expect("the disk can be read");
+                        announce.send_replace(Some(runtime));
+                    }
+                };
+                supervised.spawn("boot", Box::pin(boot));
+                supervised.crashed(lives).await;
+                announce.send_replace(None);
+            }
+        };
+        stage.world().spawn("supervisor", Box::pin(supervisor));
+        Self { process, running, faults }
+    }
+
+    /// The runtime, once it runs.
+    pub async fn runtime(&self) -> Runtime {
+        let mut running = self.running.clone();
+        let runtime = running.wait_for(Option::is_some).await.expect("it is supervised");
+        runtime.clone().expect("it was waited for")
+    }
+
+    /// Whether the process has not crashed since, so that work that began then may go on.
+    #[must_use]
+    pub fn lives(&self) -> u64 {
+        self.process.crashes()
+    }
+
+    /// A client of this machine.
+    #[must_use]
+    pub fn client(&self, actor: &Actor, name: &str) -> Client {
+        Client {
+            node: self.clone(),
+            actor: actor.clone(),
+            name: name.to_owned(),
+            sent: 0,
+            faults_left: self.faults.messages,
+        }
+    }
+}
+
+/// Sends commands until they are answered.
+pub struct Client {
+    node: Node,
+    actor: Actor,
+    name: String,
+    sent: u32,
+    faults_left: u32,
+}
+
+impl Client {
+    /// Sends a command, with the same id again and again, until there is an answer.
+    ///
+    /// # Errors
+    /// The entity's own "no", and an entity that was closed or set aside.
+    pub async fn send<E: Entity>(
+        &mut self,
+        key: &Key,
+        command: E::Command,
+    ) -> Result<Receipt<E::Reply>, SendError<E::Rejection>> {
+        self.sent += 1;
+        let id = CommandId::new(&format!("{}-{}", self.name, self.sent)).expect("a short name");
+        loop {
+            let handle = self.node.runtime().await.handle::<E>();
+            let (is_lost, answer_is_lost) = (self.is_lost(), self.is_lost());
+            if is_lost {
+                self.actor.says(|| format!("{}: the request is lost", E::command_name(&command)));
+                continue;
+            }
+            let answer = handle.send(key, command.clone(), Meta::id(id.clone())).await;
+            match answer {
+                _ if answer_is_lost => {
+                    self.actor
+                        .says(|| format!("{}: the answer is lost", E::command_name(&command)));
+                }
+                Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
+                    self.actor.says(|| format!("{}: no answer", E::command_name(&command)));
+                    self.actor.sleep(Millis(10)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let is_lost = self.faults_left > 0 && self.node.process.fault(1) == 1;
+        self.faults_left -= u32::from(is_lost);
+        is_lost
+    }
+}

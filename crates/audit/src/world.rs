@@ -1,0 +1,502 @@
+//! The simulated world: one thread, a clock of its own, and a [`Chooser`] that is asked about everything.
+//!
+//! Tasks run from one await to the next. Between two such steps the world asks who goes on: one of the tasks
+//! that can, or the clock (which wakes the next sleepers although others could go on), or a crash of a
+//! process that may crash. When no task can go on, time jumps to the next sleepers.
+//!
+//! Invariants:
+//!
+//! - Two runs with the same answers take the same steps ([`Sim::trace`] tells).
+//! - After [`CALM_AFTER`] steps every answer is the calm one and tasks take turns, so that whatever ends at
+//!   all ends then; who has not ended after [`STEPS_MAX`] steps or [`TIME_MAX`] never does.
+//!
+//! It simulates no parallel steps: code between two awaits is taken to be atomic, as it is for tasks that
+//! share nothing but channels and locks.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use interlock_kernel::time::{Millis, Time};
+use interlock_runtime::env::{Task, World};
+
+use crate::choice::{Choice, Chooser, Kind, Point};
+
+/// Steps after which nothing unusual is chosen any more.
+pub const CALM_AFTER: u64 = 5_000;
+/// Steps after which a run that has not ended never does.
+pub const STEPS_MAX: u64 = 100_000;
+/// Simulated time after which a run that has not ended never does.
+pub const TIME_MAX: Duration = Duration::from_hours(2);
+/// The wall clock at the start: 2026-01-01T00:00:00Z.
+pub const EPOCH: Time = Time(1_767_225_600_000);
+
+/// A simulated world, seen from one of its processes. A clone is the same process.
+#[derive(Clone)]
+pub struct Sim {
+    process: usize,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// Why a run ended before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    /// Nobody can go on and nobody sleeps.
+    Deadlock,
+    /// It goes on for ever.
+    Endless,
+}
+
+struct Shared {
+    now: Duration,
+    /// Wall clock minus epoch minus `now`, in milliseconds.
+    wall_skew: i64,
+    random: u64,
+    steps: u64,
+    tasks: Vec<Spawned>,
+    /// In the order of their numbers.
+    ready: Vec<u32>,
+    last: u32,
+    sleepers: BTreeMap<(Duration, u64), Waker>,
+    sleeps: u64,
+    processes: Vec<Process>,
+    chooser: Box<dyn Chooser>,
+    choices: Vec<Choice>,
+    faults: u32,
+    trace: u64,
+}
+
+struct Spawned {
+    process: usize,
+    is_ready: bool,
+    is_over: bool,
+    waker: Waker,
+    /// Taken out while it is polled, and when it is over.
+    task: Option<Task>,
+}
+
+#[derive(Default)]
+struct Process {
+    crashes_left: u32,
+    generation: u64,
+    watchers: Vec<Waker>,
+}
+
+/// What happens next.
+enum Next {
+    Step(u32),
+    Clock,
+    Crash(usize),
+    Nothing,
+}
+
+impl Shared {
+    /// `splitmix64`: a full-period generator that any seed will do for.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.random)
+    }
+
+    fn note(&mut self, what: u64) {
+        self.trace = mix(self.trace ^ what);
+    }
+
+    fn wake(&mut self, id: u32) {
+        let Some(spawned) = self.tasks.get_mut(id as usize) else { return };
+        if !spawned.is_over && !std::mem::replace(&mut spawned.is_ready, true) {
+            let place = self.ready.partition_point(|other| *other < id);
+            self.ready.insert(place, id);
+        }
+    }
+
+    /// Asks the chooser, unless there is nothing to choose or it is time for calm.
+    fn ask(&mut self, kind: Kind, tasks: &[u32], options: usize) -> usize {
+        if options < 2 || self.steps > CALM_AFTER {
+            return 0;
+        }
+        let taken = self.chooser.choose(&Point { kind, tasks, options });
+        let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
+        let choice = Choice {
+            taken: narrow(taken),
+            options: narrow(options),
+            tasks: narrow(tasks.len()),
+            kind,
+        };
+        self.faults += u32::from(taken >= tasks.len() && taken > 0);
+        self.choices.push(choice);
+        taken
+    }
+
+    fn next(&mut self) -> Next {
+        if self.ready.is_empty() {
+            return if self.sleepers.is_empty() { Next::Nothing } else { Next::Clock };
+        }
+        let mut tasks = std::mem::take(&mut self.ready);
+        let later = tasks.partition_point(|id| *id <= self.last);
+        let goes_on = later > 0 && tasks[later - 1] == self.last;
+        if self.steps > CALM_AFTER {
+            // Turns, so that nobody who waits in circles keeps the others waiting.
+            let place = if later < tasks.len() { later } else { 0 };
+            let id = tasks.remove(place);
+            self.ready = tasks;
+            return Next::Step(id);
+        }
+        // The calm order: the same task first, then those after it, in a circle.
+        let start = if goes_on { later - 1 } else { later };
+        tasks.rotate_left(start);
+        let has_clock = !self.sleepers.is_empty();
+        let clock = usize::from(has_clock);
+        let can_crash = |process: &Process| process.crashes_left > 0;
+        let crashes = self.processes.iter().filter(|process| can_crash(process)).count();
+        let kind = if goes_on { Kind::Preempt } else { Kind::Switch };
+        let options = tasks.len() + clock + crashes;
+        let taken = self.ask(kind, &tasks, options);
+        let next = if let Some(id) = tasks.get(taken).copied() {
+            tasks.remove(taken);
+            Next::Step(id)
+        } else if has_clock && taken == tasks.len() {
+            Next::Clock
+        } else {
+            let number = taken - tasks.len() - clock;
+            let mut able = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
+            Next::Crash(able.nth(number).expect("it was counted").0)
+        };
+        tasks.sort_unstable();
+        self.ready = tasks;
+        next
+    }
+
+    /// Moves the clock to the next sleepers and takes them out.
+    fn next_morning(&mut self) -> Vec<Waker> {
+        let Some(((at, _), _)) = self.sleepers.first_key_value() else { return Vec::new() };
+        let at = *at;
+        self.now = self.now.max(at);
+        let later = self.sleepers.split_off(&(at, u64::MAX));
+        std::mem::replace(&mut self.sleepers, later).into_values().collect()
+    }
+}
+
+/// The mixing step of `splitmix64`.
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+struct Alarm {
+    task: u32,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        lock(&self.shared).wake(self.task);
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().expect("no task panics while it holds the world")
+}
+
+/// What a run was like.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its choices.
+    pub choices: Vec<Choice>,
+    /// Steps taken.
+    pub steps: u64,
+    /// Faults chosen, among them clocks that overtook.
+    pub faults: u32,
+    /// A hash of all steps: two runs with the same answers have the same.
+    pub trace: u64,
+}
+
+impl Sim {
+    /// A world that asks `chooser`.
+    #[must_use]
+    pub fn new(chooser: Box<dyn Chooser>) -> Self {
+        let shared = Shared {
+            now: Duration::ZERO,
+            wall_skew: 0,
+            random: 0,
+            steps: 0,
+            tasks: Vec::new(),
+            ready: Vec::new(),
+            last: 0,
+            sleepers: BTreeMap::new(),
+            sleeps: 0,
+            processes: vec![Process::default()],
+            chooser,
+            choices: Vec::new(),
+            faults: 0,
+            trace: 0,
+        };
+        Self { process: 0, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+
+    /// Another process in the same world, which may crash so many times: then its tasks are gone at whatever
+    /// await they had come to.
+    #[must_use]
+    pub fn process(&self, crashes: u32) -> Self {
+        let mut shared = self.lock();
+        let process = shared.processes.len();
+        shared.processes.push(Process { crashes_left: crashes, ..Process::default() });
+        Self { process, shared: self.shared.clone() }
+    }
+
+    /// What no process of this world takes along when it crashes.
+    #[must_use]
+    pub fn outside(&self) -> Self {
+        Self { process: 0, shared: self.shared.clone() }
+    }
+
+    /// How often this process has crashed.
+    #[must_use]
+    pub fn crashes(&self) -> u64 {
+        self.lock().processes[self.process].generation
+    }
+
+    /// Ends when this process has crashed more often than that.
+    pub async fn crashed(&self, times: u64) {
+        std::future::poll_fn(|cx| {
+            let mut shared = self.lock();
+            let process = &mut shared.processes[self.process];
+            if process.generation > times {
+                return Poll::Ready(());
+            }
+            process.watchers.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether a fault strikes here, and which: 0 is none.
+    #[must_use]
+    pub fn fault(&self, kinds: usize) -> usize {
+        self.lock().ask(Kind::Fault, &[], kinds + 1)
+    }
+
+    /// Sets the wall clock forward or back; the monotonic one goes on as before.
+    pub fn shift_wall(&self, ms: i64) {
+        self.lock().wall_skew += ms;
+    }
+
+    /// An await at which nothing is waited for: others may go on here.
+    pub async fn give_way(&self) {
+        let mut given = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut given, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Adds something to the trace, for runs that must be told apart.
+    pub fn note(&self, what: u64) {
+        self.lock().note(what);
+    }
+
+    /// Runs everything until `main` is done. Then all other tasks are dropped.
+    pub fn run(&self, main: impl Future<Output = ()> + Send + 'static) -> Result<(), Stuck> {
+        self.spawn("main", Box::pin(main));
+        let ended = loop {
+            if self.lock().tasks[0].is_over {
+                break Ok(());
+            }
+            if let Err(stuck) = self.step() {
+                break Err(stuck);
+            }
+        };
+        self.drop_tasks(|_| true);
+        // Wakers hold the world, and the world holds wakers.
+        let left = {
+            let mut shared = self.lock();
+            let processes = std::mem::take(&mut shared.processes);
+            (std::mem::take(&mut shared.tasks), std::mem::take(&mut shared.sleepers), processes)
+        };
+        drop(left);
+        ended
+    }
+
+    /// What the run was like so far.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let shared = self.lock();
+        Record {
+            choices: shared.choices.clone(),
+            steps: shared.steps,
+            faults: shared.faults,
+            trace: shared.trace,
+        }
+    }
+
+    fn step(&self) -> Result<(), Stuck> {
+        let mut shared = self.lock();
+        shared.steps += 1;
+        if shared.steps > STEPS_MAX || shared.now > TIME_MAX {
+            return Err(Stuck::Endless);
+        }
+        match shared.next() {
+            Next::Nothing => return Err(Stuck::Deadlock),
+            Next::Clock => {
+                let sleepers = shared.next_morning();
+                shared.note(1 << 32);
+                drop(shared);
+                sleepers.into_iter().for_each(Waker::wake);
+            }
+            Next::Crash(process) => {
+                shared.note((2 << 32) + process as u64);
+                drop(shared);
+                self.crash(process);
+            }
+            Next::Step(id) => {
+                shared.note(u64::from(id));
+                drop(shared);
+                self.poll(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&self, id: u32) {
+        let mut shared = self.lock();
+        shared.last = id;
+        let spawned = &mut shared.tasks[id as usize];
+        spawned.is_ready = false;
+        // Dropped by a crash since it was woken.
+        let Some(mut task) = spawned.task.take() else { return };
+        let waker = spawned.waker.clone();
+        drop(shared);
+        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        let mut shared = self.lock();
+        let spawned = &mut shared.tasks[id as usize];
+        let mut over = None;
+        if poll.is_ready() || spawned.is_over {
+            spawned.is_over = true;
+            over = Some(task);
+        } else {
+            spawned.task = Some(task);
+        }
+        // What a task drops may wake others.
+        drop(shared);
+        drop(over);
+    }
+
+    fn crash(&self, process: usize) {
+        self.lock().processes[process].crashes_left -= 1;
+        self.drop_tasks(|spawned| spawned.process == process);
+        let watchers = {
+            let mut shared = self.lock();
+            let process = &mut shared.processes[process];
+            process.generation += 1;
+            std::mem::take(&mut process.watchers)
+        };
+        watchers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Drops tasks, and what they spawn in falling.
+    fn drop_tasks(&self, falls: impl Fn(&Spawned) -> bool) {
+        loop {
+            let fallen: Vec<Task> = {
+                let mut shared = self.lock();
+                let fall = |spawned: &mut Spawned| {
+                    let falls = !spawned.is_over && falls(spawned);
+                    spawned.is_over |= falls;
+                    falls.then(|| spawned.task.take()).flatten()
+                };
+                let fallen = shared.tasks.iter_mut().filter_map(fall).collect();
+                let Shared { ready, tasks, .. } = &mut *shared;
+                ready.retain(|id| !tasks[*id as usize].is_over);
+                fallen
+            };
+            if fallen.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl World for Sim {
+    fn now(&self) -> Duration {
+        self.lock().now
+    }
+
+    fn wall(&self) -> Time {
+        let shared = self.lock();
+        let wall = EPOCH + Millis(millis(shared.now));
+        Time(wall.0.saturating_add_signed(shared.wall_skew))
+    }
+
+    fn random(&self) -> u64 {
+        self.lock().draw()
+    }
+
+    fn spawn(&self, _name: &'static str, task: Task) {
+        let mut shared = self.lock();
+        let id = u32::try_from(shared.tasks.len()).expect("fewer than 4 billion tasks");
+        let waker = Waker::from(Arc::new(Alarm { task: id, shared: self.shared.clone() }));
+        shared.tasks.push(Spawned {
+            process: self.process,
+            is_ready: false,
+            is_over: false,
+            waker,
+            task: Some(task),
+        });
+        shared.wake(id);
+    }
+
+    fn sleep(&self, span: Duration) -> Task {
+        let at = self.now() + span;
+        Box::pin(Sleep { at, shared: self.shared.clone(), registered: None })
+    }
+}
+
+struct Sleep {
+    at: Duration,
+    shared: Arc<Mutex<Shared>>,
+    registered: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = self.shared.clone();
+        let mut shared = lock(&shared);
+        if let Some(id) = self.registered.take() {
+            shared.sleepers.remove(&(self.at, id));
+        }
+        if shared.now >= self.at {
+            return Poll::Ready(());
+        }
+        shared.sleeps += 1;
+        let id = shared.sleeps;
+        shared.sleepers.insert((self.at, id), cx.waker().clone());
+        self.registered = Some(id);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(id) = self.registered {
+            lock(&self.shared).sleepers.remove(&(self.at, id));
+        }
+    }
+}
