@@ -149,7 +149,7 @@ fn read(document: &Document<'_>, mut root: Section<'_>, overrides: &Overrides) -
 fn check_reach(document: &Document<'_>, listen: &Found<SocketAddr>) {
     if let Err(open) = Guard::new(&[listen.value], &[]) {
         let says = format!(
-            "listen: {open}: tokens = [{{ name = \"…\", token = \"…\" }}]; \
+            "listen: {open}: tokens = [\"…\"]; \
              or listen on 127.0.0.1, for this machine alone"
         );
         document.mistake(listen.at, says);
