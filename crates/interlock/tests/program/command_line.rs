@@ -80,6 +80,23 @@ fn an_address_that_others_can_reach_needs_tokens() {
 }
 
 #[test]
+fn a_demonstration_takes_no_configuration_file() {
+    let place = Place::new().with_config("listen = 1");
+    let said = place.run(&["serve", "--demo", "--config", "interlock.toml"]);
+    let expected = "error: --demo cannot be used with --config: a demonstration has a configuration of its \
+                    own\n\nUsage: interlock serve ";
+    assert!(said.err.starts_with(expected), "{}", said.err);
+    assert_eq!(said.code, Some(2));
+
+    // It goes on, up to the address.
+    let arguments = ["serve", "--demo", "--listen", "0.0.0.0:0"];
+    let said = place.run_with(&arguments, &[("INTERLOCK_CONFIG", "elsewhere.toml")]);
+    let expected = "INTERLOCK_CONFIG is not read: this is a demonstration file=elsewhere.toml\n";
+    assert!(said.err.contains(expected), "{}", said.err);
+    assert!(said.err.contains("0.0.0.0:0 can be reached"), "{}", said.err);
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_not_verified() {
     let said = Place::new().run(&["store", "verify"]);
     assert_eq!(said.err, "interlock: there is no data folder at ./interlock-data\n");
