@@ -6,9 +6,9 @@ const README: &str = include_str!("../../../README.md");
 
 /// The file that the README shows.
 fn example() -> &'static str {
-    let (_, rest) = README.split_once("```toml\n").unwrap();
-    let (example, rest) = rest.split_once("```").unwrap();
-    assert!(!rest.contains("```toml"), "there is one");
+    let (_, rest) = README.split_once("```toml\n").expect("there is one");
+    let (example, rest) = rest.split_once("```").expect("it ends");
+    assert!(!rest.contains("```toml"), "there is only one");
     example
 }
 
