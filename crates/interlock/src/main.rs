@@ -16,7 +16,6 @@ mod verify;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::anyhow;
-use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, StoreCommand};
 use interlock_server::config::Mistakes;
 use tracing_subscriber::EnvFilter;
@@ -25,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = Cli::read().command;
     let done = log().and_then(|()| match command {
         Command::Serve(serve) => serve::run(serve),
         Command::Config { command: ConfigCommand::Check(check) } => check::run(&check),

@@ -13,7 +13,10 @@ use crate::{cli::Serve, config, open_files, signals::Signals};
 
 pub fn run(serve: Serve) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    let Serve { config, listen, data, demo } = serve;
+    let Serve { config, listen, data, demo, unread } = serve;
+    if let Some(file) = unread {
+        tracing::warn!(file = %file.display(), "INTERLOCK_CONFIG is not read: this is a demonstration");
+    }
     let overrides = Overrides { listen, data };
     if demo {
         return runtime.block_on(demonstrate(overrides));
