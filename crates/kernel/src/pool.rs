@@ -44,6 +44,7 @@ mod choice;
 mod event;
 mod lapsed;
 mod member;
+mod reason;
 mod refusal;
 
 use std::{
@@ -55,12 +56,13 @@ use serde::{Deserialize, Serialize};
 
 use self::lapsed::Lapsed;
 pub use self::{
-    choice::{LeaseRequest, Ranking, Reason, Rule},
+    choice::{LeaseRequest, Ranking},
     event::{
         Confirmed, Expired, Leased, MemberLeaving, MemberPut, MemberReadmitted, MemberRemoved,
         MemberSetAside, PoolEvent, Released, Renewed, SlotClosed,
     },
     member::{MemberChange, MemberRecord, MemberState, Standing, Use},
+    reason::{Criterion, Reason, Rule, RunnerUp},
     refusal::PoolRefusal,
 };
 use crate::{
@@ -228,7 +230,7 @@ impl Pool {
             sticky: request.sticky.clone(),
             ttl_ms: request.ttl_ms,
             expires_at,
-            reason,
+            reason: reason.clone(),
             at: now,
         };
         let held = Held::new(lease, member, LeaseState::Pending, expires_at);

@@ -91,7 +91,7 @@ impl Draft {
             engine: engine.clone(),
             url: url.clone(),
             stream: stream.to_owned(),
-            reason,
+            reason: reason.clone(),
             at: now,
         }));
         Ok(Grant { lease, engine, url, reason })
