@@ -216,10 +216,7 @@ impl Pool {
         now: Time,
     ) -> Result<Step<PoolEvent, Grant>, PoolRefusal> {
         let lapsed = self.lapsed(now);
-        let Some((member, reason)) = self.choose(request, &lapsed) else {
-            let next = self.expiries.next_after(now).map(|next| next.since(now));
-            return Err(PoolRefusal::full(next));
-        };
+        let (member, reason) = self.choose(request, &lapsed).ok_or_else(|| self.full(now))?;
         let lease = LeaseId(self.granted.next().0);
         let expires_at = end_of(now, request.ttl_ms);
         let leased = Leased {
@@ -238,6 +235,12 @@ impl Pool {
         let grant = Grant { held, reason, unrecorded };
         let own = [PoolEvent::Leased(leased)];
         Ok(self.step(lapsed, own, None, Some(expires_at), grant))
+    }
+
+    /// What to tell those for whom there is no slot.
+    #[must_use]
+    pub fn full(&self, now: Time) -> PoolRefusal {
+        PoolRefusal::full(self.expiries.next_after(now).map(|next| next.since(now)))
     }
 
     /// Says that the use has begun. The lease is active, and its time begins anew. Repeated, it renews.
