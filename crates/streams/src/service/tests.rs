@@ -1,6 +1,7 @@
 //! What cannot be brought about, or seen, from outside.
 
 mod line;
+mod log;
 
 use std::{collections::BTreeSet, time::Duration};
 
