@@ -37,7 +37,7 @@ pub async fn show(State(site): State<Site>) -> Html {
         }))
         @for panel in &panels { (panel) }
         h2 { "Entities" }
-        (live("entities", entities(&kinds)))
+        (live("entities", entities(&kinds, status)))
         h2 { "Timings" }
         (live("timings", timings(status)))
     })
@@ -104,11 +104,18 @@ fn trouble(letters: &[Letter]) -> Markup {
     }
 }
 
-fn entities(kinds: &[(&str, Vec<Resident>)]) -> Markup {
-    let columns = [Column::Text("Type"), Column::Text("Recently changed"), Column::Number("UTC")];
+fn entities(kinds: &[(&str, Vec<Resident>)], status: &Status) -> Markup {
+    let columns = [
+        Column::Text("Type"),
+        Column::Number("In memory"),
+        Column::Text("Recently changed"),
+        Column::Number("UTC"),
+    ];
     let row = |(entity, recent): &(&str, Vec<Resident>)| {
+        let resident = status.types.get(entity).map_or(0, |status| status.resident.load(Relaxed));
         vec![
             html! { a href=(format!("/entities/{entity}")) { (entity) } },
+            html! { (count(resident as u64)) },
             html! {
                 @for (index, one) in recent.iter().enumerate() {
                     @if index > 0 { ", " }
