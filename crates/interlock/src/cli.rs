@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{
+    ArgMatches, Args, CommandFactory, Error, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::FalseyValueParser, error::ErrorKind, parser::ValueSource,
+};
 use interlock_audit::choice::Schedule;
 use interlock_server::config::parse_address;
 
@@ -16,6 +19,28 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment. Ends the process with help, or with what is wrong.
+    pub fn read() -> Self {
+        let mut command = Self::command();
+        let matches = command.get_matches_mut();
+        Self::from_matches(&matches).unwrap_or_else(|wrong| {
+            let serve = command.find_subcommand_mut("serve").expect("it is a subcommand");
+            wrong.format(serve).exit()
+        })
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut cli = Self::from_arg_matches(matches)?;
+        if let (Command::Serve(serve), Some((_, said))) = (&mut cli.command, matches.subcommand())
+            && serve.demo
+        {
+            serve.without_config(said.value_source("config"))?;
+        }
+        Ok(cli)
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -84,6 +109,22 @@ pub struct Serve {
     /// folder that is removed at the end unless --data names one
     #[arg(long, env = "INTERLOCK_DEMO", value_parser = FalseyValueParser::new())]
     pub demo: bool,
+    /// The file that the environment names, when it is not read.
+    #[arg(skip)]
+    pub unread: Option<PathBuf>,
+}
+
+impl Serve {
+    /// A demonstration has a configuration of its own. Who asks for another one is told; the environment may
+    /// be set for other runs.
+    fn without_config(&mut self, source: Option<ValueSource>) -> Result<(), Error> {
+        if source == Some(ValueSource::CommandLine) {
+            let says = "--demo cannot be used with --config: a demonstration has a configuration of its own";
+            return Err(Error::raw(ErrorKind::ArgumentConflict, says));
+        }
+        self.unread = self.config.take();
+        Ok(())
+    }
 }
 
 /// `interlock config check`
@@ -153,8 +194,6 @@ pub enum Format {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -17,7 +17,6 @@ mod verify;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::anyhow;
-use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, StoreCommand};
 use interlock_server::config::Mistakes;
 use tracing_subscriber::EnvFilter;
@@ -26,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = Cli::read().command;
     let done = log(default_log(&command)).and_then(|()| match command {
         Command::Serve(serve) => serve::run(serve),
         Command::Config { command: ConfigCommand::Check(check) } => check::run(&check),
