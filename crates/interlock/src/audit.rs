@@ -26,7 +26,7 @@ pub fn run(audit: &Audit) -> Result<()> {
     effort.interlock = audit.schedules.unwrap_or(effort.interlock);
     let report = match audit.format() {
         Format::Text => {
-            let report = Report::of(cases, effort, |line| print(line));
+            let report = Report::of(cases, effort, print);
             println!("{} races in {:.1} s", report.scenarios.len(), report.seconds);
             report
         }

@@ -17,12 +17,12 @@ use interlock_runtime::{
     effects::{EffectHandler, Performed},
 };
 use interlock_streams::domain::engines::{
-    Command, Ending, EngineSpec, Engines, Reply, Rules, Session, StopSession,
+    Asker, Command, Ending, EngineSpec, Engines, Grant, Reply, Rules, Session, StopSession,
 };
 
 use super::Case;
 use crate::{
-    node::{Faults, Node},
+    node::{Client, Faults, Node},
     stage::{Actor, Stage},
 };
 
@@ -228,20 +228,42 @@ async fn interlock(stage: Stage) {
     stage.check(left <= names.len(), || format!("{left} sessions are left"));
 }
 
+/// Asks for a slot, again and again while there is hope for one. Tells when it asked, too.
+async fn acquire(
+    actor: &Actor,
+    client: &mut Client,
+    key: &Key,
+    name: &str,
+) -> Option<(Millis, Grant)> {
+    let violation = |what: String| {
+        actor.stage().violation(format!("acquire: {what}"));
+        None
+    };
+    loop {
+        let asked = actor.now();
+        let asker = Asker { stream: name.to_owned(), avoid: BTreeSet::new() };
+        let acquire = Command::Acquire { asker, ahead: Vec::new(), unwatched: Vec::new() };
+        match client.send::<Engines>(key, acquire).await.map(|receipt| receipt.reply) {
+            Ok(Reply::Granted(grant)) => return Some((asked, grant)),
+            Ok(Reply::Soon { .. }) => {
+                actor.says(|| "waits for a slot that closes".to_owned());
+                actor.sleep(Millis(100)).await;
+            }
+            Ok(reply @ (Reply::Done | Reply::AllTried)) => return violation(format!("{reply:?}")),
+            Err(SendError::Rejected { .. }) => {
+                actor.says(|| "finds no room".to_owned());
+                return None;
+            }
+            Err(error) => return violation(error.to_string()),
+        }
+    }
+}
+
 /// Takes a slot, plays on it, and lets go.
 async fn play(actor: &Actor, node: &Node, carried: &Carried, key: &Key, name: &str) {
-    let mut client = node.client(actor, &name.replace(' ', "-"));
-    let stream = name.replace(' ', "-");
-    let asked = actor.now();
-    let acquire = Command::Acquire { stream, avoid: BTreeSet::new() };
-    let grant = match client.send::<Engines>(key, acquire).await {
-        Ok(receipt) => match receipt.reply {
-            Reply::Granted(grant) => grant,
-            Reply::Done => return actor.stage().violation("acquire is answered with done".into()),
-        },
-        Err(SendError::Rejected { .. }) => return actor.says(|| "finds no room".to_owned()),
-        Err(error) => return actor.stage().violation(format!("acquire: {error}")),
-    };
+    let name = name.replace(' ', "-");
+    let mut client = node.client(actor, &name);
+    let Some((asked, grant)) = acquire(actor, &mut client, key, &name).await else { return };
     let engine = grant.engine.as_str().to_owned();
     actor.says(|| format!("gets {engine}"));
     actor.step().await;
