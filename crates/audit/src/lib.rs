@@ -14,7 +14,9 @@
 pub mod cases;
 pub mod choice;
 pub mod disk;
+pub mod history;
 pub mod node;
+pub mod report;
 pub mod run;
 pub mod search;
 pub mod shrink;

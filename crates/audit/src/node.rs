@@ -1,7 +1,7 @@
 //! A simulated machine that runs the shipping runtime: it may crash at any await, and starts again from its
 //! disk; its clients send again with the same id until they have an answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use interlock_kernel::{
     entity::Entity,
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::{
     disk::Disk,
+    history::{Answered, History},
     stage::{Actor, Stage},
     world::Sim,
 };
@@ -44,6 +45,7 @@ pub struct Node {
     process: Sim,
     running: watch::Receiver<Option<Runtime>>,
     faults: Faults,
+    history: History,
 }
 
 impl Node {
@@ -76,7 +78,7 @@ impl Node {
             }
         };
         stage.world().spawn("supervisor", Box::pin(supervisor));
-        Self { process, running, faults }
+        Self { process, running, faults, history: History::default() }
     }
 
     /// The runtime, once it runs.
@@ -86,10 +88,16 @@ impl Node {
         runtime.clone().expect("it was waited for")
     }
 
-    /// Whether the process has not crashed since, so that work that began then may go on.
-    #[must_use]
-    pub fn lives(&self) -> u64 {
-        self.process.crashes()
+    /// An entity's committed state.
+    pub async fn state<E: Entity>(&self, key: &Key) -> E {
+        loop {
+            let handle = self.runtime().await.handle::<E>();
+            match handle.view(key).await {
+                Ok(view) => return E::clone(&view.state),
+                // It crashes, or its disk fails: it will be there again.
+                Err(_) => self.process.outside().sleep(Duration::from_millis(10)).await,
+            }
+        }
     }
 
     /// A client of this machine.
@@ -125,6 +133,8 @@ impl Client {
         command: E::Command,
     ) -> Result<Receipt<E::Reply>, SendError<E::Rejection>> {
         self.sent += 1;
+        let (entity, history) = (format!("{}/{key}", E::TYPE), self.node.history.clone());
+        let newest = history.newest(&entity);
         let id = CommandId::new(&format!("{}-{}", self.name, self.sent)).expect("a short name");
         loop {
             let handle = self.node.runtime().await.handle::<E>();
@@ -143,7 +153,14 @@ impl Client {
                     self.actor.says(|| format!("{}: no answer", E::command_name(&command)));
                     self.actor.sleep(Millis(10)).await;
                 }
-                answer => return answer,
+                answer => {
+                    if let Ok(Receipt { version, changed, replayed, .. }) = answer {
+                        let answered = Answered { id: &id, version, changed, replayed };
+                        let told = history.answered(&entity, newest, answered);
+                        told.unwrap_or_else(|wrong| self.actor.stage().violation(wrong));
+                    }
+                    return answer;
+                }
             }
         }
     }

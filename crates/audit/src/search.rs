@@ -58,6 +58,17 @@ pub struct Failure {
     pub run: Run,
 }
 
+/// For unit tests: searches, and panics with the timeline of what it finds.
+///
+/// # Panics
+/// If a schedule violates something.
+pub fn check(scenario: impl Scenario) {
+    let budget = Budget { schedules: 1_000, ..Budget::default() };
+    if let Some(Failure { violation, schedule, run, .. }) = search(&scenario, budget).failure {
+        panic!("{violation}\n\n{}\n  schedule: {schedule}\n", run.timeline);
+    }
+}
+
 /// Searches for a schedule that violates something.
 #[must_use]
 pub fn search(scenario: &dyn Scenario, budget: Budget) -> Outcome {

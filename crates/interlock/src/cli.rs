@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
+use clap::{
+    ArgMatches, Args, CommandFactory, Error, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::FalseyValueParser, error::ErrorKind, parser::ValueSource,
+};
+use interlock_audit::choice::Schedule;
 use interlock_server::config::parse_address;
 
 /// Runs game bots, story games, matches, AI decisions and streams side by side, without races.
@@ -17,12 +21,35 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the command line and the environment. Ends the process with help, or with what is wrong.
+    pub fn read() -> Self {
+        let mut command = Self::command();
+        let matches = command.get_matches_mut();
+        Self::from_matches(&matches).unwrap_or_else(|wrong| {
+            let serve = command.find_subcommand_mut("serve").expect("it is a subcommand");
+            wrong.format(serve).exit()
+        })
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut cli = Self::from_arg_matches(matches)?;
+        if let (Command::Serve(serve), Some((_, said))) = (&mut cli.command, matches.subcommand())
+            && serve.demo
+        {
+            serve.without_config(said.value_source("config"))?;
+        }
+        Ok(cli)
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   interlock serve --demo          Try it: engines that are not real, and a stream to play
   interlock serve                 Serve on http://127.0.0.1:7070 from ./interlock-data
   interlock config check          Find mistakes in ./interlock.toml
   interlock store verify          Recount everything in ./interlock-data
+  interlock audit                 Find every race that Interlock was built against, and none in it
 
 Logs go to standard error. INTERLOCK_LOG=debug says more, INTERLOCK_LOG=warn less.";
 
@@ -43,6 +70,12 @@ pub enum Command {
         #[command(subcommand)]
         command: StoreCommand,
     },
+    /// Search for races: in models of five systems as they were found, and in Interlock itself
+    ///
+    /// The shipping kernel and the models run in a simulated world that tries many orders of events, crashes,
+    /// failing commits and lost messages. For each race it prints the shortest timeline that shows it. Ends
+    /// with 1 if a known race is not found, or one is found in Interlock.
+    Audit(Audit),
 }
 
 /// What can be done with a configuration file.
@@ -76,6 +109,22 @@ pub struct Serve {
     /// folder that is removed at the end unless --data names one
     #[arg(long, env = "INTERLOCK_DEMO", value_parser = FalseyValueParser::new())]
     pub demo: bool,
+    /// The file that the environment names, when it is not read.
+    #[arg(skip)]
+    pub unread: Option<PathBuf>,
+}
+
+impl Serve {
+    /// A demonstration has a configuration of its own. Who asks for another one is told; the environment may
+    /// be set for other runs.
+    fn without_config(&mut self, source: Option<ValueSource>) -> Result<(), Error> {
+        if source == Some(ValueSource::CommandLine) {
+            let says = "--demo cannot be used with --config: a demonstration has a configuration of its own";
+            return Err(Error::raw(ErrorKind::ArgumentConflict, says));
+        }
+        self.unread = self.config.take();
+        Ok(())
+    }
 }
 
 /// `interlock config check`
@@ -97,10 +146,54 @@ pub struct Verify {
     pub data: Option<PathBuf>,
 }
 
+/// `interlock audit`
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Only races with all of these words in their name, or of the document with this number
+    #[arg(value_name = "WORD")]
+    pub words: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// The samples' seed: the same seed tries the same schedules
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Schedules to try of Interlock's side of each race
+    #[arg(long, value_name = "N")]
+    pub schedules: Option<u64>,
+    /// Play this one schedule of the race as it was found, such as "3:1 17:2"
+    #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["json", "format", "schedules"])]
+    pub schedule: Option<Schedule>,
+}
+
+impl Audit {
+    /// How to print it.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
+    /// Whether a race is asked for.
+    pub fn wants(&self, name: &str, document: &str) -> bool {
+        self.words.iter().all(|word| name.contains(word.as_str()) || document == word)
+    }
+}
+
+/// How an audit is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people, as it goes on
+    Text,
+    /// A document
+    Markdown,
+    /// One object for programs
+    Json,
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

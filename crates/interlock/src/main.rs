@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "standard output is where a program answers")]
 
+mod audit;
 mod check;
 mod cli;
 mod config;
@@ -16,7 +17,6 @@ mod verify;
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::anyhow;
-use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, StoreCommand};
 use interlock_server::config::Mistakes;
 use tracing_subscriber::EnvFilter;
@@ -25,11 +25,12 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
-    let done = log().and_then(|()| match command {
+    let command = Cli::read().command;
+    let done = log(default_log(&command)).and_then(|()| match command {
         Command::Serve(serve) => serve::run(serve),
         Command::Config { command: ConfigCommand::Check(check) } => check::run(&check),
         Command::Store { command: StoreCommand::Verify(verify) } => verify::run(&verify),
+        Command::Audit(audit) => audit::run(&audit),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,13 +45,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is logged if nobody says: what goes wrong in a simulated world is no news.
+fn default_log(command: &Command) -> &'static str {
+    match command {
+        Command::Audit(_) => "off",
+        Command::Serve(_) | Command::Config { .. } | Command::Store { .. } => "info",
+    }
+}
+
 /// Logs go to standard error; `INTERLOCK_LOG` says which.
-fn log() -> anyhow::Result<()> {
+fn log(default: &str) -> anyhow::Result<()> {
     let filter = match std::env::var("INTERLOCK_LOG") {
         Ok(text) => {
             EnvFilter::try_new(&text).map_err(|bad| anyhow!("INTERLOCK_LOG={text}: {bad}"))?
         }
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::new(default),
     };
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);

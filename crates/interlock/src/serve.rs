@@ -2,7 +2,7 @@
 
 use std::{io::Write, net::SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use interlock_server::{
     config::{Config, Overrides},
     demo::Demo,
@@ -13,7 +13,10 @@ use crate::{cli::Serve, config, open_files, signals::Signals};
 
 pub fn run(serve: Serve) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
-    let Serve { config, listen, data, demo } = serve;
+    let Serve { config, listen, data, demo, unread } = serve;
+    if let Some(file) = unread {
+        tracing::warn!(file = %file.display(), "INTERLOCK_CONFIG is not read: this is a demonstration");
+    }
     let overrides = Overrides { listen, data };
     if demo {
         return runtime.block_on(demonstrate(overrides));
@@ -51,9 +54,16 @@ async fn until_stopped(config: &Config, greet: impl FnOnce(SocketAddr)) -> Resul
     );
     say(&format!("listening on http://{}", server.address()));
     greet(server.address());
+    let (runtime, mut has_died) = (server.runtime().clone(), false);
     let stop = async {
-        signals.next().await;
-        tracing::info!("stopping; a second signal stops at once");
+        tokio::select! {
+            biased;
+            () = signals.next() => tracing::info!("stopping; a second signal stops at once"),
+            () = runtime.ended() => {
+                has_died = true;
+                tracing::error!("a defect has ended the engine: stopping, what was acknowledged is kept");
+            }
+        }
         tokio::spawn(async move {
             signals.next().await;
             tracing::warn!("stopped at once");
@@ -63,6 +73,9 @@ async fn until_stopped(config: &Config, greet: impl FnOnce(SocketAddr)) -> Resul
     let stopped = server.run(stop).await;
     if stopped.cut_off > 0 {
         tracing::warn!(connections = stopped.cut_off, "cut off connections that were still busy");
+    }
+    if has_died {
+        bail!("a defect has ended the engine; start again to go on from what was acknowledged");
     }
     tracing::info!("stopped");
     Ok(())

@@ -16,7 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("primitives", &["kernel", "runtime", "web"]),
     ("streams", &["kernel", "runtime", "web"]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams"]),
-    ("interlock", &["server"]),
+    ("audit", &["kernel", "runtime", "primitives", "streams"]),
+    ("interlock", &["server", "audit"]),
 ];
 
 /// What pure code may depend on.

@@ -44,6 +44,7 @@ mod choice;
 mod event;
 mod lapsed;
 mod member;
+mod reason;
 mod refusal;
 
 use std::{
@@ -55,12 +56,13 @@ use serde::{Deserialize, Serialize};
 
 use self::lapsed::Lapsed;
 pub use self::{
-    choice::{LeaseRequest, Ranking, Reason, Rule},
+    choice::{LeaseRequest, Ranking},
     event::{
         Confirmed, Expired, Leased, MemberLeaving, MemberPut, MemberReadmitted, MemberRemoved,
         MemberSetAside, PoolEvent, Released, Renewed, SlotClosed,
     },
     member::{MemberChange, MemberRecord, MemberState, Standing, Use},
+    reason::{Criterion, Reason, Rule, RunnerUp},
     refusal::PoolRefusal,
 };
 use crate::{
@@ -214,10 +216,7 @@ impl Pool {
         now: Time,
     ) -> Result<Step<PoolEvent, Grant>, PoolRefusal> {
         let lapsed = self.lapsed(now);
-        let Some((member, reason)) = self.choose(request, &lapsed) else {
-            let next = self.expiries.next_after(now).map(|next| next.since(now));
-            return Err(PoolRefusal::full(next));
-        };
+        let (member, reason) = self.choose(request, &lapsed).ok_or_else(|| self.full(now))?;
         let lease = LeaseId(self.granted.next().0);
         let expires_at = end_of(now, request.ttl_ms);
         let leased = Leased {
@@ -228,7 +227,7 @@ impl Pool {
             sticky: request.sticky.clone(),
             ttl_ms: request.ttl_ms,
             expires_at,
-            reason,
+            reason: reason.clone(),
             at: now,
         };
         let held = Held::new(lease, member, LeaseState::Pending, expires_at);
@@ -236,6 +235,12 @@ impl Pool {
         let grant = Grant { held, reason, unrecorded };
         let own = [PoolEvent::Leased(leased)];
         Ok(self.step(lapsed, own, None, Some(expires_at), grant))
+    }
+
+    /// What to tell those for whom there is no slot.
+    #[must_use]
+    pub fn full(&self, now: Time) -> PoolRefusal {
+        PoolRefusal::full(self.expiries.next_after(now).map(|next| next.since(now)))
     }
 
     /// Says that the use has begun. The lease is active, and its time begins anew. Repeated, it renews.

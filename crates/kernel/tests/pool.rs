@@ -11,8 +11,8 @@ use interlock_kernel::{
     expiry::Step,
     ids::{Holder, Member, Token},
     pool::{
-        AfterLease, LeaseId, LeaseRequest, MemberChange, MemberState, Pool, PoolEvent, PoolRefusal,
-        PoolRules, Ranking, Reason, Rule, Standing,
+        AfterLease, Criterion, LeaseId, LeaseRequest, MemberChange, MemberState, Pool, PoolEvent,
+        PoolRefusal, PoolRules, Ranking, Reason, Rule, RunnerUp, Standing,
     },
     time::{Millis, Time},
 };
@@ -235,15 +235,18 @@ fn run_lease(
     let pool = &subject.pool;
     let found = pool.lease(&wanted, model.now);
     let seen = found.as_ref().map(|step| {
-        let (held, reason) = (&step.answer.held, step.answer.reason);
+        let (held, reason) = (&step.answer.held, &step.answer.reason);
         let before = (reason.pending, reason.active, reason.closing);
-        (held.token, held.member.clone(), before, reason.fitting as usize)
+        let chosen = (held.token, held.member.clone(), before);
+        (chosen, reason.fitting as usize, second_in(&reason.rule))
     });
     let expected = model.lease(&wanted);
     let token = Token(model.leases.len() as u64);
     let full = |retry_after| PoolRefusal::Full { retry_after };
-    let expected = expected.map_err(full).map(|(member, used, fitting)| {
-        (token, member, (used.pending, used.active, used.closing), fitting)
+    let expected = expected.map_err(full).map(|chosen| {
+        let used = chosen.before;
+        let before = (used.pending, used.active, used.closing);
+        ((token, chosen.member, before), chosen.fitting, chosen.second)
     });
     prop_assert_eq!(seen.map_err(Clone::clone), expected);
     if let Ok(step) = found {
@@ -323,9 +326,74 @@ fn a_choice_tells_what_it_saw() {
         let Reason { rule, fitting, pending, limit, .. } = subject.take(step).reason;
         (rule, fitting, pending, limit)
     };
-    assert_eq!(ask(&sticky), (Rule::Ranked, 2, 0, 2), "the first of its string");
+    let m1 = RunnerUp {
+        by: Criterion::Name,
+        member: member(1),
+        pending: 0,
+        active: 0,
+        closing: 0,
+        weight: NonZeroU32::MIN,
+    };
+    assert_eq!(ask(&sticky), (Rule::Before(m1), 2, 0, 2), "the first of its string");
     assert_eq!(ask(&sticky), (Rule::Sticky, 2, 1, 2), "m1 is less loaded, and strange");
-    assert_eq!(ask(&sticky), (Rule::Ranked, 1, 0, 9), "m0 is full");
+    assert_eq!(ask(&sticky), (Rule::Only, 1, 0, 9), "m0 is full");
+}
+
+/// The member that came second, where the choice was between two.
+fn second_in(rule: &Rule) -> Option<Member> {
+    match rule {
+        Rule::Before(second) => Some(second.member.clone()),
+        Rule::Sticky | Rule::Ranked | Rule::Only => None,
+    }
+}
+
+/// What decided between m0 and m1, which are like this; m0 has had a lease, m1 another after it.
+fn decides(ranking: Ranking, changes: [MemberChange; 2]) -> (usize, Criterion) {
+    let mut subject = Subject::new(PoolRules { ranking, ..PoolRules::default() });
+    for (index, change) in changes.iter().enumerate() {
+        let change = MemberChange { limit: Some(9), ..change.clone() };
+        let step = subject.pool.put_member(&member(index), &change, Time(0)).unwrap();
+        subject.take(step);
+        let avoid = [member(1 - index)].into();
+        let step = subject.pool.lease(&LeaseRequest { avoid, ..request(1) }, Time(0)).unwrap();
+        subject.take(step);
+    }
+    let reason = subject.pool.lease(&request(1), Time(0)).unwrap().answer.reason;
+    let Rule::Before(second) = reason.rule else { panic!("there are two: {}", reason.rule) };
+    assert_eq!((second.pending, second.active, second.closing), (1, 0, 0));
+    (usize::from(second.member == member(0)), second.by)
+}
+
+#[test]
+fn a_choice_tells_the_criterion_that_decided_it() {
+    let plain = || [MemberChange::default(), MemberChange::default()];
+    let standing = |tier, preferred| MemberChange {
+        standing: Some(Standing { tier, preferred }),
+        ..MemberChange::default()
+    };
+    let heavy = MemberChange { weight: NonZeroU32::new(2), ..MemberChange::default() };
+    let (by_load, by_health) = (Ranking::LeastLoaded, Ranking::HealthiestFirst);
+    let cases = [
+        (by_load, [MemberChange::default(), heavy], (1, Criterion::LeastLoaded)),
+        (by_load, plain(), (0, Criterion::LongestUngranted)),
+        (by_health, [standing(1, true), standing(0, false)], (1, Criterion::Healthiest)),
+        (by_health, [standing(0, false), standing(0, true)], (1, Criterion::Preferred)),
+        (by_health, plain(), (0, Criterion::LongestUnused)),
+    ];
+    for (ranking, changes, expected) in cases {
+        assert_eq!(decides(ranking, changes), expected);
+    }
+}
+
+#[test]
+fn reasons_of_older_records_are_read() {
+    // Sticky or ranked; two fitted; 1 pending, 3 active, 0 closing; a limit of 9, a weight of 1.
+    for (rule, stored) in [(Rule::Sticky, 0), (Rule::Ranked, 1)] {
+        let reason: Reason = postcard::from_bytes(&[stored, 2, 1, 3, 0, 9, 1]).unwrap();
+        let weight = NonZeroU32::MIN;
+        let says = Reason { rule, fitting: 2, pending: 1, active: 3, closing: 0, limit: 9, weight };
+        assert_eq!(reason, says);
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! [`Entity::read_old`]; a newer one is refused. Type-erased views ([`Codec`]) serve readers that do not
 //! know the type: the feed, timelines, verification.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use interlock_kernel::{
     entity::{EffectRequest, Entity, Old, Stored, TimerChange},
     ids::{Position, Version},
@@ -258,13 +260,18 @@ impl<E: Entity> AnyFold for Folded<E> {
     }
 }
 
-/// What an externally tagged value holds; nothing, if it is a tag alone.
-fn inside(value: serde_json::Value) -> serde_json::Value {
-    if value.is_string() {
-        return serde_json::Value::Object(serde_json::Map::new());
+/// What an externally tagged value holds; nothing, if it is a tag alone. Its text stays as it is: users'
+/// values may be of a kind that no type of ours can hold.
+fn inside(whole: Box<RawValue>) -> Result<Box<RawValue>, serde_json::Error> {
+    if whole.get().starts_with('"') {
+        return RawValue::from_string("{}".to_owned());
     }
-    let map = value.as_object().filter(|map| map.len() == 1);
-    map.and_then(|map| map.values().next()).cloned().unwrap_or(value)
+    let fields: Option<BTreeMap<Cow<'_, str>, &RawValue>> = serde_json::from_str(whole.get()).ok();
+    let only = fields.filter(|fields| fields.len() == 1).and_then(|mut fields| fields.pop_first());
+    match only {
+        Some((_, inside)) => Ok(inside.to_owned()),
+        None => Ok(whole),
+    }
 }
 
 fn events_json<E: Entity>(schema: u16, bytes: &[u8]) -> Result<Vec<EventJson>, CodecError> {
@@ -276,9 +283,8 @@ fn events_json<E: Entity>(schema: u16, bytes: &[u8]) -> Result<Vec<EventJson>, C
         };
         // Events are enums of structs: `{"leased":{…}}` in serde's form. The name is told apart, so only
         // what is inside is shown.
-        let value = serde_json::to_value(&event).map_err(malformed)?;
-        let inside = inside(value);
-        let data = serde_json::value::to_raw_value(&inside).map_err(malformed)?;
+        let whole = serde_json::value::to_raw_value(&event).map_err(malformed)?;
+        let data = inside(whole).map_err(malformed)?;
         Ok(EventJson { name: E::event_name(&event), data })
     };
     events::<E>(schema, bytes)?.into_iter().map(json).collect()

@@ -107,6 +107,8 @@ pub struct Status {
 /// Counters of one entity type.
 #[derive(Debug, Default)]
 pub struct TypeStatus {
+    /// Entities in memory.
+    pub resident: AtomicUsize,
     /// Events whose handlers have run.
     pub handled: AtomicU64,
     /// Events lost to their handlers until the next start, which must stay zero.

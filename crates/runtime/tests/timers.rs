@@ -122,6 +122,22 @@ fn a_timer_whose_command_is_rejected_or_changes_nothing_is_over_also_after_a_res
 }
 
 #[test]
+fn a_command_is_decided_at_the_time_at_which_it_comes_however_long_nobody_came() {
+    on_computer(6, |computer| async move {
+        let runtime = start(&computer).await;
+        send(&runtime, "t", Command::Fill(1)).await;
+        // Longer than any upkeep, and not as long as anything else.
+        for pause in [500, 59_999] {
+            computer.pause(pause).await;
+            let now = computer.env().wall();
+            let tanks = runtime.handle::<Tank>();
+            let receipt = tanks.send(&key("t"), Command::Fill(1), Meta::default()).await.unwrap();
+            assert!(receipt.at >= now, "decided at {:?}, asked at {now:?}", receipt.at);
+        }
+    });
+}
+
+#[test]
 fn every_timer_fires_exactly_once_across_crashes_and_refused_commits() {
     for seed in 0..60 {
         on_computer(seed, |computer| async move {

@@ -14,7 +14,7 @@ use interlock_web::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{compose::Services, metrics, pages, pulse::Pulse};
+use crate::{compose::Services, dead_letters, metrics, pages, pulse::Pulse};
 
 /// What the server's own handlers need.
 #[derive(Clone)]
@@ -52,6 +52,7 @@ pub fn routes(site: Site) -> Routes {
                     text
                 },
             )
+            .and(dead_letters::routes())
             .with_state(site.clone());
     let services = site.services.routes();
     services

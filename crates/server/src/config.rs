@@ -1,28 +1,6 @@
 //! The configuration: `interlock.toml`, and what the command line says instead.
 //!
-//! ```toml
-//! listen = "127.0.0.1:7070"
-//! data = "./interlock-data"       # relative to the working directory
-//! retention = "24h"               # command ids and events
-//!
-//! [auth]
-//! tokens = [{ name = "bot", token = "at least 16 characters" }]
-//!
-//! [streams]
-//! start_timeout = "30s"           # one engine, from the request to the first byte
-//! start_deadline = "60s"          # a player's whole wait
-//! start_attempts = 3
-//! linger = "5s"                   # a stream without players goes on for so long
-//! lease_ttl = "15s"
-//! engine_idle = "10s"             # an engine ends a stream that nobody has read for so long
-//! ejection = "30s"                # an engine that failed is left alone for so long
-//!
-//! [[streams.engines]]
-//! name = "gluetun-1"
-//! url = "http://127.0.0.1:6878"
-//! limit = 2
-//! forwarded = false               # whether it has a forwarded port
-//! ```
+//! The README shows a file with every setting; `tests/readme.rs` keeps it true.
 //!
 //! Everything has a default but the engines. Whatever is wrong is said at once, all of it, each with its
 //! line, its column, its key, and what would be right; unknown keys are refused, because a misspelt key
@@ -149,7 +127,7 @@ fn read(document: &Document<'_>, mut root: Section<'_>, overrides: &Overrides) -
 fn check_reach(document: &Document<'_>, listen: &Found<SocketAddr>) {
     if let Err(open) = Guard::new(&[listen.value], &[]) {
         let says = format!(
-            "listen: {open}: tokens = [{{ name = \"…\", token = \"…\" }}]; \
+            "listen: {open}: tokens = [\"…\"]; \
              or listen on 127.0.0.1, for this machine alone"
         );
         document.mistake(listen.at, says);

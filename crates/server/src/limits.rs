@@ -46,6 +46,8 @@ pub const SERVICES_STOP: Duration = Duration::from_secs(10);
 pub const PAGE_PAUSE: Duration = Duration::from_millis(200);
 /// Entities of each type on the first page.
 pub const RECENT_SHOWN: usize = 5;
+/// Dead letters in one list.
+pub const LETTERS_SHOWN: usize = 200;
 /// Entities on the page of a type.
 pub const LISTED: usize = 200;
 /// Entries of a timeline on one page.

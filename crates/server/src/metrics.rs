@@ -47,11 +47,8 @@ fn runtime(text: &mut Text, status: &Status) {
         text.family(name, Type::Gauge, help).sample(&[], amount.load(Ordering::Relaxed));
     }
     let help = "How long commits take, from hand-over to answer.";
-    let mut family = text.family("interlock_commit_seconds", Type::Histogram, help);
-    histogram(&mut family, &[], &status.commit_times);
-    let help = "How long the given part of commits takes at most.";
-    let mut family = text.family("interlock_commit_quantile_seconds", Type::Gauge, help);
-    quantiles(&mut family, &[], &status.commit_times);
+    let mut family = text.family("interlock_commit_seconds", Type::Summary, help);
+    summary(&mut family, &[], &status.commit_times);
 }
 
 fn types(text: &mut Text, status: &Status) {
@@ -98,36 +95,23 @@ fn types(text: &mut Text, status: &Status) {
 }
 
 fn handlers(text: &mut Text, status: &Status) {
-    let each = || {
-        status.types.iter().flat_map(|(entity, status)| {
-            [(*entity, "1", &status.write_times), (*entity, "2", &status.read_times)]
-        })
-    };
     let help = "How long the handlers of a record take, by phase.";
-    let mut family = text.family("interlock_handlers_seconds", Type::Histogram, help);
-    for (entity, phase, times) in each() {
-        histogram(&mut family, &[("type", entity), ("phase", phase)], times);
-    }
-    let help = "How long the handlers of the given part of records take at most, by phase.";
-    let mut family = text.family("interlock_handlers_quantile_seconds", Type::Gauge, help);
-    for (entity, phase, times) in each() {
-        quantiles(&mut family, &[("type", entity), ("phase", phase)], times);
+    let mut family = text.family("interlock_handlers_seconds", Type::Summary, help);
+    for (entity, status) in &status.types {
+        for (phase, times) in [("1", &status.write_times), ("2", &status.read_times)] {
+            summary(&mut family, &[("type", entity), ("phase", phase)], times);
+        }
     }
 }
 
-/// Sum and count; the runtime keeps its buckets to itself.
-fn histogram(family: &mut Family<'_>, labels: &[(&'static str, &str)], times: &Histogram) {
-    let timings = times.read();
-    family.histogram(labels, &[], seconds(timings.sum_us), timings.count);
-}
-
-fn quantiles(family: &mut Family<'_>, labels: &[(&'static str, &str)], times: &Histogram) {
-    let Timings { p50_us, p99_us, max_us, .. } = times.read();
-    for (quantile, us) in [("0.5", p50_us.min(max_us)), ("0.99", p99_us.min(max_us)), ("1", max_us)]
-    {
-        let labels = [labels, &[("quantile", quantile)]].concat();
-        family.sample(&labels, seconds(us));
-    }
+/// Quantiles since the start, known to the next power of two microseconds; none is longer than the longest.
+fn summary(family: &mut Family<'_>, labels: &[(&'static str, &str)], times: &Histogram) {
+    let Timings { count, sum_us, p50_us, p99_us, max_us } = times.read();
+    // Prometheus' word for a quantile of nothing.
+    let quantile = |us: u64| if count == 0 { f64::NAN } else { seconds(us.min(max_us)) };
+    let quantiles =
+        [("0.5", quantile(p50_us)), ("0.99", quantile(p99_us)), ("1", quantile(max_us))];
+    family.summary(labels, &quantiles, seconds(sum_us), count);
 }
 
 fn seconds(us: u64) -> f64 {
@@ -154,12 +138,12 @@ mod tests {
             "interlock_resident_entities 0",
             "interlock_drift{type=\"pool\"} 2",
             "interlock_drift{type=\"turn\"} 0",
-            "interlock_commit_seconds_bucket{le=\"+Inf\"} 1",
             "interlock_commit_seconds_sum 0.0003",
             "interlock_commit_seconds_count 1",
-            "interlock_commit_quantile_seconds{quantile=\"1\"} 0.0003",
+            "interlock_commit_seconds{quantile=\"1\"} 0.0003",
             "interlock_handlers_seconds_sum{type=\"turn\",phase=\"1\"} 0.003",
-            "interlock_handlers_quantile_seconds{type=\"turn\",phase=\"1\",quantile=\"0.99\"} 0.003",
+            "interlock_handlers_seconds{type=\"pool\",phase=\"2\",quantile=\"0.5\"} NaN",
+            "interlock_handlers_seconds{type=\"turn\",phase=\"1\",quantile=\"0.99\"} 0.003",
             "interlock_http_panics_total 0",
         ] {
             assert!(text.as_str().lines().any(|shown| shown == line), "{line}\n{}", text.as_str());

@@ -1,13 +1,14 @@
 //! One server, from its start to its end.
 //!
 //! ```text
-//! start: data folder ─► port ─► runtime ─► services ─► ready
+//! start: port ─► data folder ─► runtime ─► services ─► ready
 //! stop:  no new connections ─► requests in progress end ─► runtime ─► data folder
 //! ```
 //!
-//! The folder is taken before the port, so that a second server on the same folder is told who holds it,
-//! whichever port it wants. A server that was killed leaves nothing behind that keeps the next one from
-//! starting at once.
+//! The port is taken before the folder, so that a server that cannot serve leaves no folder behind. Who is
+//! told that the port is taken is told who holds the folder, if that is so too: it is the same server,
+//! started twice. A server that was killed leaves nothing behind that keeps the next one from starting at
+//! once.
 //!
 //! Not here: signals, processes, the command line.
 
@@ -16,6 +17,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use interlock_runtime::{
     Builder, Runtime,
     env::{Env, tokio::Tokio},
+    lock::{self, FolderLock},
     store::{
         Store, StoreError,
         sqlite::{SqliteOptions, SqliteStore},
@@ -81,18 +83,21 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Takes the data folder and the port, reads what the folder holds, and gets ready. Connections that
+    /// Takes the port and the data folder, reads what the folder holds, and gets ready. Connections that
     /// come from now on wait for [`Server::run`].
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let store = open(SqliteOptions::new(&config.data)).await?;
-        let listener = listen(config.listen)?;
+        let listener = match listen(config.listen) {
+            Err(StartError::Taken(address)) => return Err(taken(address, &config.data)),
+            listening => listening?,
+        };
         let address = listener.local_addr();
         let address =
             address.map_err(|source| StartError::Listen { address: config.listen, source })?;
         let guard = Guard::new(&[address], &config.tokens)?;
+        let store = open(SqliteOptions::new(&config.data)).await?;
         store.announce(&address.to_string())?;
         let env = Env::new(Tokio::current(), Arc::new(store));
         let builder = Builder::new(env).retention(config.retention);
@@ -190,6 +195,17 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
             StartError::Listen { address, source }
         }
     })
+}
+
+/// Why a taken port keeps this server from starting.
+fn taken(address: SocketAddr, folder: &Path) -> StartError {
+    // Asking creates the lock's file: only where a server has been before.
+    if folder.join(lock::FILE_NAME).is_file()
+        && let Err(held @ StoreError::InUse(_)) = FolderLock::take(folder, "no address yet")
+    {
+        return StartError::Store(held);
+    }
+    StartError::Taken(address)
 }
 
 /// Recounts everything in a data folder that no server uses.

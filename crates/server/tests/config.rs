@@ -88,6 +88,15 @@ fn everything_can_be_said() {
 
 #[test]
 fn tokens_are_a_list_or_a_map() {
+    let plain = r#"[auth]
+        tokens = ["0123456789abcdef", { name = "bot", token = "fedcba9876543210" }, "third-0123456789"]
+    "#;
+    let plain = read(plain).unwrap();
+    let named: Vec<_> =
+        plain.tokens.iter().map(|it| format!("{} {}", it.name, it.secret)).collect();
+    let expected = ["token-1 0123456789abcdef", "bot fedcba9876543210", "token-3 third-0123456789"];
+    assert_eq!(named, expected);
+
     let listed = read("[[auth.tokens]]\nname = \"a\"\ntoken = \"0123456789abcdef\"\n").unwrap();
     let mapped = read("[auth.tokens]\na = \"0123456789abcdef\"\n").unwrap();
     assert_eq!(listed, mapped);
@@ -172,14 +181,14 @@ fn a_wrong_value_is_refused_with_what_would_be_right() {
             "[streams]\nstart_attempts = 3.0",
             "2:18: streams.start_attempts must be a whole number from 1 to 100, not 3.0",
         ),
-        ("streams = 1", "1:11: streams must be a section: [streams], not 1"),
+        ("streams = 1", "1:11: streams must be a section: [streams], not a number"),
         (
             "[streams]\nengines = {}",
             "2:11: streams.engines must be a list of sections: [[streams.engines]], not a section",
         ),
         (
             "[streams]\nengines = [\"http://a:1\"]",
-            "2:12: streams.engines[0] must be a section: [streams.engines[0]], not \"http://a:1\"",
+            "2:12: streams.engines[0] must be a section: [streams.engines[0]], not a text",
         ),
     ] {
         refused(text, &[&format!("interlock.toml:{expected}")]);
@@ -243,12 +252,17 @@ fn an_engine_needs_a_name_a_url_and_a_limit_of_its_own() {
 }
 
 #[test]
-fn contradictions_are_found() {
-    refused(
-        "[streams]\nstart_deadline = \"20s\"",
-        &["interlock.toml:2:18: streams.start_timeout (30s) must not be longer than \
-           streams.start_deadline (20s)"],
-    );
+fn one_start_time_alone_takes_the_other_along() {
+    for (line, timeout, deadline) in [
+        ("start_deadline = \"5s\"", 5_000, 5_000),
+        ("start_deadline = \"45s\"", 30_000, 45_000),
+        ("start_timeout = \"45s\"", 45_000, 60_000),
+        ("start_timeout = \"2m\"", 120_000, 120_000),
+    ] {
+        let streams = read(&format!("[streams]\n{line}")).unwrap().streams;
+        let times = (streams.start_timeout.0, streams.start_deadline.0);
+        assert_eq!(times, (timeout, deadline), "{line}");
+    }
     refused(
         "[streams]\nstart_timeout = \"90s\"\nstart_deadline = \"1m\"",
         &["interlock.toml:2:17: streams.start_timeout (90s) must not be longer than \
@@ -259,7 +273,7 @@ fn contradictions_are_found() {
 #[test]
 fn an_address_that_others_can_reach_needs_tokens() {
     let says = "listen: 0.0.0.0:7070 can be reached from other machines, so [auth] needs at least one \
-                token: tokens = [{ name = \"…\", token = \"…\" }]; or listen on 127.0.0.1, for this \
+                token: tokens = [\"…\"]; or listen on 127.0.0.1, for this \
                 machine alone";
     refused("\nlisten = \"0.0.0.0:7070\"", &[&format!("interlock.toml:2:10: {says}")]);
 
@@ -278,32 +292,53 @@ fn tokens_are_checked_and_never_shown() {
         ),
         (
             "[auth.tokens]\na = \"open sesame sesame\"",
-            &["2:5: auth.tokens.a must have 16 to 512 visible ASCII characters; it holds others"],
+            &["2:5: a token must have 16 to 512 visible ASCII characters; it holds others"],
         ),
         (
             "[auth.tokens]\na = [\"sesame\"]",
-            &["2:5: auth.tokens.a must have 16 to 512 visible ASCII characters"],
+            &["2:5: a token must have 16 to 512 visible ASCII characters"],
         ),
-        (
-            "[auth]\ntokens = \"sesame\"",
-            &["2:10: auth.tokens must be a list: tokens = [{ name = \"bot\", token = \"…\" }]"],
-        ),
+        ("[auth]\ntokens = \"sesame\"", &["2:10: auth.tokens must be a list: tokens = [\"…\"]"]),
         (
             "[auth]\ntokens = [{ token = \"sesamesesamesesame\" }]",
             &["2:11: auth.tokens[0] needs a name"],
         ),
         (
-            "[auth.tokens]\n\"a b\" = \"sesamesesamesesame\"",
-            &["2:1: the name \"a b\" of a token may hold only A-Z a-z 0-9 . _ : -, not ' '"],
+            "[auth.tokens]\n\"sesame sesame\" = \"sesamesesamesesame\"",
+            &["2:1: the name of a token may hold only A-Z a-z 0-9 . _ : -, not ' '"],
         ),
         (
             "[auth]\ntokens = [\n{ name = \"a\", token = \"sesamesesamesesame\" },\n\
              { name = \"a\", token = \"sesamesesamesesame\" }]",
             &[
-                "4:10: the name \"a\" of a token is taken, in line 3",
-                "4:23: the token of \"a\" is the same as that in line 3",
+                "4:10: the name of this token is taken, in line 3",
+                "4:23: this token is the same as that in line 3",
             ],
         ),
+        (
+            "[auth]\ntokens = [\n\"sesamesesamesesame\",\n\"sesamesesamesesame\"]",
+            &["4:1: this token is the same as that in line 3"],
+        ),
+        (
+            "[auth]\ntokens = [\n\"sesame\",\n[\"sesamesesamesesame\"]]",
+            &[
+                "3:1: auth.tokens[0] must have 16 to 512 visible ASCII characters, not 6",
+                "4:1: auth.tokens[1] must have 16 to 512 visible ASCII characters",
+            ],
+        ),
+        (
+            "[auth]\ntokens = [{ name = [\"sesamesesamesesame\"], token = [\"sesame\"] }]",
+            &[
+                "2:20: auth.tokens[0].name must be a text in quotes",
+                "2:52: auth.tokens[0].token must have 16 to 512 visible ASCII characters",
+            ],
+        ),
+        (
+            "[auth.tokens]\nsesamesesamesesame = \"bot\"",
+            &["2:22: a token must have 16 to 512 visible ASCII characters, not 3"],
+        ),
+        ("auth = \"sesamesesamesesame\"", &["1:8: auth must be a section: [auth], not a text"]),
+        ("auth = [\"sesamesesamesesame\"]", &["1:8: auth must be a section: [auth], not a list"]),
         (
             "[auth.tokens]\na = sesamesesamesesame",
             &["2:5: string values must be quoted, expected literal string"],
@@ -346,8 +381,8 @@ fn columns_count_characters() {
     refused(
         "[auth.tokens]\n\"ä\" = 1",
         &[
-            "interlock.toml:2:1: the name \"ä\" of a token may hold only A-Z a-z 0-9 . _ : -, not 'ä'",
-            "interlock.toml:2:7: auth.tokens.ä must have 16 to 512 visible ASCII characters",
+            "interlock.toml:2:1: the name of a token may hold only A-Z a-z 0-9 . _ : -, not 'ä'",
+            "interlock.toml:2:7: a token must have 16 to 512 visible ASCII characters",
         ],
     );
 }

@@ -46,11 +46,11 @@ pub fn engines(freed: Freed) -> EnginesHandlers {
         assigned: On {
             write: vec![note(|e: &Assigned| &e.stream, StreamEvent::Assigned)],
             read: vec![Read::new("log", |e: &Assigned, _| {
-                let reason = e.reason;
+                let reason = &e.reason;
                 tracing::info!(
                     engine = %e.engine, stream = e.stream, lease = %e.lease,
                     pending = reason.pending, active = reason.active, closing = reason.closing,
-                    limit = reason.limit, fitting = reason.fitting, rule = ?reason.rule,
+                    limit = reason.limit, fitting = reason.fitting, rule = %reason.rule,
                     "an engine was chosen"
                 );
             })],

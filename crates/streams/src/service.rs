@@ -8,38 +8,36 @@
 //!
 //! A player joins the hub of its stream, or begins the stream, in one step under one lock: so however many
 //! ask at once, one carrier asks one engine. The lock also guards the end of a stream: a stream ends only
-//! while nobody can be joining it.
+//! while nobody can be joining it. And it guards the line of those who wait for a slot: who may wait, and who
+//! is refused at once, the engines' entity decides.
 //!
 //! Not here: which engine, and when a slot is free ([`crate::domain::engines`]); moving bytes
 //! ([`crate::io`]).
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use interlock_kernel::{
-    ids::{Key, Member},
-    pool::LeaseId,
-    time::Millis,
-};
+use interlock_kernel::{ids::Key, time::Millis};
 use interlock_runtime::{Builder, Handle, Meta, Runtime, SendError};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 mod carrier;
+mod config;
 mod health;
 pub(crate) mod history;
+mod line;
+mod live;
 mod overview;
 mod stop;
 
+use self::live::{Live, Phase, Streams};
 pub use self::{
+    config::{Config, EngineConfig},
     history::PastSession,
     overview::{EngineLoad, LiveStream, Overview},
 };
@@ -51,63 +49,14 @@ use crate::{
     handlers,
     io::{
         disconnect::Disconnect,
-        engine::{EngineUrl, StreamKey},
-        hub::{Feed, Hub, JoinError, Player, hub},
+        engine::StreamKey,
+        hub::{Feed, JoinError, Player},
     },
     limits,
 };
 
 /// The one key of the entity that holds all engines.
 const MAIN: &str = "main";
-
-/// The settings of the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// One engine's time from the request to the first byte.
-    pub start_timeout: Millis,
-    /// A player's whole wait, over all tries.
-    pub start_deadline: Millis,
-    /// Engines that are tried for one start.
-    pub start_attempts: u32,
-    /// How long a stream without players goes on.
-    pub linger: Millis,
-    /// How long a slot on an engine stays reserved unless it is renewed.
-    pub lease_ttl: Millis,
-    /// After how long an engine ends a stream by itself that nobody reads.
-    pub engine_idle: Millis,
-    /// How long an engine that failed on different streams is left alone.
-    pub ejection: Millis,
-    /// The engines.
-    pub engines: Vec<EngineConfig>,
-}
-
-/// One engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineConfig {
-    /// Its name, unique.
-    pub name: Member,
-    /// Where it is.
-    pub url: EngineUrl,
-    /// Streams that it may serve at once.
-    pub limit: u32,
-    /// Whether a port is forwarded to it; such engines are preferred.
-    pub forwarded: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            start_timeout: Millis::from_secs(30),
-            start_deadline: Millis::from_secs(60),
-            start_attempts: 3,
-            linger: Millis::from_secs(5),
-            lease_ttl: Millis::from_secs(15),
-            engine_idle: Millis::from_secs(10),
-            ejection: Millis::from_secs(30),
-            engines: Vec::new(),
-        }
-    }
-}
 
 /// Why a player gets no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,10 +67,10 @@ pub enum PlayError {
         /// When a slot may be free.
         retry_after: Millis,
     },
-    /// No engine could start the stream.
+    /// No engine could start the stream: what became of the last one, without its own words.
     #[error("no engine could start the stream: {0}")]
     NoEngine(String),
-    /// The player's time was over first.
+    /// The player's time was over first, while this was so.
     #[error("no engine started the stream in time: {0}")]
     OutOfTime(String),
     /// The stream has as many players as one can have.
@@ -174,62 +123,6 @@ struct Shared {
     stop: Notify,
 }
 
-/// The streams that are being carried, by their key.
-#[derive(Default)]
-struct Streams {
-    live: BTreeMap<String, Arc<Live>>,
-    /// Slots whose use this process began, until their end is committed: what the drift gauge holds the
-    /// pool against.
-    held: BTreeMap<LeaseId, Slot>,
-    /// Carriers that are not done.
-    carriers: usize,
-    stopping: bool,
-}
-
-/// A slot in use.
-struct Slot {
-    engine: Member,
-    live: Arc<Live>,
-}
-
-/// A stream that is being carried.
-struct Live {
-    name: String,
-    key: StreamKey,
-    hub: Hub,
-    phase: watch::Sender<Phase>,
-    /// When its last player left, if it flows without any.
-    unwatched_since: Mutex<Option<Instant>>,
-    /// It was asked to end, since nobody watches it. Only changed under the lock on all streams.
-    asked: AtomicBool,
-    /// Rings when it is asked.
-    give_way: Notify,
-}
-
-impl Live {
-    /// A stream that is to begin, and the feed of its hub.
-    fn new(key: &StreamKey) -> (Self, Feed) {
-        let (feed, hub) = hub();
-        let live = Self {
-            name: stream_name(key),
-            key: key.clone(),
-            hub,
-            phase: watch::Sender::new(Phase::Starting),
-            unwatched_since: Mutex::new(None),
-            asked: AtomicBool::new(false),
-            give_way: Notify::new(),
-        };
-        (live, feed)
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Phase {
-    Starting,
-    Flowing { engine: Member, stat_url: String },
-    Failed(PlayError),
-}
-
 impl Service {
     /// Takes over the engines: what a process before this one had in use is stopped first.
     ///
@@ -277,8 +170,8 @@ impl Service {
     /// # Errors
     /// See [`PlayError`].
     pub async fn play(&self, key: &StreamKey, disconnect: Disconnect) -> Result<Player, PlayError> {
-        let deadline = Duration::from_millis(self.0.config.start_deadline.0);
-        let (player, mut phase) = self.join(key, disconnect)?;
+        let deadline = Instant::now() + self.0.config.start_deadline.as_duration();
+        let (player, mut phase) = self.join(key, disconnect, deadline)?;
         let flows = async {
             loop {
                 match &*phase.borrow_and_update() {
@@ -291,7 +184,7 @@ impl Service {
                 }
             }
         };
-        match tokio::time::timeout(deadline, flows).await {
+        match timeout_at(deadline, flows).await {
             Ok(Ok(())) => Ok(player),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(PlayError::OutOfTime("the player's time is over".to_owned())),
@@ -303,6 +196,7 @@ impl Service {
         &self,
         key: &StreamKey,
         disconnect: Disconnect,
+        deadline: Instant,
     ) -> Result<(Player, watch::Receiver<Phase>), PlayError> {
         let name = stream_name(key);
         let mut streams = self.0.streams();
@@ -313,6 +207,7 @@ impl Service {
             let was_unwatched = *live.hub.players().borrow() == 0;
             match live.hub.join(disconnect.clone()) {
                 Ok(player) => {
+                    live.goes_on_until(deadline);
                     if was_unwatched {
                         // Its slot will not be free after all.
                         live.asked.store(false, Relaxed);
@@ -325,7 +220,7 @@ impl Service {
                 Err(JoinError::Ended) => {}
             }
         }
-        let (live, feed) = Live::new(key);
+        let (live, feed) = Live::new(key, deadline);
         let player = live.hub.join(disconnect).map_err(|_| PlayError::TooManyPlayers)?;
         let watched = live.phase.subscribe();
         let live = Arc::new(live);
@@ -418,3 +313,6 @@ pub fn stream_name(key: &StreamKey) -> String {
         StreamKey::Infohash(hash) => format!("infohash-{}", hash.to_ascii_lowercase()),
     }
 }
+
+#[cfg(test)]
+mod tests;

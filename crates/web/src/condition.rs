@@ -1,6 +1,9 @@
-//! Conditions on a command: `If-Match`, `If-None-Match` (RFC 9110 §13) and `Interlock-Fencing-Token`.
+//! Conditions on a request: `If-Match`, `If-None-Match` (RFC 9110 §13) and `Interlock-Fencing-Token`.
 //!
-//! An entity's tag is its version in quotes, always strong: `"17"`.
+//! An entity's tag is its version in quotes, always strong: `"17"`. A reader who sends the tag that it has
+//! is spared the same answer again ([`Known`]).
+
+mod known;
 
 use std::fmt;
 
@@ -10,6 +13,7 @@ use interlock_kernel::{
     limits::JSON_INTEGER,
 };
 
+pub(crate) use self::known::Known;
 use crate::{limits, problem::Problem};
 
 /// The header of a fencing token.

@@ -15,6 +15,8 @@ pub const JSON_DEPTH: usize = 100;
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// Bytes of a refused body that are read and dropped, so that its sender gets to see the answer.
 pub const DRAIN_BYTES: usize = 16 * 1024 * 1024;
+/// How long the sender of a refused body may pause before the answer leaves without waiting for the rest.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// Bytes of a request's line and headers together.
 pub const HEAD_BYTES: usize = 32 * 1024;

@@ -32,8 +32,8 @@ pub enum Type {
     Counter,
     /// It rises and falls.
     Gauge,
-    /// Counts by upper bound.
-    Histogram,
+    /// Quantiles, sum and count.
+    Summary,
 }
 
 impl Type {
@@ -41,7 +41,7 @@ impl Type {
         match self {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
-            Type::Histogram => "histogram",
+            Type::Summary => "summary",
         }
     }
 }
@@ -95,18 +95,17 @@ impl Family<'_> {
         self.line("", labels, None, value)
     }
 
-    /// A histogram with its cumulative counts by upper bound, in rising order, its sum and its count.
-    pub fn histogram(
+    /// A summary: its quantiles, each from 0 to 1 with its value, its sum and its count.
+    pub fn summary(
         &mut self,
         labels: &[(&'static str, &str)],
-        buckets: &[(f64, u64)],
+        quantiles: &[(&str, f64)],
         sum: f64,
         count: u64,
     ) -> &mut Self {
-        for (bound, below) in buckets {
-            self.line("_bucket", labels, Some(&bound.to_string()), below);
+        for (quantile, value) in quantiles {
+            self.line("", labels, Some(quantile), value);
         }
-        self.line("_bucket", labels, Some("+Inf"), count);
         self.line("_sum", labels, None, sum);
         self.line("_count", labels, None, count)
     }
@@ -115,18 +114,18 @@ impl Family<'_> {
         &mut self,
         suffix: &str,
         labels: &[(&'static str, &str)],
-        bound: Option<&str>,
+        quantile: Option<&str>,
         value: impl Display,
     ) -> &mut Self {
         self.text.write(format_args!("{}{suffix}", self.name));
-        let bound = bound.map(|bound| ("le", bound));
-        for (index, (name, value)) in labels.iter().copied().chain(bound).enumerate() {
+        let quantile = quantile.map(|quantile| ("quantile", quantile));
+        for (index, (name, value)) in labels.iter().copied().chain(quantile).enumerate() {
             check_name(name);
             let open = if index == 0 { '{' } else { ',' };
             let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             self.text.write(format_args!("{open}{name}=\"{value}\""));
         }
-        let close = if labels.is_empty() && bound.is_none() { "" } else { "}" };
+        let close = if labels.is_empty() && quantile.is_none() { "" } else { "}" };
         self.text.write(format_args!("{close} {value}\n"));
         self
     }
@@ -150,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_ends_with_everything() {
+    fn a_summary_has_quantiles_a_sum_and_a_count() {
         let mut text = Text::new();
-        let buckets = [(0.5, 1), (1.0, 3)];
-        text.family("d", Type::Histogram, "D.").histogram(&[("p", "a")], &buckets, 2.5, 4);
-        let expected = "# HELP d D.\n# TYPE d histogram\n\
-            d_bucket{p=\"a\",le=\"0.5\"} 1\nd_bucket{p=\"a\",le=\"1\"} 3\n\
-            d_bucket{p=\"a\",le=\"+Inf\"} 4\nd_sum{p=\"a\"} 2.5\nd_count{p=\"a\"} 4\n";
+        let quantiles = [("0.5", 0.25), ("1", f64::NAN)];
+        text.family("d", Type::Summary, "D.").summary(&[("p", "a")], &quantiles, 2.5, 4);
+        let expected = "# HELP d D.\n# TYPE d summary\n\
+            d{p=\"a\",quantile=\"0.5\"} 0.25\nd{p=\"a\",quantile=\"1\"} NaN\n\
+            d_sum{p=\"a\"} 2.5\nd_count{p=\"a\"} 4\n";
         assert_eq!(text.as_str(), expected);
         text.family("n", Type::Gauge, "N.").sample(&[], 0.25);
         assert!(text.as_str().ends_with("\nn 0.25\n"));

@@ -11,6 +11,10 @@ use crate::{
     problem::MEDIA_TYPE,
 };
 
+/// What holds for every endpoint.
+const ABOUT: &str = "An answer with an `ETag` can be asked for again with `If-None-Match`: while nothing has \
+                     changed, it is 304 without a body.";
+
 /// Writes the document.
 #[must_use]
 pub fn document(title: &str, version: &str, endpoints: &[&Endpoint]) -> Value {
@@ -22,7 +26,7 @@ pub fn document(title: &str, version: &str, endpoints: &[&Endpoint]) -> Value {
     }
     json!({
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": {"title": title, "version": version, "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": {"Problem": problem()},

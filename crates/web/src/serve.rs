@@ -40,6 +40,7 @@ use tokio::{
 use tower::Service;
 
 use crate::{
+    condition::Known,
     connection::{Client, Connection, Overdue, Patience, Phase, Watchdog, Wire},
     endpoint::Routes,
     guard::Guard,
@@ -75,10 +76,14 @@ impl App {
         }
         let method = request.method().clone();
         let path = request.uri().clone();
+        let known = Known::of(&request);
         // Nothing of ours outlives the panic: the request and its future are dropped with it.
         let answer = AssertUnwindSafe(self.router.clone().call(request)).catch_unwind().await;
         match answer {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => match known {
+                Some(known) => known.spare(response),
+                None => response,
+            },
             Ok(Err(never)) => match never {},
             Err(_panic) => {
                 self.traffic.panicked();

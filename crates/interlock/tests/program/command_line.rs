@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use crate::support::Place;
 
 #[test]
@@ -78,8 +80,47 @@ fn an_address_that_others_can_reach_needs_tokens() {
 }
 
 #[test]
+fn a_demonstration_takes_no_configuration_file() {
+    let place = Place::new().with_config("listen = 1");
+    let said = place.run(&["serve", "--demo", "--config", "interlock.toml"]);
+    let expected = "error: --demo cannot be used with --config: a demonstration has a configuration of its \
+                    own\n\nUsage: interlock serve ";
+    assert!(said.err.starts_with(expected), "{}", said.err);
+    assert_eq!(said.code, Some(2));
+
+    // It goes on, up to the address.
+    let arguments = ["serve", "--demo", "--listen", "0.0.0.0:0"];
+    let said = place.run_with(&arguments, &[("INTERLOCK_CONFIG", "elsewhere.toml")]);
+    let expected = "INTERLOCK_CONFIG is not read: this is a demonstration file=elsewhere.toml\n";
+    assert!(said.err.contains(expected), "{}", said.err);
+    assert!(said.err.contains("0.0.0.0:0 can be reached"), "{}", said.err);
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_not_verified() {
     let said = Place::new().run(&["store", "verify"]);
     assert_eq!(said.err, "interlock: there is no data folder at ./interlock-data\n");
     assert_eq!(said.code, Some(1));
+}
+
+#[test]
+fn a_folder_without_a_store_is_not_verified_and_stays_as_it_is() {
+    let place = Place::new();
+    for (data, files) in [("empty", &[][..]), ("other", &["notes.txt"]), ("cut", &["log.sqlite"])] {
+        let folder = place.path().join(data);
+        std::fs::create_dir(&folder).unwrap();
+        for file in files {
+            std::fs::write(folder.join(file), "").unwrap();
+        }
+        let said = place.run(&["store", "verify", "--data", data]);
+        let expected =
+            format!("interlock: there is no store in {data}: log.sqlite is missing or empty\n");
+        assert_eq!((said.err, said.out, said.code), (expected, String::new(), Some(1)));
+        assert_eq!(names(&folder), files, "nothing is created");
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -33,7 +33,12 @@ fn the_environment_says_what_the_command_line_does_not() {
 fn a_second_server_on_a_folder_is_told_who_holds_it() {
     let place = Place::new();
     let first = place.serve(&[]);
-    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["store", "verify"]] {
+    let same_port = first.address().to_string();
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["serve", "--listen", &same_port],
+        &["store", "verify"],
+    ] {
         let said = place.run(arguments);
         let expected = format!(
             "interlock: the store is in use: ./interlock-data is held by process {}, listening on {}\n",
@@ -55,6 +60,7 @@ fn a_port_that_is_taken_is_named() {
         "interlock: {address} is taken: another program listens there; name another address with --listen\n"
     );
     assert_eq!((said.err, said.code), (expected, Some(1)));
+    assert!(!place.path().join("other").exists(), "it has not begun");
 }
 
 #[test]

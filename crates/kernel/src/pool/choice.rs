@@ -13,7 +13,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{MemberRecord, MemberState, Pool, lapsed::Lapsed, lapsed::Truth};
+use super::{
+    Criterion, MemberRecord, MemberState, Pool, Reason, Rule, RunnerUp, Use,
+    lapsed::{Lapsed, Truth},
+};
 use crate::{
     ids::{Holder, Member},
     time::{Millis, Time},
@@ -53,35 +56,6 @@ pub enum Ranking {
     HealthiestFirst,
 }
 
-/// Why a lease got its member: what the choice saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// What decided.
-    pub rule: Rule,
-    /// How many members fitted.
-    pub fitting: u32,
-    /// The member's pending leases before this one.
-    pub pending: u32,
-    /// Its active leases.
-    pub active: u32,
-    /// Its slots that were not free yet.
-    pub closing: u32,
-    /// Its limit.
-    pub limit: u32,
-    /// Its weight.
-    pub weight: NonZeroU32,
-}
-
-/// What decided between the members that fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// The oldest lease of the same `sticky` is there.
-    Sticky,
-    /// It is the best by the pool's ranking.
-    Ranked,
-}
-
 /// A member that fits.
 #[derive(Debug, Clone, Copy)]
 struct Candidate<'a> {
@@ -105,21 +79,32 @@ impl Pool {
         let names = self.roomy.iter().chain(lapsed_only);
         let fitting = names.filter_map(|name| self.candidate(name, request, lapsed));
         let sticky = self.oldest_sticky(request, lapsed.now);
+        let comes_before = |one: &Candidate<'_>, other: &Option<Candidate<'_>>| {
+            other.as_ref().is_none_or(|other| self.compare(one, other).0.is_lt())
+        };
         let mut count = 0;
-        let mut best: Option<(Rule, Candidate<'a>)> = None;
+        let (mut stuck, mut best, mut second) = (None, None, None);
         for candidate in fitting {
             count += 1;
-            let rule = if sticky == Some(candidate.member) { Rule::Sticky } else { Rule::Ranked };
-            let is_better = best.is_none_or(|(best_rule, best)| match (best_rule, rule) {
-                (Rule::Sticky, _) => false,
-                (Rule::Ranked, Rule::Sticky) => true,
-                (Rule::Ranked, Rule::Ranked) => self.order(&candidate, &best).is_lt(),
-            });
-            if is_better {
-                best = Some((rule, candidate));
+            if sticky == Some(candidate.member) {
+                stuck = Some(candidate);
+            }
+            if comes_before(&candidate, &best) {
+                second = best.replace(candidate);
+            } else if comes_before(&candidate, &second) {
+                second = Some(candidate);
             }
         }
-        best.map(|(rule, chosen)| (chosen.member, chosen.reason(rule, count)))
+        let best = best?;
+        let (chosen, rule) = match (stuck, second) {
+            (Some(stuck), _) => (stuck, Rule::Sticky),
+            (None, None) => (best, Rule::Only),
+            (None, Some(second)) => {
+                let by = self.compare(&best, &second).1;
+                (best, Rule::Before(second.runner_up(by)))
+            }
+        };
+        Some((chosen.member, chosen.reason(rule, count)))
     }
 
     fn candidate<'a>(
@@ -149,22 +134,24 @@ impl Pool {
             .next()
     }
 
-    fn order(&self, one: &Candidate<'_>, other: &Candidate<'_>) -> Ordering {
+    /// The order of two members, and the criterion that made it.
+    fn compare(&self, one: &Candidate<'_>, other: &Candidate<'_>) -> (Ordering, Criterion) {
         let (a, b) = (one.record, other.record);
-        let by_ranking = match self.rules.ranking {
-            Ranking::LeastLoaded => one
-                .load_by(b.weight)
-                .cmp(&other.load_by(a.weight))
-                .then(a.last_grant.cmp(&b.last_grant)),
-            Ranking::HealthiestFirst => a
-                .standing
-                .tier
-                .cmp(&b.standing.tier)
-                .then(one.truth.in_use.total().cmp(&other.truth.in_use.total()))
-                .then(b.standing.preferred.cmp(&a.standing.preferred))
-                .then(one.truth.last_use.cmp(&other.truth.last_use)),
+        let (used, others) = (one.truth.in_use.total(), other.truth.in_use.total());
+        let by_ranking: &[(Ordering, Criterion)] = match self.rules.ranking {
+            Ranking::LeastLoaded => &[
+                (one.load_by(b.weight).cmp(&other.load_by(a.weight)), Criterion::LeastLoaded),
+                (a.last_grant.cmp(&b.last_grant), Criterion::LongestUngranted),
+            ],
+            Ranking::HealthiestFirst => &[
+                (a.standing.tier.cmp(&b.standing.tier), Criterion::Healthiest),
+                (used.cmp(&others), Criterion::FewestUsed),
+                (b.standing.preferred.cmp(&a.standing.preferred), Criterion::Preferred),
+                (one.truth.last_use.cmp(&other.truth.last_use), Criterion::LongestUnused),
+            ],
         };
-        by_ranking.then(one.member.cmp(other.member))
+        let decisive = by_ranking.iter().copied().find(|(order, _)| order.is_ne());
+        decisive.unwrap_or_else(|| (one.member.cmp(other.member), Criterion::Name))
     }
 }
 
@@ -185,6 +172,12 @@ impl Candidate<'_> {
             limit: self.record.limit,
             weight: self.record.weight,
         }
+    }
+
+    fn runner_up(&self, by: Criterion) -> RunnerUp {
+        let Use { pending, active, closing } = self.truth.in_use;
+        let (member, weight) = (self.member.clone(), self.record.weight);
+        RunnerUp { by, member, pending, active, closing, weight }
     }
 }
 

@@ -46,6 +46,17 @@ pub struct Record {
 }
 
 #[derive(Debug, Clone)]
+pub struct Chosen {
+    pub member: Member,
+    /// What it was used before.
+    pub before: Use,
+    /// How many fitted.
+    pub fitting: usize,
+    /// What would have been taken instead, unless a sticky lease decided.
+    pub second: Option<Member>,
+}
+
+#[derive(Debug, Clone)]
 pub struct Model {
     pub now: Time,
     pub rules: PoolRules,
@@ -131,8 +142,8 @@ impl Model {
         Ok(())
     }
 
-    /// The member, what it was used before, how many fitted; or when to ask again.
-    pub fn lease(&mut self, wanted: &LeaseRequest) -> Result<(Member, Use, usize), Millis> {
+    /// What was chosen; or when to ask again.
+    pub fn lease(&mut self, wanted: &LeaseRequest) -> Result<Chosen, Millis> {
         let (ttl, sticky, labels) = (wanted.ttl_ms, wanted.sticky.as_ref(), &wanted.labels);
         let mut fitting: Vec<&Record> = self
             .members
@@ -153,7 +164,8 @@ impl Model {
             let next = self.next_end().map(|next| next.since(self.now));
             return Err(next.unwrap_or(Millis(60_000)).min(Millis(60_000)));
         };
-        let (name, count) = (chosen.name.clone(), fitting.len());
+        let second = fitting.get(1).filter(|_| stuck.is_none()).map(|second| second.name.clone());
+        let (name, fitting) = (chosen.name.clone(), fitting.len());
         let before = self.in_use(&name);
         self.steps += 1;
         let index = self.find_member(&name).expect("it was chosen");
@@ -166,7 +178,7 @@ impl Model {
             phase: Phase::Pending,
             until: self.now + ttl,
         });
-        Ok((name, before, count))
+        Ok(Chosen { member: name, before, fitting, second })
     }
 
     pub fn extend(

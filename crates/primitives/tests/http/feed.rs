@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use interlock_kernel::time::Millis;
-use interlock_runtime::store::memory::MemoryStore;
+use interlock_runtime::{feed::From, store::memory::MemoryStore};
 use serde_json::json;
 
 use crate::{
@@ -207,6 +207,18 @@ async fn a_value_of_several_lines_stays_one_event() {
     let events = follow(&server, "?from=start", None).await.take(2).await;
     assert_eq!(events[0].data["data"]["value"], json!({"a": 1}));
     assert_eq!(shown(&events[1]), "turn/t 2 won");
+}
+
+#[tokio::test]
+async fn a_value_that_few_parsers_read_is_shown_as_it_was_sent() {
+    let server = Server::start().await;
+    let value = r#"[1e999, "half \ud800", 1.0000000000000000000001]"#;
+    server.raw(&ask("POST /turns/t").text(&format!("{{\"turn\": 1, \"value\": {value}}}"))).await;
+    let mut feed = server.runtime.feed(From::Start, None).await.unwrap();
+    let shown = feed.next().await.unwrap().unwrap();
+    assert!(shown[0].data.get().contains(value), "{shown:?}");
+    let timeline = server.raw(&ask("GET /entities/turn/t/timeline")).await;
+    assert!(timeline.text.contains(value), "{}", timeline.text);
 }
 
 #[tokio::test]

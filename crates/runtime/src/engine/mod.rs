@@ -269,6 +269,8 @@ impl Engine {
             () = async { alarm.as_mut().expect("checked").1.as_mut().await },
                 if alarm.is_some() => Happened::Alarm,
         };
+        // However long it waited.
+        self.core.now = self.clock.now(&self.core.env);
         match happened {
             Happened::Committed(outcome) => self.settle(outcome).await,
             Happened::Done(done) => self.job_done(done),
@@ -446,8 +448,15 @@ impl Engine {
                 lane.evict(&mut self.core);
             }
         }
-        let resident = self.lanes.iter().map(|lane| lane.resident()).sum();
-        self.core.status.resident.store(resident, Ordering::Relaxed);
+        let mut all = 0;
+        for (lane, name) in self.lanes.iter().zip(&self.names) {
+            let resident = lane.resident();
+            all += resident;
+            if let Some(status) = self.core.status.types.get(name) {
+                status.resident.store(resident, Ordering::Relaxed);
+            }
+        }
+        self.core.status.resident.store(all, Ordering::Relaxed);
         self.core.status.poisoned.store(self.core.poisoned.len(), Ordering::Relaxed);
         self.core.status.resident_bytes.store(self.core.resident_bytes, Ordering::Relaxed);
     }

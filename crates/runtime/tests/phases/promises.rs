@@ -287,7 +287,7 @@ fn one_handlers_commands_about_one_record_arrive_in_order() {
                 .map(|event| event.data.get().to_owned())
                 .collect();
             let expected: Vec<String> =
-                (1..=12).map(|hops| format!("{{\"hops\":{hops},\"tag\":\"n\"}}")).collect();
+                (1..=12).map(|hops| format!("{{\"tag\":\"n\",\"hops\":{hops}}}")).collect();
             assert_eq!(hops, expected);
         });
     }

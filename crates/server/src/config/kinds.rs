@@ -84,8 +84,22 @@ pub(super) fn address(value: &DeValue<'_>) -> Read<SocketAddr> {
 }
 
 /// "must be …, not …"
-pub(super) fn must(be: &str, value: &DeValue<'_>) -> String {
+fn must(be: &str, value: &DeValue<'_>) -> String {
     format!("must {be}, not {}", shown(value))
+}
+
+/// "must be …, not …" of a value that is a section or a list, or should be. It is not shown: it may be a
+/// token, in a place where nobody expects one.
+pub(super) fn must_be_structure(be: &str, value: &DeValue<'_>) -> String {
+    let kind = match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    };
+    format!("must be {be}, not {kind}")
 }
 
 /// How a refused value is shown.

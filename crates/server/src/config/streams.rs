@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlock_kernel::{ids::Member, limits::MEMBER_LIMIT};
+use interlock_kernel::{ids::Member, limits::MEMBER_LIMIT, time::Millis};
 use interlock_streams::{
     io::engine::EngineUrl,
     service::{Config, EngineConfig},
@@ -11,7 +11,7 @@ use interlock_streams::{
 use super::{
     kinds::{flag, integer, name, parsed, span},
     span::Span,
-    text::{Document, Section},
+    text::{Document, Found, Section},
 };
 use crate::limits;
 
@@ -21,9 +21,10 @@ pub(super) fn read(mut section: Section<'_>) -> Config {
     let default = Config::default();
     let start_timeout = section.optional("start_timeout", span(limits::START));
     let start_deadline = section.optional("start_deadline", span(limits::START));
+    let (start_timeout, start_deadline) = start_times(document, start_timeout, start_deadline);
     let read = Config {
-        start_timeout: start_timeout.as_ref().map_or(default.start_timeout, |found| found.value),
-        start_deadline: start_deadline.as_ref().map_or(default.start_deadline, |found| found.value),
+        start_timeout,
+        start_deadline,
         start_attempts: section.or(
             "start_attempts",
             integer(limits::START_ATTEMPTS),
@@ -35,17 +36,34 @@ pub(super) fn read(mut section: Section<'_>) -> Config {
         ejection: section.or("ejection", span(limits::EJECTION), default.ejection),
         engines: engines(document, section.sections("engines")),
     };
-    if read.start_timeout > read.start_deadline {
-        let says = format!(
-            "streams.start_timeout ({}) must not be longer than streams.start_deadline ({})",
-            Span(read.start_timeout),
-            Span(read.start_deadline)
-        );
-        let blamed = start_timeout.or(start_deadline);
-        document.mistake(blamed.and_then(|found| found.at), says);
-    }
     section.finish();
     read
+}
+
+/// One engine's time and a player's whole wait. The first lies within the second: who sets one of them
+/// moves the other's default out of the way, who sets both must mean it.
+fn start_times(
+    document: &Document<'_>,
+    timeout: Option<Found<Millis>>,
+    deadline: Option<Found<Millis>>,
+) -> (Millis, Millis) {
+    let default = Config::default();
+    match (timeout, deadline) {
+        (None, None) => (default.start_timeout, default.start_deadline),
+        (None, Some(deadline)) => (default.start_timeout.min(deadline.value), deadline.value),
+        (Some(timeout), None) => (timeout.value, default.start_deadline.max(timeout.value)),
+        (Some(timeout), Some(deadline)) => {
+            if timeout.value > deadline.value {
+                let says = format!(
+                    "streams.start_timeout ({}) must not be longer than streams.start_deadline ({})",
+                    Span(timeout.value),
+                    Span(deadline.value)
+                );
+                document.mistake(timeout.at, says);
+            }
+            (timeout.value, deadline.value)
+        }
+    }
 }
 
 fn engines(document: &Document<'_>, sections: Vec<Section<'_>>) -> Vec<EngineConfig> {

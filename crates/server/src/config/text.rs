@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::kinds::{Read, must};
+use super::kinds::{Read, must_be_structure};
 
 /// Where in a text: both from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ impl<'a> Document<'a> {
 /// The byte at which something stands in the text; `None`: it is not there.
 pub(super) type At = Option<usize>;
 
-fn at<T>(spanned: &Spanned<T>) -> At {
+pub(super) fn at<T>(spanned: &Spanned<T>) -> At {
     Some(spanned.span().start)
 }
 
@@ -201,7 +201,7 @@ impl<'a> Section<'a> {
     /// A section within this one.
     pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'a>> {
         let value = self.get(key)?;
-        self.as_section(self.path(key), value)
+        self.item(self.path(key), value)
     }
 
     /// A list of sections within this one, or nothing.
@@ -209,12 +209,13 @@ impl<'a> Section<'a> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let name = self.path(key);
         let Some(list) = value.get_ref().as_array() else {
-            let says = must(&format!("be a list of sections: [[{name}]]"), value.get_ref());
+            let says =
+                must_be_structure(&format!("a list of sections: [[{name}]]"), value.get_ref());
             self.document.mistake(at(value), format!("{name} {says}"));
             return Vec::new();
         };
         let named = list.iter().enumerate().map(|(index, item)| (format!("{name}[{index}]"), item));
-        named.filter_map(|(name, item)| self.as_section(name, item)).collect()
+        named.filter_map(|(name, item)| self.item(name, item)).collect()
     }
 
     /// A key's value, whatever it is.
@@ -264,9 +265,14 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn as_section(&self, name: String, value: &'a Spanned<DeValue<'a>>) -> Option<Section<'a>> {
+    /// A value within this section as a section of that name.
+    pub(super) fn item(
+        &self,
+        name: String,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Option<Section<'a>> {
         let Some(table) = value.get_ref().as_table() else {
-            let says = must(&format!("be a section: [{name}]"), value.get_ref());
+            let says = must_be_structure(&format!("a section: [{name}]"), value.get_ref());
             self.document.mistake(at(value), format!("{name} {says}"));
             return None;
         };

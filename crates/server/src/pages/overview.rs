@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::{
     entities::link,
     entity_path,
-    figures::{bytes, clock, count, micros, sparkline},
+    figures::{bytes, clock, count, micros, short, sparkline},
     page,
 };
 use crate::{app::Site, limits, pulse::Beat};
@@ -37,7 +37,7 @@ pub async fn show(State(site): State<Site>) -> Html {
         }))
         @for panel in &panels { (panel) }
         h2 { "Entities" }
-        (live("entities", entities(&kinds)))
+        (live("entities", entities(&kinds, status)))
         h2 { "Timings" }
         (live("timings", timings(status)))
     })
@@ -77,27 +77,45 @@ fn trouble(letters: &[Letter]) -> Markup {
     if letters.is_empty() {
         return html! {};
     }
-    let columns = [Column::Text("Entity"), Column::Text("Handler"), Column::Text("It said")];
+    let columns = [
+        Column::Text("Entity"),
+        Column::Text("Handler"),
+        Column::Text("It said"),
+        Column::Number("UTC"),
+    ];
     let row = |letter: &Letter| {
         let name = format!("{}/{}", letter.entity, letter.key);
+        let path = entity_path(&letter.entity, letter.key.as_str());
         vec![
-            html! { a href=(entity_path(&letter.entity, letter.key.as_str())) { (name) } },
+            html! { a href=(path) title=(name) { (short(&name)) } },
             html! { (letter.handler) },
             html! { (letter.error) },
+            clock(letter.at),
         ]
     };
-    let rows: Vec<_> = letters.iter().map(row).collect();
+    let rows: Vec<_> = letters.iter().take(limits::LETTERS_SHOWN).map(row).collect();
     html! {
         h2 { "Dead letters " (badge(Tone::Bad, &count(letters.len() as u64))) }
+        p class="quiet" {
+            "What comes later waits behind them. Once the cause is mended, handle one again with "
+            code { "POST /api/v1/dead-letters/{type}/{key}/retry" } "."
+        }
         (table(&columns, &rows, ""))
     }
 }
 
-fn entities(kinds: &[(&str, Vec<Resident>)]) -> Markup {
-    let columns = [Column::Text("Type"), Column::Text("Recently changed"), Column::Number("UTC")];
+fn entities(kinds: &[(&str, Vec<Resident>)], status: &Status) -> Markup {
+    let columns = [
+        Column::Text("Type"),
+        Column::Number("In memory"),
+        Column::Text("Recently changed"),
+        Column::Number("UTC"),
+    ];
     let row = |(entity, recent): &(&str, Vec<Resident>)| {
+        let resident = status.types.get(entity).map_or(0, |status| status.resident.load(Relaxed));
         vec![
             html! { a href=(format!("/entities/{entity}")) { (entity) } },
+            html! { (count(resident as u64)) },
             html! {
                 @for (index, one) in recent.iter().enumerate() {
                     @if index > 0 { ", " }

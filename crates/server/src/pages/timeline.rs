@@ -151,11 +151,13 @@ fn reacted(run: &HandlerRun) -> Markup {
 
 /// The state as programs see it.
 fn state(shown: Shown) -> Markup {
-    let pretty = (shown.json)().ok().and_then(|json| {
-        let value: serde_json::Value = serde_json::from_str(json.get()).ok()?;
-        serde_json::to_string_pretty(&value).ok()
-    });
-    let Some(text) = pretty else { return html! { p class="empty" { "It cannot be shown." } } };
+    let Ok(json) = (shown.json)() else {
+        return html! { p class="empty" { "It cannot be shown." } };
+    };
+    // Users' values hold what not every parser reads, such as 1e999.
+    let value = serde_json::from_str::<serde_json::Value>(json.get());
+    let pretty = value.and_then(|value| serde_json::to_string_pretty(&value));
+    let text = pretty.unwrap_or_else(|_| json.get().to_owned());
     let shortened: String = text.chars().take(limits::STATE_CHARS).collect();
     html! {
         pre { (shortened) @if shortened.len() < text.len() { "\n…" } }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod dead_letters;
 mod lifecycle;
+mod metrics;
 mod pages;
 mod support;

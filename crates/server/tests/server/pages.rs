@@ -63,6 +63,15 @@ async fn what_users_sent_is_text_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn values_that_few_parsers_read_are_shown_as_they_are() {
+    let server = Running::start().await;
+    server.command("POST", "turns/story", r#"{"turn": 1, "value": [1e999, "\ud800"]}"#).await;
+    let page = server.get("/entities/turn/story").await;
+    assert!(page.contains(r"[1e999, &quot;\ud800&quot;]"), "{page}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_long_timeline_goes_on_on_the_next_page() {
     let server = Running::start().await;
     for turn in 1..=51 {

@@ -15,21 +15,27 @@
 //!   as counted at the engine, it is never over its limit.
 //! - The URL that stops a session is durable before the session's bytes reach anybody.
 //! - However a use ends, the session's stop is asked for exactly once per end, through the outbox.
+//! - No more may wait for a slot than there are slots that will be free.
 //!
 //! Not here: sockets, players, the time that a start may take (the service's).
 
+mod command;
 mod draft;
+mod outlook;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use interlock_kernel::{
     entity::{Context, Entity, Verdict},
     ids::Member,
-    pool::{AfterLease, LeaseId, Pool, PoolEvent, PoolRefusal, PoolRules, Ranking, Reason},
+    pool::{AfterLease, LeaseId, Pool, PoolEvent, PoolRefusal, PoolRules, Ranking},
     time::{Millis, Time},
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::command::{
+    Asker, Command, Ending, EngineSpec, Freed, Grant, Reply, Rules, Session, StopSession,
+};
 use self::draft::Draft;
 use super::{
     blame::Blame,
@@ -63,186 +69,6 @@ pub struct Use {
     pub stat_url: Option<String>,
     /// Once the use is over: when the engine ends the session by itself at the latest.
     pub idle_at: Option<Time>,
-}
-
-/// An engine of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineSpec {
-    /// Its name.
-    pub name: Member,
-    /// `http://host:port`.
-    pub url: String,
-    /// Sessions at once.
-    pub limit: u32,
-    /// Whether the engine's port is forwarded; such engines are preferred.
-    pub forwarded: bool,
-}
-
-/// The times that the rules need.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rules {
-    /// A lease that is not renewed ends after this.
-    pub lease_ttl: Millis,
-    /// An engine ends a session that nobody reads after this.
-    pub engine_idle: Millis,
-    /// An engine that fails on different streams is set aside for this.
-    pub ejection: Millis,
-    /// The longest that one engine may take to start a stream.
-    pub start_timeout: Millis,
-}
-
-/// Why a use is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ending {
-    /// The last player left, and nobody came back.
-    Unwatched,
-    /// Another stream needed the slot more than a stream without players.
-    GaveWay,
-    /// All who waited for the start have gone.
-    Cancelled,
-    /// The engine ended the stream.
-    EngineEnded,
-    /// The start failed.
-    Failed {
-        /// What happened.
-        why: String,
-        /// The engine could not be reached.
-        unreachable: bool,
-    },
-    /// The lease ran out: its holder was gone or could not renew it.
-    LeaseLost,
-    /// The process that held it is gone.
-    TakenOver,
-    /// The process is stopping.
-    Stopping,
-    /// A defect in this process.
-    Panicked,
-}
-
-/// What an engine may have opened for a use that is over, as far as its holder knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Session {
-    /// Nothing: it refused or said no.
-    None,
-    /// Perhaps a session whose name was not heard.
-    Perhaps,
-    /// It was not waited for: a session may open until the start's time is up.
-    Unanswered,
-}
-
-/// How we know that a slot is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Freed {
-    /// The engine acknowledged the stop.
-    Acknowledged,
-    /// The engine's own idle time-out has passed.
-    Idle,
-    /// There never was a session.
-    Unused,
-}
-
-/// What is asked of the engines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Command {
-    /// A process takes over: everything that is in use belonged to the last one.
-    Begin {
-        /// The engines of its configuration; others drain.
-        engines: Vec<EngineSpec>,
-        /// Its times.
-        rules: Rules,
-    },
-    /// A slot for a stream, on none of these engines.
-    Acquire {
-        /// The stream.
-        stream: String,
-        /// Engines that were tried.
-        avoid: BTreeSet<Member>,
-    },
-    /// The engine opened a session.
-    Started {
-        /// The slot.
-        lease: LeaseId,
-        /// How it is stopped.
-        command_url: String,
-        /// How it does.
-        stat_url: String,
-    },
-    /// Bytes flow.
-    Flowing {
-        /// The slot.
-        lease: LeaseId,
-    },
-    /// The holder is still there.
-    Renew {
-        /// The slot.
-        lease: LeaseId,
-    },
-    /// The use is over.
-    Release {
-        /// The slot.
-        lease: LeaseId,
-        /// Why.
-        ending: Ending,
-        /// What the engine may have opened, unless it told.
-        session: Session,
-    },
-    /// The engine acknowledged a stop.
-    Stopped {
-        /// The slot.
-        lease: LeaseId,
-    },
-    /// The engine could not be asked to stop.
-    StopFailed {
-        /// The slot.
-        lease: LeaseId,
-    },
-    /// An engine answers its health check, or does not.
-    Health {
-        /// Which one.
-        engine: Member,
-        /// Whether it does.
-        healthy: bool,
-    },
-    /// A timer's: record what is over.
-    Expire,
-    /// A timer's: the engine's idle time-out has passed.
-    Idle {
-        /// The slot.
-        lease: LeaseId,
-    },
-}
-
-/// What the engines answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
-    /// Done.
-    Done,
-    /// A slot.
-    Granted(Grant),
-}
-
-/// A slot for a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// Its name; the number in it is its fencing token.
-    pub lease: LeaseId,
-    /// On which engine.
-    pub engine: Member,
-    /// Where that is.
-    pub url: String,
-    /// Why that one.
-    pub reason: Reason,
-}
-
-/// A call to an engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopSession {
-    /// The slot.
-    pub lease: LeaseId,
-    /// Where the engine is.
-    pub url: String,
-    /// How its session is stopped.
-    pub command_url: String,
 }
 
 impl Default for Engines {
@@ -294,9 +120,9 @@ impl Entity for Engines {
         draft.step(self.pool.expire(now), now);
         match command {
             Command::Begin { engines, rules } => draft.begin(engines, *rules, now)?,
-            Command::Acquire { stream, avoid } => {
-                let grant = draft.acquire(stream, avoid, now)?;
-                return Ok(draft.decision(Reply::Granted(grant)));
+            Command::Acquire { asker, ahead, unwatched } => {
+                let reply = draft.acquire(asker, ahead, unwatched, now)?;
+                return Ok(draft.decision(reply));
             }
             Command::Started { lease, command_url, stat_url } => {
                 draft.started(*lease, command_url, stat_url, now)?;

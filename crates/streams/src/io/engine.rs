@@ -23,7 +23,10 @@ use super::{
 };
 use crate::limits;
 
-/// Where an engine is: `http://host:port`.
+/// The port of a URL that names none.
+const HTTP_PORT: u16 = 80;
+
+/// Where an engine is: `http://host:port`; without a port, 80.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EngineUrl {
@@ -227,10 +230,12 @@ impl FromStr for EngineUrl {
     fn from_str(text: &str) -> Result<Self, BadEngineUrl> {
         let bad = || BadEngineUrl(text.to_owned());
         let uri: Uri = text.parse().map_err(|_| bad())?;
-        let (Some(host), Some(port)) = (uri.host(), uri.port_u16()) else { return Err(bad()) };
-        let url = Self { host: host.to_owned(), port };
+        let host = uri.host().ok_or_else(bad)?;
+        let port = uri.port_u16();
+        let url = Self { host: host.to_owned(), port: port.unwrap_or(HTTP_PORT) };
+        let expected = if port.is_some() { url.to_string() } else { format!("http://{host}") };
         // Whatever else the text has, such as a path or a user, makes it differ.
-        if text.trim_end_matches('/') == url.to_string() { Ok(url) } else { Err(bad()) }
+        if text.trim_end_matches('/') == expected { Ok(url) } else { Err(bad()) }
     }
 }
 

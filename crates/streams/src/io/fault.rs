@@ -40,6 +40,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What the engine did, for those who must not see its address or its words. Follows its name.
+    #[must_use]
+    pub fn in_brief(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "could not be reached",
+            Self::TimedOut(_) => "did not answer in time",
+            Self::Said(_) => "refused",
+            Self::NotTransportStream(_) => "sent something else than a stream",
+            Self::BadAnswer(_) => "gave a bad answer",
+            Self::Ended(_) => "broke off",
+        }
+    }
+
     /// Names the engine whose fault it is.
     pub(super) fn of(self, engine: &EngineUrl) -> EngineError {
         EngineError { engine: engine.clone(), fault: self }

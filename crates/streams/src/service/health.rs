@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use interlock_kernel::ids::Member;
 use tokio::time::{Instant, timeout};
 
-use super::{EngineConfig, Phase, Service};
+use super::{EngineConfig, Service, live::Phase};
 use crate::{
     domain::engines::Command,
     io::{
@@ -36,9 +36,7 @@ pub(super) async fn watch(service: Service) {
             if before == healthy {
                 continue;
             }
-            tracing::warn!(%engine, healthy, "an engine's health changed");
-            let told = service.0.ask(Command::Health { engine: engine.clone(), healthy }).await;
-            if told.is_ok() {
+            if service.tell_health(&engine, healthy).await {
                 known.insert(engine, healthy);
             }
         }
@@ -61,6 +59,19 @@ fn is_absent(fault: &Fault) -> bool {
 }
 
 impl Service {
+    /// Whether the change could be committed.
+    pub(super) async fn tell_health(&self, engine: &Member, healthy: bool) -> bool {
+        let told = self.0.ask(Command::Health { engine: engine.clone(), healthy }).await;
+        match (told.is_ok(), healthy) {
+            (false, _) => {}
+            (true, true) => tracing::info!(%engine, "an engine answers again"),
+            (true, false) => {
+                tracing::warn!(%engine, "an engine does not answer, and is chosen last")
+            }
+        }
+        told.is_ok()
+    }
+
     /// How many sessions that flow are unknown to their engines, by the engines' own word.
     async fn strangers(&self) -> u64 {
         let flowing: Vec<(Member, String)> = {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 use interlock_kernel::{ids::Member, time::Time};
 use serde::Serialize;
 
-use super::{Phase, Service};
+use super::{Service, live::Phase};
 
 /// Everything at one moment.
 #[derive(Debug, Clone, Serialize)]

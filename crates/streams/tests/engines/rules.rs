@@ -49,6 +49,22 @@ fn the_healthy_then_the_least_used_then_the_forwarded_then_the_longest_unused_is
 }
 
 #[test]
+fn a_choice_tells_what_decided_and_who_came_second() {
+    let mut all = engines(&[spec("a", 9, false), spec("b", 9, true), spec("c", 9, false)]);
+    let mut rule = || granted(&mut all, "s", &[]).reason.rule.to_string();
+    assert_eq!(rule(), "preferred, before a (0 pending, 0 active, 0 closing)");
+    assert_eq!(rule(), "first by name, before c (0 pending, 0 active, 0 closing)");
+    assert_eq!(rule(), "fewest used, before b (1 pending, 0 active, 0 closing)");
+    flowing(&mut all, "t", &["a", "c"]);
+    let mut rule = |avoid: &[&str]| granted(&mut all, "s", avoid).reason.rule.to_string();
+    assert_eq!(rule(&["c"]), "fewest used, before b (1 pending, 1 active, 0 closing)");
+    assert_eq!(rule(&["a", "c"]), "no other fitted");
+    done(&mut all, Command::Health { engine: member("a"), healthy: false });
+    let rule = granted(&mut all, "s", &["c"]).reason.rule.to_string();
+    assert_eq!(rule, "healthiest, before a (2 pending, 0 active, 0 closing)");
+}
+
+#[test]
 fn a_slot_is_free_when_the_engine_acknowledged_the_stop_and_not_before() {
     let mut one = engines(&[spec("a", 1, false)]);
     let lease = flowing(&mut one, "s", &[]).lease;

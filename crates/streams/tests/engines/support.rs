@@ -1,10 +1,13 @@
 //! Engines of a configuration, and commands to them.
 
-use std::collections::BTreeSet;
-
-use interlock_kernel::{ids::Member, kit::Alone, pool::LeaseId, time::Millis};
+use interlock_kernel::{
+    ids::Member,
+    kit::{Alone, Answer},
+    pool::LeaseId,
+    time::Millis,
+};
 use interlock_streams::domain::engines::{
-    Command, Ending, EngineSpec, Engines, Grant, Reply, Rules, Session,
+    Asker, Command, Ending, EngineSpec, Engines, Grant, Reply, Rules, Session,
 };
 
 pub const RULES: Rules = Rules {
@@ -39,21 +42,29 @@ pub fn done(engines: &mut Alone<Engines>, command: Command) {
 }
 
 pub fn acquire(stream: &str, avoid: &[&str]) -> Command {
-    let avoid: BTreeSet<Member> = avoid.iter().map(|name| member(name)).collect();
-    Command::Acquire { stream: stream.to_owned(), avoid }
+    Command::Acquire { asker: asker(stream, avoid), ahead: Vec::new(), unwatched: Vec::new() }
+}
+
+pub fn asker(stream: &str, avoid: &[&str]) -> Asker {
+    let avoid = avoid.iter().map(|name| member(name)).collect();
+    Asker { stream: stream.to_owned(), avoid }
 }
 
 pub fn granted(engines: &mut Alone<Engines>, stream: &str, avoid: &[&str]) -> Grant {
     let sent = engines.send(acquire(stream, avoid));
     match engines.reply(sent) {
         Reply::Granted(grant) => grant,
-        Reply::Done => panic!("an acquisition is granted or refused"),
+        Reply::Done | Reply::Soon { .. } | Reply::AllTried => panic!("no slot for {stream}"),
     }
 }
 
+/// Whether there is no slot for it now; there may be one to wait for.
 pub fn is_full(engines: &mut Alone<Engines>, stream: &str) -> bool {
     let sent = engines.send(acquire(stream, &[]));
-    matches!(engines.answer(sent), interlock_kernel::kit::Answer::Rejected(_))
+    match engines.answer(sent) {
+        Answer::Reply(Reply::Soon { gives_way: None }, _) | Answer::Rejected(_) => true,
+        Answer::Reply(..) | Answer::Waiting => false,
+    }
 }
 
 pub fn started(lease: LeaseId) -> Command {

@@ -112,11 +112,42 @@ async fn when_no_engine_can_it_is_a_bad_gateway_and_every_slot_is_free() {
     let (status, problem, _) = process.refuses(&stream_path(1)).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY);
     assert_eq!(problem["code"], "no_engine");
-    assert!(problem["detail"].as_str().unwrap().contains("failed to load content"));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("no engine could start the stream: engine-"), "{detail}");
+    assert!(detail.ends_with(" refused"), "neither its address nor its words: {detail}");
     let asked: u64 = fakes.iter().map(|fake| fake.stats().start_requests).sum();
     assert_eq!(asked, 3, "no more than `start_attempts`");
     process.until_free().await;
     process.stop().await;
+}
+
+#[tokio::test]
+async fn when_the_only_engines_there_are_cannot_it_is_a_bad_gateway_too() {
+    let fails = OnStart::Fail("failed to load content".to_owned());
+    let fakes = engines(2, Settings { on_start: fails, ..Settings::default() }).await;
+    let process = Process::new(config(&fakes, 1)).await;
+    let (status, problem, _) = process.refuses(&stream_path(1)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_GATEWAY, &"no_engine".into()));
+    let asked: u64 = fakes.iter().map(|fake| fake.stats().start_requests).sum();
+    assert_eq!(asked, 2, "each was asked, though one more would have been");
+}
+
+#[tokio::test]
+async fn when_the_engines_that_were_not_tried_are_busy_it_is_full() {
+    let fails = OnStart::Fail("failed to load content".to_owned());
+    let fakes = [
+        FakeEngine::start(Settings { on_start: fails, ..Settings::default() }).await.unwrap(),
+        FakeEngine::start(Settings::default()).await.unwrap(),
+    ];
+    let process = Process::new(config(&fakes, 1)).await;
+    let _busy = process.plays(1).await;
+    let (status, problem, headers) = process.refuses(&stream_path(2)).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"engines_full".into())
+    );
+    assert!(headers.contains_key("retry-after"));
+    assert_eq!(fakes[0].stats().start_requests, 2, "the other engine could not");
 }
 
 #[tokio::test]

@@ -218,14 +218,35 @@ async fn keys_and_pids_that_would_change_the_request_are_refused() {
 }
 
 #[test]
-fn an_engine_url_is_scheme_host_and_port() {
+fn an_engine_url_is_scheme_host_and_perhaps_a_port() {
     for good in ["http://127.0.0.1:6878", "http://engine-1:80", "http://[::1]:6878"] {
         assert_eq!(good.parse::<EngineUrl>().unwrap().to_string(), good);
     }
-    assert_eq!("http://e:1/".parse::<EngineUrl>().unwrap().to_string(), "http://e:1");
-    for bad in
-        ["", "e:1", "http://e", "https://e:1", "http://e:1/path", "http://u@e:1", "http://e:x"]
-    {
+    let cases = [
+        ("http://e:1/", "e:1"),
+        ("http://e", "e:80"),
+        ("http://e/", "e:80"),
+        ("http://[::1]", "[::1]:80"),
+    ];
+    for (text, authority) in cases {
+        let url: EngineUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), format!("http://{authority}"));
+    }
+    for bad in [
+        "",
+        "e",
+        "e:1",
+        "https://e",
+        "https://e:1",
+        "http://e:1/path",
+        "http://e/path",
+        "http://u@e",
+        "http://u@e:1",
+        "http://e:x",
+        "http://e:",
+        "http://e:65536",
+        "http://e?q",
+    ] {
         assert!(bad.parse::<EngineUrl>().is_err(), "{bad}");
     }
 }

@@ -109,7 +109,7 @@ impl Shape for Labels {
             let name = string(name)?;
             let read = |node| self.0.read(node);
             let value = read(value).map_err(|fault| fault.inside(&name))?;
-            let name = self.0.parse(&name).map_err(|fault| fault.inside(&name))?;
+            let name = self.0.parse(&name).map_err(Fault::of_a_label)?;
             if labels.contains_key(&name) {
                 let twice = Fault::new(Cause::DuplicateField, "is there twice");
                 return Err(twice.inside(&name));
@@ -146,6 +146,14 @@ impl<R: Request> Shape for Object<R> {
 
     fn schema(&self) -> Value {
         object_schema(&R::fields())
+    }
+}
+
+impl Fault {
+    /// The same fault, found in the name of a label. A path cannot show an empty name, and would be taken
+    /// for that of the label's value.
+    fn of_a_label(self) -> Self {
+        Self { says: format!("has a label whose name {}", self.says), ..self }
     }
 }
 

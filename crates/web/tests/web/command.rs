@@ -1,6 +1,6 @@
 //! Commands over real sockets: bodies, keys, ids and conditions, good and bad.
 
-use crate::support::{Server, read_answer, request};
+use crate::support::{Server, read_answer, read_one, request};
 use interlock_web::{limits, serve::Settings};
 use tokio::io::AsyncWriteExt;
 
@@ -109,14 +109,35 @@ async fn chunked_bodies_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_before_sending_too_much_is_told_not_to() {
+async fn who_announces_too_much_is_told_before_sending_it() {
+    let server = Server::start(Settings::default()).await;
+    for (expect, sent) in [("expect: 100-continue\r\n", ""), ("", ""), ("", "{\"worker\":")] {
+        let mut stream = server.connect().await;
+        let head = format!(
+            "POST /quotas/q/claims HTTP/1.1\r\nhost: localhost\r\n{expect}\
+             content-type: application/json\r\ncontent-length: 70000\r\n\r\n{sent}"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream).await;
+        assert_eq!(answer.verdict(), "413 too_large", "{}", answer.0);
+        assert!(answer.0.contains("connection: close\r\n"), "{}", answer.0);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_body_that_was_too_large() {
     let server = Server::start(Settings::default()).await;
     let mut stream = server.connect().await;
-    let head = "POST /quotas/q/claims HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
-                content-type: application/json\r\ncontent-length: 70000\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let answer = read_answer(&mut stream).await;
-    assert_eq!(answer.verdict(), "413 too_large", "{}", answer.0);
+    let body = " ".repeat(limits::BODY_BYTES + 1);
+    for _ in 0..2 {
+        let head = "POST /quotas/q/claims HTTP/1.1\r\nhost: localhost\r\n\
+                    content-type: application/json\r\n";
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_one(&mut stream).await;
+        assert_eq!(answer.verdict(), "413 too_large", "{}", answer.0);
+        assert!(!answer.0.contains("connection: close"), "{}", answer.0);
+    }
 }
 
 #[tokio::test]

@@ -200,6 +200,10 @@ fn lists_and_labels_are_bounded_and_their_places_named() {
     check_refused(&with(r#""labels":{"zone":1}"#), "wrong_type labels.zone");
     check_refused(&with(r#""labels":{"zone":""}"#), "out_of_range labels.zone");
     check_refused(&with(r#""labels":{"":"a"}"#), "out_of_range labels");
+    check_refused(&with(r#""labels":{"a b":"a"}"#), "bad_value labels");
+    let nameless = Everything::from_json(with(r#""labels":{"":"a"}"#).as_bytes()).unwrap_err();
+    let says = "`labels` has a label whose name must have 1 to 200 characters, not 0";
+    assert!(nameless.to_string().contains(says), "{nameless}");
     check_refused(&with(r#""labels":{"a":"1","a":"2"}"#), "duplicate_field labels.a");
     let many: Vec<String> = (0..65).map(|n| format!(r#""l{n}":"v""#)).collect();
     check_refused(&with(&format!(r#""labels":{{{}}}"#, many.join(","))), "out_of_range labels");

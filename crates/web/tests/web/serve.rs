@@ -295,3 +295,29 @@ async fn what_could_go_on_for_long_ends_when_the_server_stops() {
     drop((waiting, feed));
     assert_eq!(stopping.await.unwrap().cut_off, 0);
 }
+
+#[tokio::test]
+async fn who_has_the_answer_is_not_sent_it_again() {
+    let server = Server::start(Settings::default()).await;
+    for (line, tags, spared) in [
+        ("GET /shown/v", "\"17\"", true),
+        ("HEAD /shown/v", "\"17\"", true),
+        ("GET /shown/v", "\"16\", W/\"17\"", true),
+        ("GET /shown/v", "*", true),
+        ("GET /shown/v", "\"16\"", false),
+        ("GET /shown/v", "\"7\"", false),
+        ("GET /shown/v", "17", false),
+        ("GET /hello", "*", false),
+    ] {
+        let header = format!("if-none-match: {tags}");
+        let answer = server.talk(&request(line, &[&header], "")).await.0;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = if spared { "HTTP/1.1 304 " } else { "HTTP/1.1 200 " };
+        assert!(head.starts_with(status), "{line} {tags}: {answer}");
+        assert_eq!(head.contains("etag: \"17\""), line.ends_with("/v"), "{line} {tags}: {answer}");
+        assert_eq!(body.is_empty(), spared, "{line} {tags}: {answer}");
+        assert_eq!(head.contains("content-type"), !spared, "{line} {tags}: {answer}");
+    }
+    let refused = request("GET /shown/a%20b", &["if-none-match: *"], "");
+    assert_eq!(server.talk(&refused).await.verdict(), "400 bad_key");
+}

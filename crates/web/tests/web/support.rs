@@ -191,6 +191,10 @@ fn routes() -> Routes<Strings> {
             },
         )
         .on(
+            Endpoint::get("/shown/{key}", "Shows").answers(200, "Version 17.", schema::any()),
+            async |Path(key): Path<Key>| Reply::json(StatusCode::OK, &key).version(Version(17)),
+        )
+        .on(
             Endpoint::put("/values/{key}", "Puts").command::<Json>().conditional().fenced(),
             async |Path(_): Path<Key>, command: Command<Json, { limits::LARGE_BODY_BYTES }>| {
                 Reply::raw(StatusCode::OK, command.body.as_str().to_owned())

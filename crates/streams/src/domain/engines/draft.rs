@@ -14,7 +14,8 @@ use interlock_kernel::{
 };
 
 use super::{
-    Command, Ending, EngineSpec, Engines, Freed, Grant, Reply, Rules, Session, StopSession, Use,
+    Asker, Command, Ending, EngineSpec, Engines, Freed, Grant, Reply, Rules, Session, StopSession,
+    Use, outlook::Outlook,
 };
 use crate::domain::engines_event::{
     Assigned, Began, Ended, EnginesEvent, Failed, Flowing, Free, Started,
@@ -75,13 +76,25 @@ impl Draft {
 
     pub(super) fn acquire(
         &mut self,
-        stream: &str,
-        avoid: &BTreeSet<Member>,
+        asker: &Asker,
+        ahead: &[Asker],
+        unwatched: &[LeaseId],
         now: Time,
-    ) -> Result<Grant, PoolRefusal> {
-        let holder = Holder::new(stream).expect("stream keys are names");
+    ) -> Result<Reply, PoolRefusal> {
+        match self.state.outlook(asker, ahead, unwatched) {
+            Outlook::Free => self.grant(asker, now).map(Reply::Granted),
+            Outlook::Closing => Ok(Reply::Soon { gives_way: None }),
+            Outlook::Unwatched(lease) => Ok(Reply::Soon { gives_way: Some(lease) }),
+            Outlook::Full => Err(self.state.pool.full(now)),
+            Outlook::AllTried => Ok(Reply::AllTried),
+        }
+    }
+
+    fn grant(&mut self, asker: &Asker, now: Time) -> Result<Grant, PoolRefusal> {
+        let Asker { stream, avoid } = asker.clone();
+        let holder = Holder::new(&stream).expect("stream keys are names");
         let ttl = self.state.rules.lease_ttl;
-        let request = LeaseRequest { avoid: avoid.clone(), ..LeaseRequest::new(holder, ttl) };
+        let request = LeaseRequest { avoid, ..LeaseRequest::new(holder, ttl) };
         let step = self.state.pool.lease(&request, now)?;
         let grant = self.step(step, now);
         let (lease, engine, reason) = (grant.held.lease, grant.held.member, grant.reason);
@@ -90,8 +103,8 @@ impl Draft {
             lease,
             engine: engine.clone(),
             url: url.clone(),
-            stream: stream.to_owned(),
-            reason,
+            stream,
+            reason: reason.clone(),
             at: now,
         }));
         Ok(Grant { lease, engine, url, reason })

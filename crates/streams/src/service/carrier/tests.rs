@@ -1,46 +1,32 @@
-//! What cannot be brought about from outside: a defect of our own.
+//! What cannot be brought about from outside: a defect of our own, and a moment between two steps.
 
-use interlock_runtime::{
-    Builder,
-    env::{Env, tokio::Tokio},
-    store::memory::MemoryStore,
-};
+use std::time::Duration;
 
-use super::*;
+use interlock_kernel::time::Millis;
+
+use super::{slot::Standing, *};
 use crate::{
-    fake::FakeEngine,
+    domain::engines::Asker,
     io::disconnect::Disconnect,
-    service::{Config, EngineConfig, Freed, Service, register},
+    service::tests::{Stage, config, fake, flows, key, service},
 };
-
-async fn service(fake: &FakeEngine) -> Service {
-    let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
-    let freed = Freed::default();
-    let runtime = register(Builder::new(env), &freed).start().await.unwrap();
-    let name = Member::new("engine").unwrap();
-    let engine = EngineConfig { name, url: fake.url(), limit: 1, forwarded: false };
-    let config = Config { engines: vec![engine], ..Config::default() };
-    Service::start(&runtime, config, freed).await.unwrap()
-}
 
 #[tokio::test]
 async fn a_carrier_that_panics_leaves_nobody_waiting_and_no_slot_behind() {
-    let fake = FakeEngine::start(crate::fake::Settings::default()).await.unwrap();
-    let service = service(&fake).await;
+    let fake = fake().await;
+    let service = service(config(&fake, 1)).await;
     let shared = &service.0;
-    let key = engine::StreamKey::ContentId("0".repeat(40));
-    let (live, feed) = Live::new(&key);
+    let deadline = Instant::now() + shared.config.start_deadline.as_duration();
+    let (live, feed) = Live::new(&key(1), deadline);
     let live = Arc::new(live);
     let _player = live.hub.join(Disconnect::default()).unwrap();
     let mut phase = live.phase.subscribe();
-    let held = Held { shared, live: &live, lease: Mutex::new(None) };
+    let held = Held::none(shared, &live);
     let panics = async {
         let _feed = feed;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let (grant, _) = acquire(shared, &live, &BTreeSet::new(), deadline).await?;
+        let (grant, _) = acquire(shared, &live, &BTreeSet::new()).await?.expect("there is one");
         held.take(&grant);
-        let Tried::Flows { .. } = start(shared, &live, &grant, Instant::now(), deadline).await
-        else {
+        let Tried::Flows { .. } = start(shared, &live, &grant, Instant::now()).await else {
             panic!("the engine works");
         };
         assert_eq!(fake.stats().active, 1);
@@ -51,4 +37,30 @@ async fn a_carrier_that_panics_leaves_nobody_waiting_and_no_slot_behind() {
     assert!(shared.streams().held.is_empty());
     fake.wait_until(|stats| stats.active == 0).await;
     assert_eq!(fake.stats().stop_requests, 1);
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_lets_those_behind_have_the_slot() {
+    let stage = Stage::new(2, Millis::from_secs(60)).await;
+    stage.closes("a").await;
+    let asker = Asker { stream: "x".to_owned(), avoid: BTreeSet::new() };
+    let ahead = Standing::last(&stage.service.0, asker);
+    let behind = stage.plays(1);
+    // By now it was told, or will be, that the free slot is for the one ahead, and the other one closing.
+    stage.until_line_is(2).await;
+    drop(ahead);
+    let _player = flows(behind).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_does_not_close_in_time_is_out_of_time_and_not_full() {
+    let stage = Stage::new(1, Millis::from_secs(60)).await;
+    stage.closes("a").await;
+    let begun = Instant::now();
+    let (live, _feed) = Live::new(&key(1), begun + Duration::from_secs(7));
+    let live = Arc::new(live);
+    let _player = live.hub.join(Disconnect::default()).unwrap();
+    let ended = acquire(&stage.service.0, &live, &BTreeSet::new()).await;
+    assert!(matches!(ended, Err(Unplayed::Refused(PlayError::OutOfTime(_)))));
+    assert_eq!(begun.elapsed().as_secs(), 7);
 }

@@ -1,0 +1,263 @@
+//! The report of an audit: every race as it was found, and its twin on Interlock.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    cases::Case,
+    search::{Budget, Outcome, search},
+    timeline::{Row, Timeline},
+};
+
+/// How much an audit tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Schedules at most, until a race as found is found.
+    pub as_found: u64,
+    /// Schedules of each twin.
+    pub interlock: u64,
+    /// The seed of both.
+    pub seed: u64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { as_found: 20_000, interlock: 300, seed: 1 }
+    }
+}
+
+/// What an audit came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// One for each race.
+    pub scenarios: Vec<Line>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// One race.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// What it is called.
+    pub name: &'static str,
+    /// The number of the document that tells of it.
+    pub document: &'static str,
+    /// The system as it was found.
+    pub as_found: Found,
+    /// The same work on Interlock.
+    pub interlock: Twin,
+}
+
+/// The search for a race.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    /// Whether it was found.
+    pub found: bool,
+    /// Schedules until then.
+    pub schedules: u64,
+    /// Time until then.
+    pub seconds: f64,
+    /// Preemptions and faults that the smallest failing schedule needs.
+    pub deviations: usize,
+    /// Steps of its run.
+    pub steps: u64,
+    /// The schedule, to repeat it.
+    pub schedule: String,
+    /// What goes wrong.
+    pub violation: String,
+    /// Its timeline.
+    pub timeline: Vec<Said>,
+    /// The same, to print.
+    #[serde(skip)]
+    pub table: Timeline,
+}
+
+/// The search in a twin.
+#[derive(Debug, Clone, Serialize)]
+pub struct Twin {
+    /// Schedules tried.
+    pub schedules: u64,
+    /// Faults that struck in them.
+    pub faults: u64,
+    /// Whether no schedule is left to try.
+    pub exhausted: bool,
+    /// Time that it took.
+    pub seconds: f64,
+    /// Violations found: 0, or 1, at which the search ends.
+    pub violations: u32,
+    /// What went wrong, with the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
+    /// The timeline of what went wrong.
+    #[serde(skip)]
+    pub table: Timeline,
+}
+
+/// A row of a timeline, with its actor's name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Said {
+    /// Simulated time, in milliseconds.
+    pub ms: u64,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub says: String,
+    /// The state after it.
+    pub state: String,
+}
+
+impl Report {
+    /// Audits cases; `progress` hears of each line as it is ready.
+    pub fn of<'a>(
+        cases: impl IntoIterator<Item = &'a Case>,
+        effort: Effort,
+        mut progress: impl FnMut(&Line),
+    ) -> Self {
+        let began = now();
+        let line = |case: &Case| {
+            let line = Line::of(case, effort);
+            progress(&line);
+            line
+        };
+        let scenarios = cases.into_iter().map(line).collect();
+        Self { scenarios, seconds: began.elapsed().as_secs_f64() }
+    }
+
+    /// Whether every race was found, and none in a twin.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.scenarios.is_empty() && self.scenarios.iter().all(Line::is_good)
+    }
+
+    /// As a Markdown document: the table, then each timeline.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text =
+            "| race | document | as found | Interlock | verdict |\n|---|---|---|---|---|\n"
+                .to_owned();
+        for line in &self.scenarios {
+            let [found, twin, verdict] = line.cells();
+            let _ = writeln!(
+                text,
+                "| {} | {} | {found} | {twin} | {verdict} |",
+                line.name, line.document
+            );
+        }
+        for line in self.scenarios.iter().filter(|line| line.as_found.found) {
+            let Found { violation, table, schedule, .. } = &line.as_found;
+            let _ = write!(
+                text,
+                "\n### {}\n\n{violation} (`{schedule}`)\n\n{}",
+                line.name,
+                table.markdown()
+            );
+        }
+        text
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long an audit takes is told, not decided on")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Line {
+    fn of(case: &Case, effort: Effort) -> Self {
+        let found = search(case.as_found, Budget { schedules: effort.as_found, seed: effort.seed });
+        let twin =
+            search(case.interlock, Budget { schedules: effort.interlock, seed: effort.seed });
+        Self {
+            name: case.name,
+            document: case.document,
+            as_found: found.into(),
+            interlock: twin.into(),
+        }
+    }
+
+    /// Whether the race was found, and not in its twin.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.as_found.found && self.interlock.violations == 0
+    }
+
+    /// As found, Interlock, verdict: each in a few words.
+    #[must_use]
+    pub fn cells(&self) -> [String; 3] {
+        let Found { found, schedules, seconds, .. } = &self.as_found;
+        let seconds = Duration::from_secs_f64(*seconds);
+        let as_found = match found {
+            true => format!("found in {schedules} schedules, {seconds:.1?}"),
+            false => format!("missed in {schedules} schedules"),
+        };
+        let Twin { schedules, faults, exhausted, .. } = &self.interlock;
+        let all = if *exhausted { "all " } else { "" };
+        let twin = format!("{all}{schedules} schedules, {faults} faults");
+        let verdict = match (found, self.interlock.violations) {
+            (true, 0) => "found; the twin holds",
+            (false, 0) => "MISSED",
+            (_, _) => "THE TWIN FAILS",
+        };
+        [as_found, twin, verdict.to_owned()]
+    }
+}
+
+impl From<Outcome> for Found {
+    fn from(outcome: Outcome) -> Self {
+        let Outcome { schedules, took, failure, .. } = outcome;
+        let found = failure.is_some();
+        let seconds = took.as_secs_f64();
+        let Some(failure) = failure else {
+            return Self {
+                found,
+                schedules,
+                seconds,
+                deviations: 0,
+                steps: 0,
+                schedule: String::new(),
+                violation: String::new(),
+                timeline: Vec::new(),
+                table: Timeline::default(),
+            };
+        };
+        let table = failure.run.timeline;
+        let said = |row: &Row| Said {
+            ms: row.ms,
+            actor: table.actors.get(row.actor).cloned().unwrap_or_default(),
+            says: row.says.clone(),
+            state: row.state.clone(),
+        };
+        Self {
+            found,
+            schedules,
+            seconds,
+            deviations: failure.schedule.deviations(),
+            steps: failure.run.record.steps,
+            schedule: failure.schedule.to_string(),
+            violation: failure.violation,
+            timeline: table.rows.iter().map(said).collect(),
+            table,
+        }
+    }
+}
+
+impl From<Outcome> for Twin {
+    fn from(outcome: Outcome) -> Self {
+        let Outcome { schedules, faults, exhausted, took, failure } = outcome;
+        let violation = failure.as_ref();
+        let violation =
+            violation.map(|failure| format!("{} ({})", failure.violation, failure.schedule));
+        Self {
+            schedules,
+            faults,
+            exhausted,
+            seconds: took.as_secs_f64(),
+            violations: u32::from(failure.is_some()),
+            violation,
+            table: failure.map(|failure| failure.run.timeline).unwrap_or_default(),
+        }
+    }
+}
