@@ -9,7 +9,7 @@ use interlock_kernel::{
     time::Millis,
 };
 use interlock_runtime::{
-    Builder, Meta, Receipt, Runtime, SendError,
+    Builder, Meta, Receipt, Runtime, SendError, View,
     env::{Env, World},
 };
 use tokio::sync::watch;
@@ -161,6 +161,22 @@ impl Client {
                     }
                     return answer;
                 }
+            }
+        }
+    }
+
+    /// Looks at an entity, again and again, until there is an answer.
+    ///
+    /// # Errors
+    /// An entity that was set aside.
+    pub async fn view<E: Entity>(&self, key: &Key) -> Result<View<E>, SendError<E::Rejection>> {
+        loop {
+            let handle = self.node.runtime().await.handle::<E>();
+            match handle.view(key).await {
+                Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
+                    self.actor.sleep(Millis(10)).await;
+                }
+                answer => return answer,
             }
         }
     }

@@ -1,0 +1,69 @@
+//! Document 002: a service plays a game by decisions, with macros in files, models that learn, and memories.
+//!
+//! Its report calls most of these safe because the service has one thread, or because a file is replaced by a
+//! rename. One thread is no protection at an await; a rename protects one file, and only if nobody else writes
+//! to the same temporary one. So some of the models say what its claims leave open.
+
+mod cycles;
+mod macros;
+mod models;
+mod states;
+
+use super::Case;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "two improvement cycles overlap",
+        document: "002",
+        as_found: &cycles::overlap,
+        interlock: &cycles::overlap_twin,
+    },
+    Case {
+        name: "a macro file is read while it is written",
+        document: "002",
+        as_found: &macros::half_read,
+        interlock: &macros::set_twin,
+    },
+    Case {
+        name: "two writers share one temporary file",
+        document: "002",
+        as_found: &macros::shared_temporary,
+        interlock: &macros::set_twin,
+    },
+    Case {
+        name: "a set of macro files is half replaced",
+        document: "002",
+        as_found: &macros::half_replaced,
+        interlock: &macros::set_twin,
+    },
+    Case {
+        name: "a model is assigned before it is fitted",
+        document: "002",
+        as_found: &models::unfitted,
+        interlock: &models::unfitted_twin,
+    },
+    Case {
+        name: "a model is swapped between two steps of a prediction",
+        document: "002",
+        as_found: &models::swapped,
+        interlock: &models::swapped_twin,
+    },
+    Case {
+        name: "two actions are executed for one state",
+        document: "002",
+        as_found: &states::two_actions,
+        interlock: &states::two_actions_twin,
+    },
+    Case {
+        name: "a decision is executed on a later state",
+        document: "002",
+        as_found: &states::stale_decision,
+        interlock: &states::stale_decision_twin,
+    },
+    Case {
+        name: "two processes add to one memory",
+        document: "002",
+        as_found: &cycles::lost_memory,
+        interlock: &cycles::lost_memory_twin,
+    },
+];
