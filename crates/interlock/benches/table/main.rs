@@ -54,7 +54,7 @@ impl Plan {
     }
 
     fn wants(&self, row: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| row.contains(word.as_str()))
+        self.only.is_empty() || self.only.iter().any(|word| row.contains(&word.to_lowercase()))
     }
 }
 

@@ -21,7 +21,7 @@ use interlock_web::{
 };
 use serde_json::Value;
 
-use super::{changed, close, now};
+use super::{changed, close};
 use crate::domain::job::{JobCommand, JobEntity, JobRejection, JobReply};
 
 request! {
@@ -170,7 +170,7 @@ async fn finish(
 
 async fn show(State(runtime): State<Runtime>, Path(key): Path<Key>) -> Result<Reply, Problem> {
     let view = runtime::view::<JobEntity>(&runtime, &key).await?;
-    let shown = view.state.view(view.version, now(&runtime, view.at))?;
+    let shown = view.state.view(view.version, view.now)?;
     Ok(Reply::json(StatusCode::OK, &shown).version(view.version))
 }
 

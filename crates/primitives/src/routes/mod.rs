@@ -14,7 +14,7 @@ mod turn;
 mod value;
 
 use axum::http::StatusCode;
-use interlock_kernel::time::{Millis, Time};
+use interlock_kernel::time::Millis;
 use interlock_runtime::{Receipt, Runtime};
 use interlock_web::{
     endpoint::{Endpoint, Routes},
@@ -65,11 +65,6 @@ fn changed<R>(status: StatusCode, receipt: &Receipt<R>) -> Reply {
 /// The status of a `PUT`.
 fn put(created: bool) -> StatusCode {
     if created { StatusCode::CREATED } else { StatusCode::OK }
-}
-
-/// The moment of a view: the log's time never goes back, even where the clock does.
-fn now(runtime: &Runtime, last_change: Time) -> Time {
-    runtime.env().wall().max(last_change)
 }
 
 /// A field that a `PUT` must name when there is nothing yet that it could keep.

@@ -24,7 +24,7 @@ use interlock_web::{
 };
 use serde_json::Value;
 
-use super::{Missing, changed, close, now, put as put_status, version};
+use super::{Missing, changed, close, put as put_status, version};
 use crate::domain::pool::{PoolCommand, PoolEntity, PoolRejection, PoolReply};
 
 request! {
@@ -227,7 +227,7 @@ async fn remove_member(
 
 async fn show(State(runtime): State<Runtime>, Path(key): Path<Key>) -> Result<Reply, Problem> {
     let view = runtime::view::<PoolEntity>(&runtime, &key).await?;
-    let shown = view.state.view(view.version, now(&runtime, view.at), view.waiting)?;
+    let shown = view.state.view(view.version, view.now, view.waiting)?;
     Ok(Reply::json(StatusCode::OK, &shown).version(view.version))
 }
 

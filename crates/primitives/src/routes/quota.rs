@@ -23,7 +23,7 @@ use interlock_web::{
 };
 use serde_json::Value;
 
-use super::{Missing, changed, close, now, put as put_status, version};
+use super::{Missing, changed, close, put as put_status, version};
 use crate::domain::quota::{QuotaCommand, QuotaEntity, QuotaRejection, QuotaReply};
 
 request! {
@@ -235,7 +235,7 @@ async fn put(
 
 async fn show(State(runtime): State<Runtime>, Path(key): Path<Key>) -> Result<Reply, Problem> {
     let view = runtime::view::<QuotaEntity>(&runtime, &key).await?;
-    let shown = view.state.view(view.version, now(&runtime, view.at))?;
+    let shown = view.state.view(view.version, view.now)?;
     Ok(Reply::json(StatusCode::OK, &shown).version(view.version))
 }
 

@@ -331,10 +331,10 @@ impl<E: Entity> Lane<E> {
 
     fn show(&mut self, live: &Live<E>, reply: ShowTo<E>, core: &Core) {
         if live.is_dirty(core.durable) {
-            let what = What::Shown(live.view(), reply);
+            let what = What::Shown(live.view(core.now), reply);
             self.completions.push_back(Completion { after: live.head, what });
         } else {
-            reply.show(live.view());
+            reply.show(live.view(core.now));
         }
     }
 

@@ -282,7 +282,7 @@ pub struct Shown {
 
 impl<E: Entity> From<View<E>> for Shown {
     fn from(view: View<E>) -> Self {
-        let View { state, version, at, head, closed, waiting } = view;
+        let View { state, version, now: _, at, head, closed, waiting } = view;
         let json = Box::new(move || serde_json::value::to_raw_value(state.as_ref()));
         Self { version, at, head, closed, waiting, json }
     }
@@ -335,6 +335,8 @@ pub struct View<E> {
     pub state: Arc<E>,
     /// Its version; 0: the entity has no history.
     pub version: Version,
+    /// When it was looked at, in log time: no later decision is earlier.
+    pub now: Time,
     /// When it last changed.
     pub at: Time,
     /// Its newest record.

@@ -164,8 +164,9 @@ impl<E: Entity> Live<E> {
         }
     }
 
-    pub(crate) fn view(&self) -> View<E> {
+    pub(crate) fn view(&self, now: Time) -> View<E> {
         View {
+            now,
             state: self.state.clone(),
             version: self.version,
             at: self.at,

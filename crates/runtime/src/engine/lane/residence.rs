@@ -37,7 +37,7 @@ impl<E: Entity> Lane<E> {
             match work {
                 // Looking at what is not there leaves nothing behind.
                 Work::Read(key, reply) => {
-                    reply.show(Live::<E>::new(key, hash).view());
+                    reply.show(Live::<E>::new(key, hash).view(core.now));
                 }
                 Work::Wake(_) => {}
                 Work::Carry(_, _, done) => drop(done.send(Carried::Forgotten)),
