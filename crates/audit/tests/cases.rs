@@ -3,39 +3,39 @@
 
 use interlock_audit::{
     cases,
+    run::replay,
     search::{Budget, search},
 };
 
+/// So many seeds must find each race.
+const SEEDS: u64 = 30;
+
 #[test]
-fn every_race_of_the_documents_is_found() {
+fn every_race_of_the_documents_is_found_with_every_seed_and_repeats_exactly() {
     for case in cases::all() {
-        let outcome = search(case.as_found, Budget::default());
-        let failure = outcome.failure.unwrap_or_else(|| panic!("{}: not found", case.name));
-        println!(
-            "{}: {} after {} in {:?} [{}]\n{}",
-            case.name,
-            failure.violation,
-            outcome.schedules,
-            outcome.took,
-            failure.schedule,
-            failure.run.timeline
-        );
+        for seed in 1..=SEEDS {
+            let outcome = search(case.as_found, Budget { seed, ..Budget::default() });
+            let failure = outcome.failure;
+            let failure =
+                failure.unwrap_or_else(|| panic!("{}, seed {seed}: not found", case.name));
+            let text = failure.schedule.to_string();
+            let again = replay(case.as_found, &text.parse().expect("its own text"), true);
+            assert_eq!(again.violation, Some(failure.violation), "{}: {text}", case.name);
+            assert_eq!(again.timeline, failure.run.timeline, "{}: {text}", case.name);
+        }
     }
 }
 
 #[test]
 fn no_twin_has_a_race() {
     for case in cases::all() {
-        let outcome = search(case.interlock, Budget { schedules: 500, seed: 7 });
-        println!(
-            "{}: {} schedules, {} faults in {:?}, exhausted {}",
-            case.name, outcome.schedules, outcome.faults, outcome.took, outcome.exhausted
-        );
-        if let Some(failure) = outcome.failure {
-            panic!(
-                "{}: {} [{}]\n{}",
-                case.name, failure.violation, failure.schedule, failure.run.timeline
-            );
+        for seed in 1..=3 {
+            let outcome = search(case.interlock, Budget { schedules: 200, seed });
+            assert!(outcome.faults > 0, "{}: nothing was tried", case.name);
+            if let Some(failure) = outcome.failure {
+                let (name, violation, table) = (case.name, failure.violation, failure.run.timeline);
+                panic!("{name}: {violation} [{}]\n{table}", failure.schedule);
+            }
         }
     }
 }

@@ -1,12 +1,19 @@
 //! What one session does to others, and to itself: a switch for all, and a call without a time-out.
 
-use std::{collections::BTreeSet, future};
+use std::future;
 
-use interlock_kernel::{ids::Version, time::Millis};
-use interlock_primitives::domain::{turn::TurnEntity, value::ValueEntity};
-use interlock_runtime::env::World;
+use interlock_kernel::{
+    ids::{Holder, Outcome},
+    job::RunId,
+    time::Millis,
+};
+use interlock_primitives::domain::{
+    job::{JobCommand, JobEntity, JobReply, JobView},
+    value::ValueEntity,
+};
+use interlock_runtime::{SendError, env::World};
 
-use super::super::parts::{Shared, key, node, post, read, replace, said, unexpected};
+use super::super::parts::{Shared, key, node, read, replace, said, unexpected};
 use crate::{
     node::{Client, Node},
     stage::{Actor, Stage},
@@ -63,7 +70,7 @@ pub(super) async fn image_switch_twin(stage: Stage) {
 }
 
 /// How long a reaction may take, in the twin.
-const REACTION_TIMEOUT: Millis = Millis::from_secs(10);
+const REACTION_TTL: Millis = Millis::from_secs(10);
 /// How often the turn looks whether the reaction has come.
 const LOOK_AGAIN: Millis = Millis::from_secs(1);
 
@@ -94,58 +101,69 @@ pub(super) async fn endless_reaction(stage: Stage) {
     stage.all_done().await;
 }
 
-/// The model and a deadline answer the same turn: its winner is the reaction, if only "no words".
+/// The reaction is a job's run: when its time is over, the turn goes on without it, and it comes too late.
 pub(super) async fn endless_reaction_twin(stage: Stage) {
-    let node = node::<TurnEntity>(&stage);
-    // What anybody was told.
-    let told = Shared::<BTreeSet<String>>::default();
-    let state = told.clone();
-    stage.show(move || format!("reaction: {}", words(&state)));
+    let node = node::<JobEntity>(&stage);
+    let shown = Shared::<Vec<&'static str>>::default();
+    let state = shown.clone();
+    stage.show(move || format!("shown: {}", state.lock().join(", ")));
     stage.actor("player", |actor| async move {
+        let mut client = node.client(&actor, "player");
+        let run = start(&mut client).await;
         actor.says(|| "clicks \"north\": the reaction has ten seconds".to_owned());
         let model = actor.stage().extra("reaction");
-        let reacts = react(model, node.clone(), told.clone());
+        let reacts = react(model, node.clone(), run, shown.clone());
         actor.stage().world().spawn("reaction", Box::pin(reacts));
-        let mut client = node.client(&actor, "player");
-        let clicked = actor.now();
-        let is_early = || actor.now().0 < clicked.0 + REACTION_TIMEOUT.0;
-        while is_early() && !has_reaction(&client).await {
-            actor.sleep(LOOK_AGAIN).await;
+        let outcome = outcome(&actor, &client).await;
+        if outcome.as_str() == "expired" {
+            show(&actor, &shown, "no reaction");
         }
-        settle(&actor, &mut client, &told, "no words").await;
-        actor.says(|| "the story goes on".to_owned());
+        actor.says(|| format!("the story goes on: the reaction is {outcome}"));
     });
     stage.all_done().await;
 }
 
-/// Asks the model, which nobody waits for.
-async fn react(actor: Actor, node: Node, told: Shared<BTreeSet<String>>) {
-    let mut client = node.client(&actor, "reaction");
-    ask_the_model(&actor).await;
-    settle(&actor, &mut client, &told, "\"brave!\"").await;
-}
-
-async fn has_reaction(client: &Client) -> bool {
-    match client.view::<TurnEntity>(&key("reaction-1")).await {
-        Ok(view) => view.version > Version(0),
+async fn start(client: &mut Client) -> RunId {
+    let holder = Holder::new("reaction").expect("a valid name");
+    let command = JobCommand::Start { holder, min_interval_ms: Millis(0), ttl_ms: REACTION_TTL };
+    match client.send::<JobEntity>(&key("turn-1"), command).await.map(|receipt| receipt.reply) {
+        Ok(JobReply::Started(lease)) => lease.run,
+        Ok(reply) => panic!("start is answered with {reply:?}"),
         Err(error) => unexpected(&error),
     }
 }
 
-/// Offers a reaction, and learns which one it is.
-async fn settle(
-    actor: &Actor,
-    client: &mut Client,
-    told: &Shared<BTreeSet<String>>,
-    reaction: &'static str,
-) {
-    let winner: String = said(&post(client, &key("reaction-1"), 1, reaction).await.value);
-    actor.says(|| format!("offers {reaction}: the reaction is {winner}"));
-    told.lock().insert(winner);
-    let is_one = told.lock().len() == 1;
-    actor.stage().check(is_one, || format!("one click has two reactions: {}", words(told)));
+/// How the run ended, once it has.
+async fn outcome(actor: &Actor, client: &Client) -> Outcome {
+    loop {
+        let view = match client.view::<JobEntity>(&key("turn-1")).await {
+            Ok(view) => view,
+            Err(error) => unexpected(&error),
+        };
+        let job = view.state.view(view.version, view.now);
+        if let Ok(JobView { running: None, last: Some(ended), .. }) = job {
+            return ended.outcome;
+        }
+        actor.sleep(LOOK_AGAIN).await;
+    }
 }
 
-fn words(told: &Shared<BTreeSet<String>>) -> String {
-    told.get().into_iter().collect::<Vec<_>>().join(" and ")
+/// Shows the reaction if it comes in time.
+async fn react(actor: Actor, node: Node, run: RunId, shown: Shared<Vec<&'static str>>) {
+    let mut client = node.client(&actor, "reaction");
+    ask_the_model(&actor).await;
+    let outcome = Outcome::new("done").expect("a valid name");
+    let finish = JobCommand::Finish { run: Some(run), outcome };
+    match client.send::<JobEntity>(&key("turn-1"), finish).await {
+        Ok(_) => show(&actor, &shown, "the model's reaction"),
+        Err(SendError::Rejected { .. }) => actor.says(|| "it comes too late".to_owned()),
+        Err(error) => unexpected(&error),
+    }
+}
+
+fn show(actor: &Actor, shown: &Shared<Vec<&'static str>>, what: &'static str) {
+    shown.lock().push(what);
+    actor.says(|| format!("shows {what}"));
+    let all = shown.get();
+    actor.stage().check(all.len() == 1, || format!("shown for one turn: {}", all.join(" and ")));
 }
