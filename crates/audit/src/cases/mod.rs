@@ -4,6 +4,7 @@
 //! leaves everything else out. A twin does the same work with the shipping runtime and entities, under
 //! crashes, failing commits and lost messages.
 
+mod battles;
 mod streams;
 
 use crate::run::Scenario;
@@ -21,7 +22,7 @@ pub struct Case {
 }
 
 /// Every case, in the order of the documents.
-pub const CASES: &[&[Case]] = &[streams::CASES];
+pub const CASES: &[&[Case]] = &[battles::CASES, streams::CASES];
 
 /// Every case, in the order of the documents.
 pub fn all() -> impl Iterator<Item = &'static Case> {
