@@ -5,6 +5,7 @@
 //! crashes, failing commits and lost messages.
 
 mod battles;
+mod matches;
 mod streams;
 
 use crate::run::Scenario;
@@ -22,7 +23,7 @@ pub struct Case {
 }
 
 /// Every case, in the order of the documents.
-pub const CASES: &[&[Case]] = &[battles::CASES, streams::CASES];
+pub const CASES: &[&[Case]] = &[battles::CASES, streams::CASES, matches::CASES];
 
 /// Every case, in the order of the documents.
 pub fn all() -> impl Iterator<Item = &'static Case> {
