@@ -38,14 +38,13 @@ fn words(is_won: bool) -> &'static str {
     if is_won { IS_WON } else { GOES_ON }
 }
 
-#[derive(Default)]
 struct Found {
     is_won: bool,
     screen: &'static str,
 }
 
 async fn as_found(stage: Stage) {
-    let found = Arc::new(Mutex::new(Found::default()));
+    let found = Arc::new(Mutex::new(Found { is_won: false, screen: GOES_ON }));
     let state = found.clone();
     stage.show(move || {
         let Found { is_won, screen } = *lock(&state);

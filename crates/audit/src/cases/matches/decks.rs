@@ -61,8 +61,9 @@ async fn revise(
     snapshot.insert(player, deck);
     // db.SaveChangesAsync()
     actor.step().await;
-    actor.says(|| format!("appends {}", shown(&snapshot)));
+    let appended = shown(&snapshot);
     lock(&history).push(snapshot);
+    actor.says(|| format!("appends {appended}"));
 }
 
 async fn interlock(stage: Stage) {

@@ -60,13 +60,17 @@ impl Database {
     }
 }
 
+fn listed(replays: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = replays.iter().copied().collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 async fn as_found(stage: Stage, looks: Looks) {
     let database = Arc::new(Mutex::new(Database::default()));
     let state = database.clone();
     stage.show(move || {
         let Database { replays, finalized } = &*lock(&state);
-        let replays: Vec<&str> = replays.iter().copied().collect();
-        format!("committed: {}; finalized: {finalized}", replays.join(", "))
+        format!("committed: {}; finalized: {finalized}", listed(replays))
     });
     for player in PLAYERS {
         stage.actor(player, |actor| submit(actor, database.clone(), looks, player));
@@ -92,7 +96,7 @@ async fn submit(actor: Actor, database: Arc<Mutex<Database>>, looks: Looks, play
     }
     // AreAllReplaysSubmittedAsync
     let seen = lock(&database).select(Some(player));
-    actor.says(|| format!("sees {}", seen.iter().copied().collect::<Vec<_>>().join(", ")));
+    actor.says(|| format!("sees {}", listed(&seen)));
     actor.step().await;
     if looks == Looks::BeforeCommit {
         commit();

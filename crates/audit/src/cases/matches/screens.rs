@@ -88,13 +88,13 @@ async fn side_by_side(stage: Stage) {
 async fn two_phases(stage: Stage) {
     let found = setting(&stage);
     let saved = found.clone();
-    let [core, log, bot] = ["Core.GameHandler", "Core.MatchHandler", "DiscBot.GameHandler"]
-        .map(|name| stage.extra(name));
     stage.actor("PublishAsync", |actor| async move {
+        let handlers = ["Core.GameHandler", "Core.MatchHandler", "DiscBot.GameHandler"];
+        let [core, log, bot] = handlers.map(|name| actor.stage().extra(name));
         actor.says(|| "publishes PlayerDeckSubmitted".to_owned());
         let ((), noted) = join(save(&core, &saved), note(&log)).await;
         if noted.is_err() {
-            return actor.says(|| "throws what a writer threw".to_owned());
+            return actor.says(|| "throws what a writer threw, and is over".to_owned());
         }
         draw(&bot, &saved).await;
     });
@@ -185,8 +185,15 @@ impl Game {
     }
 }
 
+fn shown(screen: &BTreeMap<Party, Json>) -> String {
+    let one = |name| screen.get(&party(name)).map_or("-", Json::as_str);
+    format!("screen: {}", PLAYERS.map(one).join(", "))
+}
+
 async fn interlock(stage: Stage, is_broken: bool) {
     let (bot, screen) = (stage.extra("bot"), Arc::new(Mutex::new(BTreeMap::new())));
+    let state = screen.clone();
+    stage.show(move || shown(&lock(&state)));
     let is_broken = Arc::new(AtomicBool::new(is_broken));
     let (drawn, fails) = (screen.clone(), is_broken.clone());
     let node = start(&stage, move |builder, itself| {
@@ -219,7 +226,7 @@ async fn interlock(stage: Stage, is_broken: bool) {
         .map(|(name, deck)| (party(name), text(deck)))
         .collect();
     let came = comes(&stage, async || *lock(&screen) == wanted).await;
-    stage.check(came, || format!("the screen shows {:?}", lock(&screen)));
+    stage.check(came, || format!("at the end: {}", shown(&lock(&screen))));
     let letters = node.runtime().await.dead_letters().await;
     stage.check(letters.as_ref().is_ok_and(Vec::is_empty), || format!("there are {letters:?}"));
 }
