@@ -6,26 +6,29 @@
 //!
 //! Invariants:
 //!
-//! - Two runs with the same answers take the same steps ([`Sim::trace`] tells).
+//! - Two runs with the same answers take the same steps ([`Record::trace`] tells).
 //! - After [`CALM_AFTER`] steps every answer is the calm one and tasks take turns, so that whatever ends at
 //!   all ends then; who has not ended after [`STEPS_MAX`] steps or [`TIME_MAX`] never does.
 //!
 //! It simulates no parallel steps: code between two awaits is taken to be atomic, as it is for tasks that
 //! share nothing but channels and locks.
 
+mod state;
+
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use interlock_kernel::time::{Millis, Time};
 use interlock_runtime::env::{Task, World};
 
-use crate::choice::{Choice, Chooser, Kind, Point};
+pub(crate) use self::state::mix;
+use self::state::{Alarm, Next, Process, Shared, Sleep, Spawned, lock};
+use crate::choice::{Choice, Chooser, Kind};
 
 /// Steps after which nothing unusual is chosen any more.
 pub const CALM_AFTER: u64 = 5_000;
@@ -50,157 +53,6 @@ pub enum Stuck {
     Deadlock,
     /// It goes on for ever.
     Endless,
-}
-
-struct Shared {
-    now: Duration,
-    /// Wall clock minus epoch minus `now`, in milliseconds.
-    wall_skew: i64,
-    random: u64,
-    steps: u64,
-    tasks: Vec<Spawned>,
-    /// In the order of their numbers.
-    ready: Vec<u32>,
-    last: u32,
-    sleepers: BTreeMap<(Duration, u64), Waker>,
-    sleeps: u64,
-    processes: Vec<Process>,
-    chooser: Box<dyn Chooser>,
-    choices: Vec<Choice>,
-    faults: u32,
-    trace: u64,
-}
-
-struct Spawned {
-    process: usize,
-    is_ready: bool,
-    is_over: bool,
-    waker: Waker,
-    /// Taken out while it is polled, and when it is over.
-    task: Option<Task>,
-}
-
-#[derive(Default)]
-struct Process {
-    crashes_left: u32,
-    generation: u64,
-    watchers: Vec<Waker>,
-}
-
-/// What happens next.
-enum Next {
-    Step(u32),
-    Clock,
-    Crash(usize),
-    Nothing,
-}
-
-impl Shared {
-    /// `splitmix64`: a full-period generator that any seed will do for.
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.random)
-    }
-
-    fn note(&mut self, what: u64) {
-        self.trace = mix(self.trace ^ what);
-    }
-
-    fn wake(&mut self, id: u32) {
-        let Some(spawned) = self.tasks.get_mut(id as usize) else { return };
-        if !spawned.is_over && !std::mem::replace(&mut spawned.is_ready, true) {
-            let place = self.ready.partition_point(|other| *other < id);
-            self.ready.insert(place, id);
-        }
-    }
-
-    /// Asks the chooser, unless there is nothing to choose or it is time for calm.
-    fn ask(&mut self, kind: Kind, tasks: &[u32], options: usize) -> usize {
-        if options < 2 || self.steps > CALM_AFTER {
-            return 0;
-        }
-        let taken = self.chooser.choose(&Point { kind, tasks, options });
-        let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
-        let choice = Choice {
-            taken: narrow(taken),
-            options: narrow(options),
-            tasks: narrow(tasks.len()),
-            kind,
-        };
-        self.faults += u32::from(taken >= tasks.len() && taken > 0);
-        self.choices.push(choice);
-        taken
-    }
-
-    fn next(&mut self) -> Next {
-        if self.ready.is_empty() {
-            return if self.sleepers.is_empty() { Next::Nothing } else { Next::Clock };
-        }
-        let mut tasks = std::mem::take(&mut self.ready);
-        let later = tasks.partition_point(|id| *id <= self.last);
-        let goes_on = later > 0 && tasks[later - 1] == self.last;
-        if self.steps > CALM_AFTER {
-            // Turns, so that nobody who waits in circles keeps the others waiting.
-            let place = if later < tasks.len() { later } else { 0 };
-            let id = tasks.remove(place);
-            self.ready = tasks;
-            return Next::Step(id);
-        }
-        // The calm order: the same task first, then those after it, in a circle.
-        let start = if goes_on { later - 1 } else { later };
-        tasks.rotate_left(start);
-        let has_clock = !self.sleepers.is_empty();
-        let clock = usize::from(has_clock);
-        let can_crash = |process: &Process| process.crashes_left > 0;
-        let crashes = self.processes.iter().filter(|process| can_crash(process)).count();
-        let kind = if goes_on { Kind::Preempt } else { Kind::Switch };
-        let options = tasks.len() + clock + crashes;
-        let taken = self.ask(kind, &tasks, options);
-        let next = if let Some(id) = tasks.get(taken).copied() {
-            tasks.remove(taken);
-            Next::Step(id)
-        } else if has_clock && taken == tasks.len() {
-            Next::Clock
-        } else {
-            let number = taken - tasks.len() - clock;
-            let mut able = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
-            Next::Crash(able.nth(number).expect("it was counted").0)
-        };
-        tasks.sort_unstable();
-        self.ready = tasks;
-        next
-    }
-
-    /// Moves the clock to the next sleepers and takes them out.
-    fn next_morning(&mut self) -> Vec<Waker> {
-        let Some(((at, _), _)) = self.sleepers.first_key_value() else { return Vec::new() };
-        let at = *at;
-        self.now = self.now.max(at);
-        let later = self.sleepers.split_off(&(at, u64::MAX));
-        std::mem::replace(&mut self.sleepers, later).into_values().collect()
-    }
-}
-
-/// The mixing step of `splitmix64`.
-pub(crate) fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-struct Alarm {
-    task: u32,
-    shared: Arc<Mutex<Shared>>,
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        lock(&self.shared).wake(self.task);
-    }
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().expect("no task panics while it holds the world")
 }
 
 /// What a run was like.
@@ -464,39 +316,5 @@ impl World for Sim {
     fn sleep(&self, span: Duration) -> Task {
         let at = self.now() + span;
         Box::pin(Sleep { at, shared: self.shared.clone(), registered: None })
-    }
-}
-
-struct Sleep {
-    at: Duration,
-    shared: Arc<Mutex<Shared>>,
-    registered: Option<u64>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = self.shared.clone();
-        let mut shared = lock(&shared);
-        if let Some(id) = self.registered.take() {
-            shared.sleepers.remove(&(self.at, id));
-        }
-        if shared.now >= self.at {
-            return Poll::Ready(());
-        }
-        shared.sleeps += 1;
-        let id = shared.sleeps;
-        shared.sleepers.insert((self.at, id), cx.waker().clone());
-        self.registered = Some(id);
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(id) = self.registered {
-            lock(&self.shared).sleepers.remove(&(self.at, id));
-        }
     }
 }

@@ -4,7 +4,9 @@
 //! leaves everything else out. A twin does the same work with the shipping runtime and entities, under
 //! crashes, failing commits and lost messages.
 
+mod battles;
 mod decisions;
+mod matches;
 mod parts;
 mod stories;
 mod streams;
@@ -24,7 +26,8 @@ pub struct Case {
 }
 
 /// Every case, in the order of the documents.
-pub const CASES: &[&[Case]] = &[stories::CASES, decisions::CASES, streams::CASES];
+pub const CASES: &[&[Case]] =
+    &[battles::CASES, stories::CASES, decisions::CASES, streams::CASES, matches::CASES];
 
 /// Every case, in the order of the documents.
 pub fn all() -> impl Iterator<Item = &'static Case> {

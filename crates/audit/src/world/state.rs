@@ -1,0 +1,199 @@
+//! What a world is made of: tasks, those that can go on, sleepers, processes, and the next step.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use interlock_runtime::env::Task;
+
+use super::CALM_AFTER;
+use crate::choice::{Choice, Chooser, Kind, Point};
+
+pub(super) struct Shared {
+    pub(super) now: Duration,
+    /// Wall clock minus epoch minus `now`, in milliseconds.
+    pub(super) wall_skew: i64,
+    pub(super) random: u64,
+    pub(super) steps: u64,
+    pub(super) tasks: Vec<Spawned>,
+    /// In the order of their numbers.
+    pub(super) ready: Vec<u32>,
+    pub(super) last: u32,
+    pub(super) sleepers: BTreeMap<(Duration, u64), Waker>,
+    pub(super) sleeps: u64,
+    pub(super) processes: Vec<Process>,
+    pub(super) chooser: Box<dyn Chooser>,
+    pub(super) choices: Vec<Choice>,
+    pub(super) faults: u32,
+    pub(super) trace: u64,
+}
+
+pub(super) struct Spawned {
+    pub(super) process: usize,
+    pub(super) is_ready: bool,
+    pub(super) is_over: bool,
+    pub(super) waker: Waker,
+    /// Taken out while it is polled, and when it is over.
+    pub(super) task: Option<Task>,
+}
+
+#[derive(Default)]
+pub(super) struct Process {
+    pub(super) crashes_left: u32,
+    pub(super) generation: u64,
+    pub(super) watchers: Vec<Waker>,
+}
+
+/// What happens next.
+pub(super) enum Next {
+    Step(u32),
+    Clock,
+    Crash(usize),
+    Nothing,
+}
+
+impl Shared {
+    /// `splitmix64`: a full-period generator that any seed will do for.
+    pub(super) fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.random)
+    }
+
+    pub(super) fn note(&mut self, what: u64) {
+        self.trace = mix(self.trace ^ what);
+    }
+
+    pub(super) fn wake(&mut self, id: u32) {
+        let Some(spawned) = self.tasks.get_mut(id as usize) else { return };
+        if !spawned.is_over && !std::mem::replace(&mut spawned.is_ready, true) {
+            let place = self.ready.partition_point(|other| *other < id);
+            self.ready.insert(place, id);
+        }
+    }
+
+    /// Asks the chooser, unless there is nothing to choose or it is time for calm.
+    pub(super) fn ask(&mut self, kind: Kind, tasks: &[u32], options: usize) -> usize {
+        if options < 2 || self.steps > CALM_AFTER {
+            return 0;
+        }
+        let taken = self.chooser.choose(&Point { kind, tasks, options });
+        let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
+        let choice = Choice {
+            taken: narrow(taken),
+            options: narrow(options),
+            tasks: narrow(tasks.len()),
+            kind,
+        };
+        self.faults += u32::from(taken >= tasks.len() && taken > 0);
+        self.choices.push(choice);
+        taken
+    }
+
+    pub(super) fn next(&mut self) -> Next {
+        if self.ready.is_empty() {
+            return if self.sleepers.is_empty() { Next::Nothing } else { Next::Clock };
+        }
+        let mut tasks = std::mem::take(&mut self.ready);
+        let later = tasks.partition_point(|id| *id <= self.last);
+        let goes_on = later > 0 && tasks[later - 1] == self.last;
+        if self.steps > CALM_AFTER {
+            // Turns, so that nobody who waits in circles keeps the others waiting.
+            let place = if later < tasks.len() { later } else { 0 };
+            let id = tasks.remove(place);
+            self.ready = tasks;
+            return Next::Step(id);
+        }
+        // The calm order: the same task first, then those after it, in a circle.
+        let start = if goes_on { later - 1 } else { later };
+        tasks.rotate_left(start);
+        let has_clock = !self.sleepers.is_empty();
+        let clock = usize::from(has_clock);
+        let can_crash = |process: &Process| process.crashes_left > 0;
+        let crashes = self.processes.iter().filter(|process| can_crash(process)).count();
+        let kind = if goes_on { Kind::Preempt } else { Kind::Switch };
+        let options = tasks.len() + clock + crashes;
+        let taken = self.ask(kind, &tasks, options);
+        let next = if let Some(id) = tasks.get(taken).copied() {
+            tasks.remove(taken);
+            Next::Step(id)
+        } else if has_clock && taken == tasks.len() {
+            Next::Clock
+        } else {
+            let number = taken - tasks.len() - clock;
+            let mut able = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
+            Next::Crash(able.nth(number).expect("it was counted").0)
+        };
+        tasks.sort_unstable();
+        self.ready = tasks;
+        next
+    }
+
+    /// Moves the clock to the next sleepers and takes them out.
+    pub(super) fn next_morning(&mut self) -> Vec<Waker> {
+        let Some(((at, _), _)) = self.sleepers.first_key_value() else { return Vec::new() };
+        let at = *at;
+        self.now = self.now.max(at);
+        let later = self.sleepers.split_off(&(at, u64::MAX));
+        std::mem::replace(&mut self.sleepers, later).into_values().collect()
+    }
+}
+
+/// The mixing step of `splitmix64`.
+pub(crate) fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+pub(super) struct Alarm {
+    pub(super) task: u32,
+    pub(super) shared: Arc<Mutex<Shared>>,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        lock(&self.shared).wake(self.task);
+    }
+}
+
+pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().expect("no task panics while it holds the world")
+}
+
+pub(super) struct Sleep {
+    pub(super) at: Duration,
+    pub(super) shared: Arc<Mutex<Shared>>,
+    pub(super) registered: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = self.shared.clone();
+        let mut shared = lock(&shared);
+        if let Some(id) = self.registered.take() {
+            shared.sleepers.remove(&(self.at, id));
+        }
+        if shared.now >= self.at {
+            return Poll::Ready(());
+        }
+        shared.sleeps += 1;
+        let id = shared.sleeps;
+        shared.sleepers.insert((self.at, id), cx.waker().clone());
+        self.registered = Some(id);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(id) = self.registered {
+            lock(&self.shared).sleepers.remove(&(self.at, id));
+        }
+    }
+}
