@@ -26,7 +26,7 @@ use interlock_primitives::domain::{
     Closed,
     barrier::{BarrierCommand, BarrierEntity, BarrierEvent},
 };
-use interlock_runtime::env::World;
+use interlock_runtime::{Builder, env::World};
 
 use super::Case;
 use crate::{
@@ -90,10 +90,7 @@ fn text(words: &str) -> Json {
 /// A machine whose handlers can ask it, as read handlers do.
 fn start(
     stage: &Stage,
-    build: impl Fn(interlock_runtime::Builder, Itself) -> interlock_runtime::Builder
-    + Send
-    + Sync
-    + 'static,
+    build: impl Fn(Builder, Itself) -> Builder + Send + Sync + 'static,
 ) -> Node {
     let itself = Itself::default();
     let given = itself.clone();
