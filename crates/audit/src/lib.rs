@@ -9,12 +9,14 @@
 //!
 //! [`world`] is the one thread on which everything happens; [`choice`] the only source of chance in it;
 //! [`stage`] what a scenario says and checks; [`search`] tries schedules, [`shrink`] makes a failing one small,
-//! [`timeline`] prints it.
+//! [`timeline`] prints it. [`live`] kills the real program instead, and [`check`] judges what was recorded.
 
 pub mod cases;
+pub mod check;
 pub mod choice;
 pub mod disk;
 pub mod history;
+pub mod live;
 pub mod node;
 pub mod report;
 pub mod run;

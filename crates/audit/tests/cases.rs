@@ -29,8 +29,10 @@ fn every_race_of_the_documents_is_found_with_every_seed_and_repeats_exactly() {
 #[test]
 fn no_twin_has_a_race() {
     for case in cases::all() {
+        // Handlers and barriers have the most steps: a command sent twice under two ids took a thousand.
+        let schedules = if case.document == "004" { 700 } else { 200 };
         for seed in 1..=3 {
-            let outcome = search(case.interlock, Budget { schedules: 200, seed });
+            let outcome = search(case.interlock, Budget { schedules, seed });
             assert!(outcome.faults > 0, "{}: nothing was tried", case.name);
             if let Some(failure) = outcome.failure {
                 let (name, violation, table) = (case.name, failure.violation, failure.run.timeline);

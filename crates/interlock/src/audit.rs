@@ -1,16 +1,76 @@
 //! `interlock audit`
 
-use anyhow::{Result, bail};
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, anyhow, bail};
 use interlock_audit::{
     cases::{self, Case},
+    check,
     choice::Schedule,
+    live,
     report::{Effort, Line, Report},
     run,
 };
 
-use crate::cli::{Audit, Format};
+use crate::cli::{Audit, CheckHistory, Format, Live, OtherAudit};
 
 pub fn run(audit: &Audit) -> Result<()> {
+    match &audit.other {
+        Some(OtherAudit::Live(plan)) => live(plan),
+        Some(OtherAudit::Check(CheckHistory { file })) => check_file(file),
+        None => simulated(audit),
+    }
+}
+
+/// Kills a real server again and again, and checks what it kept.
+fn live(plan: &Live) -> Result<()> {
+    let temporary = tempfile::Builder::new().prefix("interlock-audit-").tempdir();
+    let temporary = temporary.context("cannot make a folder for the server's data")?;
+    let data = plan.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    if data.exists() {
+        bail!("{}: it exists already; an audit begins with nothing", data.display());
+    }
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let Live { rounds, clients, seed, .. } = *plan;
+    let plan_of = live::Plan { program, rounds, clients, seed };
+    let history = live::record(&plan_of, &data).context("the server cannot be driven")?;
+    if let Some(file) = &plan.history {
+        let line = |event| Ok(format!("{}\n", serde_json::to_string(event)?));
+        let text: String = history.iter().map(line).collect::<Result<_>>()?;
+        fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    println!("killed {rounds} times under the load of {clients} clients");
+    judge(&history)
+}
+
+/// Checks a recorded history.
+fn check_file(file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let history = check::parse(&text).map_err(|wrong| anyhow!("{}: {wrong}", file.display()))?;
+    judge(&history)
+}
+
+fn judge(history: &[check::Event]) -> Result<()> {
+    /// Things that are wrong, printed at most.
+    const SHOWN: usize = 20;
+    let verdict = check::check(history);
+    println!(
+        "{} answers ({} of them repeats), {} requests without one, {} commands kept on {} entities",
+        verdict.answers, verdict.replays, verdict.unanswered, verdict.kept, verdict.entities
+    );
+    verdict.wrong.iter().take(SHOWN).for_each(|wrong| println!("wrong: {wrong}"));
+    match verdict.wrong.len() {
+        0 if verdict.answers == 0 => bail!("there is no answer in it to check"),
+        0 => {
+            println!("nothing acknowledged is lost or doubled, no version is missing");
+            Ok(())
+        }
+        wrong => bail!("{wrong} things are wrong"),
+    }
+}
+
+/// Searches in the simulated world.
+fn simulated(audit: &Audit) -> Result<()> {
     let cases: Vec<&Case> =
         cases::all().filter(|case| audit.wants(case.name, case.document)).collect();
     if cases.is_empty() {

@@ -50,6 +50,7 @@ Examples:
   interlock config check          Find mistakes in ./interlock.toml
   interlock store verify          Recount everything in ./interlock-data
   interlock audit                 Find every race that Interlock was built against, and none in it
+  interlock audit live            Kill a real server again and again, and check what it kept
 
 Logs go to standard error. INTERLOCK_LOG=debug says more, INTERLOCK_LOG=warn less.";
 
@@ -148,7 +149,11 @@ pub struct Verify {
 
 /// `interlock audit`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Audit {
+    /// Another audit than that of the simulated world.
+    #[command(subcommand)]
+    pub other: Option<OtherAudit>,
     /// Only races with all of these words in their name, or of the document with this number
     #[arg(value_name = "WORD")]
     pub words: Vec<String>,
@@ -179,6 +184,43 @@ impl Audit {
     pub fn wants(&self, name: &str, document: &str) -> bool {
         self.words.iter().all(|word| name.contains(word.as_str()) || document == word)
     }
+}
+
+/// Audits of what is real.
+#[derive(Debug, Subcommand)]
+pub enum OtherAudit {
+    /// Start a real server, drive it from several clients, kill it with -9 again and again, check its history
+    Live(Live),
+    /// Check a recorded history: JSON lines, as `audit live --history FILE` writes them
+    Check(CheckHistory),
+}
+
+/// `interlock audit live`
+#[derive(Debug, Args)]
+pub struct Live {
+    /// How often the server is killed
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub rounds: u64,
+    /// Clients at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub clients: u64,
+    /// The seed of the moments at which it is killed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep the history in this file
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Keep the server's data in this folder, which must not exist [default: removed at the end]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+}
+
+/// `interlock audit check`
+#[derive(Debug, Args)]
+pub struct CheckHistory {
+    /// The history
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// How an audit is printed.

@@ -234,6 +234,12 @@ fn http_row(tokio: &tokio::runtime::Runtime, plan: &Plan, data: &Path) {
     tokio.block_on(served).expect("it stops");
 }
 
+/// Lets the disk write down what filling left in the system's memory, so that rows show a steady state.
+fn settle() {
+    let synced = std::process::Command::new("sync").status();
+    assert!(synced.is_ok_and(|status| status.success()), "every system has sync");
+}
+
 fn retention_row(tokio: &tokio::runtime::Runtime, plan: &Plan, many: &Path, few: &Path) {
     const MANY: u64 = 1_000_000;
     const FEW: u64 = 10_000;
@@ -242,6 +248,7 @@ fn retention_row(tokio: &tokio::runtime::Runtime, plan: &Plan, many: &Path, few:
     let (much_counters, little_counters) = (much.handle(), little.handle());
     tokio.block_on(commands::preload(&much_counters, MANY));
     tokio.block_on(commands::preload(&little_counters, FEW));
+    settle();
     let mut row = Row::new(
         "a million entities and ids in retention, against ten thousand",
         "/s",

@@ -3,8 +3,7 @@
 //! One row of one append-only table is one chunk is one commit. An append whose `COMMIT` failed in doubt
 //! stops all further ones until [`Job::Settle`] opened the file afresh and read where the log ends.
 //!
-//! A small chunk is appended on its caller's own thread while the writer's has nothing to do and commits are
-//! quick: to wake two threads in turn takes about as long as a commit on a fast disk. On a slow one, nobody
+//! A small chunk after a small one is appended on its caller's own thread while commits are quick: to wake two threads in turn takes about as long as a commit on a fast disk. On a slow one, nobody
 //! but the writer's thread ever waits for it more than once in a row.
 //!
 //! A truncation is done in steps of a few chunks between the appends, so that none waits for it long. The
@@ -68,7 +67,9 @@ pub(super) struct Log {
     span: Arc<Mutex<Span>>,
     unsettled: bool,
     truncation: Option<Truncation>,
-    /// How long the last append took.
+    /// How large the last append was, in bytes.
+    last_bytes: usize,
+    /// How long it took.
     last_append: Duration,
 }
 
@@ -113,6 +114,7 @@ impl Log {
             span: Arc::new(Mutex::new(span)),
             unsettled: false,
             truncation: None,
+            last_bytes: 0,
             last_append: Duration::ZERO,
         })
     }
@@ -125,8 +127,11 @@ impl Log {
     /// Appends a small chunk on the caller's thread, if that is not expected to take long. `None`: it is for
     /// the writer's thread.
     pub(super) fn append_at_once(&mut self, chunk: &Chunk) -> Option<Append> {
+        let is_small = |bytes| bytes < limits::SMALL_CHUNK_BYTES;
         let is_quick = self.last_append < limits::QUICK_APPEND
-            && chunk.bytes.len() < limits::SMALL_CHUNK_BYTES
+            && is_small(chunk.bytes.len())
+            // Otherwise others are at work, who would wait for this thread.
+            && is_small(self.last_bytes)
             && self.truncation.is_none()
             && self.writer.is_some()
             && !self.checkpoints.is_due();
@@ -167,13 +172,13 @@ impl Log {
     fn append_timed(&mut self, chunk: &Chunk) -> Append {
         let began = Instant::now();
         let outcome = self.append(chunk);
-        self.took(began.elapsed());
+        self.note(chunk.bytes.len(), began.elapsed());
         outcome
     }
 
-    /// Notes how long an append took.
-    pub(super) fn took(&mut self, span: Duration) {
-        self.last_append = span;
+    /// Notes how large the last append was, and how long it took.
+    pub(super) fn note(&mut self, bytes: usize, span: Duration) {
+        (self.last_bytes, self.last_append) = (bytes, span);
     }
 
     fn append(&mut self, chunk: &Chunk) -> Append {

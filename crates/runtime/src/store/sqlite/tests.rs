@@ -1,6 +1,6 @@
 //! What cannot be seen, or not made to happen, through the store's own calls.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use interlock_kernel::ids::Position;
 use rusqlite::{Connection, OpenFlags};
@@ -81,8 +81,12 @@ fn a_small_append_is_done_at_once_and_others_are_left_to_the_thread() {
     assert_eq!(log.append_at_once(&chunk(1, 9)), Some(Append::Done));
     assert_eq!(log.append_at_once(&chunk(2, limits::SMALL_CHUNK_BYTES)), None);
     assert!(matches!(log.append_at_once(&chunk(7, 9)), Some(Append::Refused(_))));
-    log.took(limits::QUICK_APPEND);
+    log.note(9, limits::QUICK_APPEND);
     assert_eq!(log.append_at_once(&chunk(2, 9)), None, "the disk is slow");
+    log.note(limits::SMALL_CHUNK_BYTES, Duration::ZERO);
+    assert_eq!(log.append_at_once(&chunk(2, 9)), None, "others are at work");
+    log.note(9, Duration::ZERO);
+    assert_eq!(log.append_at_once(&chunk(2, 9)), Some(Append::Done));
 }
 
 #[test]

@@ -1,0 +1,268 @@
+//! Checks a recorded history of a real server.
+//!
+//! Something is wrong if an acknowledged command was lost or doubled, if one id got two answers, if versions
+//! have gaps, or if a command that was answered before another began comes after it. Versions give the order:
+//! so it takes sorting, not searching, however long the history is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A line of a history: JSON objects, one a line, in any order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// A request as its client saw it.
+    Request(Request),
+    /// A command as the server kept it.
+    Kept(Kept),
+}
+
+/// A request as its client saw it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// `type/key`.
+    pub entity: String,
+    /// The command's id.
+    pub id: String,
+    /// When it was sent, on the recorder's clock, in microseconds.
+    pub start_us: u64,
+    /// When the answer came; none while there is none.
+    #[serde(default)]
+    pub end_us: Option<u64>,
+    /// The answer's HTTP status.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Whether the answer said that it was given before.
+    #[serde(default)]
+    pub replayed: Option<bool>,
+    /// The answer's body, with the entity's `version` in it.
+    #[serde(default)]
+    pub body: Option<Value>,
+}
+
+/// A command as the server kept it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// `type/key`.
+    pub entity: String,
+    /// The command's id.
+    pub id: String,
+    /// The version that it made.
+    pub version: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is wrong, in words, one thing each.
+    pub wrong: Vec<String>,
+    /// Answers that were checked.
+    pub answers: u64,
+    /// How many of them were repeats.
+    pub replays: u64,
+    /// Requests without an answer.
+    pub unanswered: u64,
+    /// Commands that the server kept.
+    pub kept: usize,
+    /// Entities that they belong to.
+    pub entities: usize,
+}
+
+/// Reads a history.
+///
+/// # Errors
+/// In words, with the line's number.
+pub fn parse(text: &str) -> Result<Vec<Event>, String> {
+    let parse = |(number, line): (usize, &str)| {
+        let event = serde_json::from_str(line);
+        event.map_err(|_| format!("line {number} is neither a request nor a command that was kept"))
+    };
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines.map(parse).collect()
+}
+
+/// Checks a history.
+#[must_use]
+pub fn check(history: &[Event]) -> Verdict {
+    let mut checker = Checker::default();
+    checker.keep(history.iter().filter_map(|event| match event {
+        Event::Kept(kept) => Some(kept),
+        Event::Request(_) => None,
+    }));
+    for event in history {
+        if let Event::Request(request) = event {
+            checker.answered(request);
+        }
+    }
+    checker.in_real_time();
+    checker.verdict
+}
+
+#[derive(Default)]
+struct Checker<'a> {
+    /// (entity, id) → version, as the server kept them.
+    versions: BTreeMap<(&'a str, &'a str), u64>,
+    /// (entity, id) → the answer.
+    bodies: BTreeMap<(&'a str, &'a str), &'a Value>,
+    /// Entity → start, end and version of first answers.
+    spans: BTreeMap<&'a str, Vec<(u64, u64, u64)>>,
+    verdict: Verdict,
+}
+
+impl<'a> Checker<'a> {
+    fn wrong(&mut self, what: String) {
+        self.verdict.wrong.push(what);
+    }
+
+    fn keep(&mut self, kept: impl Iterator<Item = &'a Kept>) {
+        let mut entities: BTreeMap<&str, BTreeMap<u64, &str>> = BTreeMap::new();
+        for Kept { entity, id, version } in kept {
+            self.verdict.kept += 1;
+            if let Some(other) = entities.entry(entity).or_default().insert(*version, id) {
+                self.wrong(format!("{entity} has version {version} twice: {other} and {id}"));
+            }
+            if let Some(other) = self.versions.insert((entity, id), *version) {
+                self.wrong(format!("{entity}: {id} was done twice, at {other} and {version}"));
+            }
+        }
+        self.verdict.entities = entities.len();
+        for (entity, versions) in entities {
+            let expected: BTreeSet<u64> = (1..=versions.len() as u64).collect();
+            let found: BTreeSet<u64> = versions.into_keys().collect();
+            if let Some(gap) = expected.difference(&found).next() {
+                self.wrong(format!("{entity} has a gap at version {gap}"));
+            }
+        }
+    }
+
+    fn answered(&mut self, request: &'a Request) {
+        let Request { entity, id, start_us, end_us, status, replayed, body } = request;
+        let (Some(end_us), Some(status), Some(body)) = (end_us, status, body) else {
+            self.verdict.unanswered += 1;
+            return;
+        };
+        // The server said that it could not: nothing was promised.
+        if *status >= 500 {
+            return;
+        }
+        self.verdict.answers += 1;
+        let Some(version) = body["version"].as_u64().filter(|_| *status < 300) else {
+            return self.wrong(format!("{entity}: {id} was refused: {status} {body}"));
+        };
+        match self.versions.get(&(entity.as_str(), id.as_str())) {
+            None => self.wrong(format!("{entity}: {id} was acknowledged at {version} and is lost")),
+            Some(kept) if *kept != version => {
+                let kept = *kept;
+                self.wrong(format!("{entity}: {id} was acknowledged at {version}, kept at {kept}"));
+            }
+            Some(_) => {}
+        }
+        if let Some(before) = self.bodies.insert((entity, id), body)
+            && before != body
+        {
+            self.wrong(format!("{entity}: {id} got two answers: {before} and {body}"));
+        }
+        if *replayed == Some(true) {
+            self.verdict.replays += 1;
+        } else {
+            self.spans.entry(entity).or_default().push((*start_us, *end_us, version));
+        }
+    }
+
+    /// Whoever begins after another was answered must come after it.
+    fn in_real_time(&mut self) {
+        for (entity, mut starts) in std::mem::take(&mut self.spans) {
+            let mut ends: Vec<(u64, u64)> =
+                starts.iter().map(|(_, end, version)| (*end, *version)).collect();
+            ends.sort_unstable();
+            starts.sort_unstable();
+            let (mut next, mut newest) = (0, 0);
+            for (start, _, version) in starts {
+                while next < ends.len() && ends[next].0 < start {
+                    newest = newest.max(ends[next].1);
+                    next += 1;
+                }
+                if version <= newest {
+                    self.wrong(format!(
+                        "{entity}: version {version} began after version {newest} was answered"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(id: &str, version: u64, start_us: u64, end_us: u64) -> Event {
+        Event::Request(Request {
+            entity: "quota/q".into(),
+            id: id.into(),
+            start_us,
+            end_us: Some(end_us),
+            status: Some(201),
+            replayed: Some(false),
+            body: Some(json!({ "version": version })),
+        })
+    }
+
+    fn kept(id: &str, version: u64) -> Event {
+        Event::Kept(Kept { entity: "quota/q".into(), id: id.into(), version })
+    }
+
+    #[test]
+    fn a_checker_that_cannot_fail_is_worth_nothing() {
+        let good = [kept("put", 1), answer("a", 2, 0, 1), answer("b", 3, 2, 3)];
+        let cases: [(&str, Vec<Event>, usize); 6] = [
+            ("nothing", vec![kept("a", 2), kept("b", 3)], 0),
+            ("a lost command", vec![kept("a", 2)], 1),
+            ("a doubled command", vec![kept("a", 2), kept("b", 3), kept("b", 4)], 2),
+            ("a gap", vec![kept("a", 2), kept("b", 3), kept("c", 5)], 1),
+            ("two answers", vec![kept("a", 2), kept("b", 3), answer("b", 2, 4, 5)], 3),
+            (
+                "an order against time",
+                vec![kept("b", 3), kept("a", 2), kept("c", 4), answer("c", 4, 0, 1)],
+                1,
+            ),
+        ];
+        for (what, more, wrong) in cases {
+            let mut history = good.to_vec();
+            history.extend(more);
+            let verdict = check(&history);
+            assert_eq!(verdict.wrong.len(), wrong, "{what}: {:?}", verdict.wrong);
+        }
+    }
+
+    #[test]
+    fn a_history_is_read_back_and_garbage_is_named_by_its_line() {
+        let history = vec![kept("put", 1), answer("a", 2, 0, 1)];
+        let line = |event: &Event| format!("{}\n", serde_json::to_string(event).unwrap());
+        let text: String = history.iter().map(line).collect();
+        assert_eq!(parse(&text), Ok(history));
+        let refused = parse(&format!("{text}{{\"entity\": 1}}\n")).unwrap_err();
+        assert!(refused.starts_with("line 3 "), "{refused}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_operations_are_checked_by_sorting() {
+        let mut history = vec![kept("put", 1)];
+        for number in 0..100_000 {
+            history.push(kept(&format!("op-{number}"), number + 2));
+            history.push(answer(
+                &format!("op-{number}"),
+                number + 2,
+                number * 10,
+                number * 10 + 15,
+            ));
+        }
+        let verdict = check(&history);
+        assert_eq!((verdict.wrong.len(), verdict.answers, verdict.kept), (0, 100_000, 100_001));
+    }
+}
