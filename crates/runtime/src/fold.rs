@@ -226,6 +226,13 @@ impl SnapshotBytes {
         }
     }
 
+    /// Their size in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no entity is stored as nothing")]
+    pub fn len(&self) -> usize {
+        self.state.len() + self.timers.len() + self.effects.len()
+    }
+
     /// The record that holds them.
     #[must_use]
     pub fn record<'a>(&'a self, head: Head<'a>, closed: bool) -> Record<'a> {

@@ -64,8 +64,10 @@ impl Row {
         Self { what, unit, ours: Vec::new(), reference: Vec::new(), floor, aim }
     }
 
-    /// The row as Markdown.
+    /// The row as Markdown; each measurement goes to standard error.
     pub fn print(&self) {
+        let each = |all: &[f64]| all.iter().copied().map(human).collect::<Vec<_>>().join(", ");
+        eprintln!("{}: {} | {}", self.what, each(&self.ours), each(&self.reference));
         let mut ours = self.ours.clone();
         let middle = median(&mut ours);
         let (floor, aim, unit) = (self.floor, self.aim, self.unit);

@@ -219,7 +219,10 @@ impl<E: Entity> AnyLane for Lane<E> {
         for _ in 0..LOOKS.min(self.clock.len()) {
             let key = self.clock.pop_front().expect("the loop is bounded by its length");
             let Some(Slot::Live(live)) = self.slots.get_mut(&key) else { continue };
-            if live.touched || !live.is_idle(core.durable) {
+            if live.measure() {
+                recount(live, core);
+                self.clock.push_back(key);
+            } else if live.touched || !live.is_idle(core.durable) {
                 live.touched = false;
                 self.clock.push_back(key);
             } else {

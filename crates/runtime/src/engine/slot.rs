@@ -14,7 +14,7 @@ use interlock_kernel::{
 
 use super::message::{Answer, Envelope, Origin, Receipt, ReplyTo, View, Work};
 use crate::{
-    fold::{self, EffectId, Folded},
+    fold::{self, EffectId, Folded, SnapshotBytes},
     limits,
     record::Cause,
 };
@@ -51,6 +51,9 @@ pub(crate) struct Live<E: Entity> {
     pub since_snapshot: u32,
     pub bytes_since_snapshot: usize,
     pub snapshot_bytes: usize,
+    /// Its stored size when it was last known, and the bytes of its records since then.
+    pub measured_bytes: usize,
+    pub bytes_since_measured: usize,
     /// The oldest record that reading it back needs: its newest snapshot, or its first record; 0: it has
     /// none.
     pub anchor: Position,
@@ -127,6 +130,8 @@ impl<E: Entity> Live<E> {
             since_snapshot: records,
             bytes_since_snapshot: bytes,
             snapshot_bytes: 0,
+            measured_bytes: 0,
+            bytes_since_measured: bytes,
             anchor,
             counted: 0,
             more: (!more.is_empty()).then(|| Box::new(more)),
@@ -214,9 +219,26 @@ impl<E: Entity> Live<E> {
                 && self.bytes_since_snapshot >= self.snapshot_bytes)
     }
 
-    /// Its cost in memory, estimated.
+    /// Its cost in memory, estimated: it has grown by no more than its records since it was measured.
     pub(crate) fn weight(&self) -> usize {
-        limits::RESIDENT_OVERHEAD_BYTES + self.snapshot_bytes.max(self.bytes_since_snapshot)
+        limits::RESIDENT_OVERHEAD_BYTES + self.measured_bytes + self.bytes_since_measured
+    }
+
+    /// Measures it if the estimate may be far off. Says whether it did.
+    pub(crate) fn measure(&mut self) -> bool {
+        if self.bytes_since_measured <= self.measured_bytes.max(limits::RESIDENT_OVERHEAD_BYTES) / 2
+        {
+            return false;
+        }
+        let none = More::default();
+        let more = self.more.as_deref().unwrap_or(&none);
+        self.measured(SnapshotBytes::of::<E>(&self.state, &more.timers, &more.effects).len());
+        true
+    }
+
+    /// Its stored size is known.
+    pub(crate) fn measured(&mut self, bytes: usize) {
+        (self.measured_bytes, self.bytes_since_measured) = (bytes, 0);
     }
 }
 
@@ -273,5 +295,54 @@ impl<E: Entity> Waiters<E> {
             repeat.send(again);
         }
         self.first.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use interlock_kernel::entity::{Context, Decision, Never, Verdict};
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+    struct Text(String);
+
+    impl Entity for Text {
+        const TYPE: &'static str = "text";
+        type Command = ();
+        type Event = ();
+        type Reply = ();
+        type Rejection = Infallible;
+        type Effect = Never;
+
+        fn decide(&self, (): &(), _: &Context<'_>) -> Verdict<Self> {
+            Ok(Decision::unchanged(()))
+        }
+
+        fn apply(&mut self, (): &()) {}
+
+        fn command_name((): &()) -> &'static str {
+            "nothing"
+        }
+
+        fn event_name((): &()) -> &'static str {
+            "nothing"
+        }
+    }
+
+    #[test]
+    fn an_entity_of_many_records_weighs_what_it_is_once_it_was_measured() {
+        let mut live = Live::<Text>::new(Key::new("k").unwrap(), 1);
+        live.state = Arc::new(Text("t".repeat(1_000)));
+        live.bytes_since_measured = 50_000;
+        assert_eq!(live.weight(), limits::RESIDENT_OVERHEAD_BYTES + 50_000);
+        assert!(live.measure());
+        let weight = limits::RESIDENT_OVERHEAD_BYTES + 1_000;
+        assert!((weight..weight + 8).contains(&live.weight()), "{}", live.weight());
+        live.bytes_since_measured = 400;
+        assert!(!live.measure(), "near enough");
     }
 }

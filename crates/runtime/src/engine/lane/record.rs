@@ -151,6 +151,7 @@ impl<E: Entity> Lane<E> {
         }
         live.since_snapshot += 1;
         live.bytes_since_snapshot += bytes;
+        live.bytes_since_measured += bytes;
         core.heads.insert(Entry { hash: live.hash, position, due });
         if let Some(id) = &envelope.id {
             let hash = id_hash(live.hash, envelope.caller.as_str(), id.as_str());
@@ -199,6 +200,7 @@ impl<E: Entity> Lane<E> {
         live.since_snapshot = 0;
         live.bytes_since_snapshot = 0;
         live.snapshot_bytes = size;
+        live.measured(size);
         core.heads.insert(Entry { hash: live.hash, position, due });
         let what = What::Snapshot(live.key.clone());
         self.completions.push_back(Completion { after: position, what });
