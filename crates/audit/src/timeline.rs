@@ -37,8 +37,9 @@ impl Timeline {
         self.rows.push(Row { ms, actor, says, state });
     }
 
-    /// The table's cells, the header first; empty columns are left out.
-    fn cells(&self) -> Vec<Vec<String>> {
+    /// The table's cells, the header first: time, actors, state. Who says nothing has no column.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Vec<String>> {
         let speaks = |actor: &usize| self.rows.iter().any(|row| row.actor == *actor);
         let speakers: Vec<usize> = (0..self.actors.len()).filter(speaks).collect();
         let mut header = vec!["time".to_owned()];

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["kernel", "runtime"]),
     ("primitives", &["kernel", "runtime", "web"]),
     ("streams", &["kernel", "runtime", "web"]),
-    ("server", &["kernel", "runtime", "web", "primitives", "streams"]),
+    ("server", &["kernel", "runtime", "web", "primitives", "streams", "audit"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
     ("interlock", &["server", "audit"]),
 ];

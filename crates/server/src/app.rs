@@ -14,7 +14,7 @@ use interlock_web::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{compose::Services, dead_letters, metrics, pages, pulse::Pulse};
+use crate::{audit::Audit, compose::Services, dead_letters, metrics, pages, pulse::Pulse};
 
 /// What the server's own handlers need.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Site {
     pub runtime: Runtime,
     /// What runs on them.
     pub services: Arc<Services>,
+    /// The audit of this program.
+    pub audit: Arc<Audit>,
     /// How busy they are.
     pub pulse: Arc<Pulse>,
     /// How busy the server is.

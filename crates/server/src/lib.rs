@@ -4,6 +4,7 @@
 //! [`app`] puts their endpoints together with the server's own: its [`pages`], its [`metrics`], its [`dead_letters`].
 
 pub mod app;
+pub mod audit;
 pub mod compose;
 pub mod config;
 pub mod dead_letters;

@@ -3,6 +3,7 @@
 //! They are rendered from the same state that programs get, and refreshed by their feeds; see
 //! [`interlock_web::page`]. A page that cannot be shown says so as a page.
 
+mod audit;
 mod entities;
 mod feeds;
 pub(crate) mod figures;
@@ -37,14 +38,25 @@ pub fn routes() -> Routes<Site> {
     Routes::new()
         .on(page("/", "What runs here"), overview::show)
         .on(feed("/feed"), feeds::overview)
+        .on(page("/audit", "The races of five systems, and their twins here"), audit::show)
+        .on(page("/audit/{race}", "One race, with its timeline"), audit::race)
+        .on(
+            Endpoint::post("/audit", "Run the audit").answers_with(303, "See it.", "text/html"),
+            audit::run,
+        )
+        .on(feed("/audit/feed"), feeds::audit)
         .on(page("/entities/{type}", "Entities of a type"), entities::show)
         .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)
         .on(feed("/entities/{type}/{key}/feed"), feeds::entity)
 }
 
 /// The ways from page to page.
-const NAV: &[(&str, &str)] =
-    &[("Overview", "/"), ("API", "/api/openapi.json"), ("Metrics", "/metrics")];
+const NAV: &[(&str, &str)] = &[
+    ("Overview", "/"),
+    ("Audit", "/audit"),
+    ("API", "/api/openapi.json"),
+    ("Metrics", "/metrics"),
+];
 
 /// A page of this server.
 fn page<'a>(title: &'a str, here: &'a str) -> Page<'a> {

@@ -112,6 +112,7 @@ impl Server {
         let site = app::Site {
             runtime: runtime.clone(),
             services: Arc::clone(&services),
+            audit: Arc::default(),
             pulse: Arc::clone(&pulse),
             traffic: Arc::clone(&traffic),
             stopping: stopping.subscribe(),

@@ -11,15 +11,27 @@ use crate::{app::Site, limits};
 
 /// Says when the overview changes.
 pub async fn overview(State(site): State<Site>, client: Client) -> Response {
-    let news = site.pulse.news();
-    let beats = stream::unfold((news, site.stopping), async |(mut news, mut stopping)| {
+    whenever(site.pulse.news(), site.stopping, client)
+}
+
+/// Says when the audit has come to another race.
+pub async fn audit(State(site): State<Site>, client: Client) -> Response {
+    whenever(site.audit.news(), site.stopping, client)
+}
+
+fn whenever(
+    news: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+    client: Client,
+) -> Response {
+    let told = stream::unfold((news, stopping), async |(mut news, mut stopping)| {
         tokio::select! {
             changed = news.changed() => changed.ok()?,
             () = stopped(&mut stopping) => return None,
         }
         Some((sse::Event::default(), (news, stopping)))
     });
-    sse::feed(client, beats)
+    sse::feed(client, told)
 }
 
 /// Says when an entity changes, and once more when its handlers have probably run.

@@ -130,3 +130,25 @@ async fn pages_are_for_people_and_left_out_of_the_document_for_programs() {
     assert!(!document.contains("\"/entities/{type}/{key}\"") && !document.contains("\"/feed\""));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_audit_runs_when_it_is_asked_for_and_shows_each_race() {
+    let server = Running::start().await;
+    assert!(server.get("/audit").await.contains("Run the audit"));
+    let unasked = server.get("/audit/a-tie-is-counted-nowhere").await;
+    assert!(unasked.contains("No audit has run since the server started."), "{unasked}");
+
+    let mut news = server.feed("/audit/feed").await;
+    let answer = server.ask("POST", "/audit", "").await;
+    assert!(answer.starts_with("HTTP/1.1 303 ") && answer.contains("location: /audit"), "{answer}");
+    let link = "href=\"/audit/a-magic-number-switches-the-quotas-off\"";
+    while !server.get("/audit").await.contains(link) {
+        assert!(news.next().await);
+    }
+    let race = server.get("/audit/a-magic-number-switches-the-quotas-off").await;
+    for part in ["found; the twin holds", "As found", "--schedule", "On Interlock", "Holds in "] {
+        assert!(race.contains(part), "{part}: {race}");
+    }
+    // It ends with the server, wherever it is.
+    server.stop().await;
+}
