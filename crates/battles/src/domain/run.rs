@@ -1,0 +1,471 @@
+//! A run: so many battles, counted right, whoever plays them and whatever crashes.
+//!
+//! Each battle is claimed before it is searched for, begins when the server names its room, and is over
+//! once: with an outcome, which counts towards the target, or void, which does not and gives the claim
+//! back. The kernel's [`Quota`] keeps the numbers; the run adds which battle a claim became, and the tallies by
+//! worker, team and opponent.
+//!
+//! ```text
+//!  claim ──► searching ──begin──► playing ──expiry──► in doubt
+//!                │                   │                    │
+//!                ├─► given back      ├─► over: win, loss, tie, forfeit
+//!                └─► (expiry) free   └─► void: the claim comes back
+//! ```
+//!
+//! Invariants: finished + live + remaining = target at every moment; one claim is one battle, and one room
+//! belongs to one live claim; the tallies by worker sum up to the run's own, and so do those by team and by
+//! opponent; a battle in doubt goes on counting until somebody who knows says how it ended.
+//!
+//! Not here: what is played (that is the server's and the bot's), and drift, which is recounted from the
+//! logs of the battles by somebody who has not seen these numbers.
+
+mod event;
+mod plan;
+mod tally;
+mod view;
+
+use std::collections::BTreeMap;
+
+use interlock_kernel::{
+    entity::{Context, Decision, Entity, Never, Verdict},
+    expiry::Step,
+    ids::{self, Worker},
+    quota::{ClaimId, Extended, Grant, Quota, QuotaChange, QuotaEvent, QuotaRefusal},
+    time::{Millis, Time},
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    event::{Began, Claimed, Ending, Opened, Over, RunEvent},
+    plan::{Mode, Plan, PlanDiffers},
+    tally::{Outcome, Tallies, Tally},
+    view::{LiveBattle, Phase, RunView, WorkerView},
+};
+use crate::limits;
+
+/// The timer that records expiries.
+const EXPIRY: &str = "expiry";
+
+/// A run, once it has been opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run(Option<Ledger>);
+
+/// What a run keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    plan: Plan,
+    opened: Time,
+    quota: Quota,
+    /// Claims that are neither settled nor given back.
+    live: BTreeMap<ClaimId, Battle>,
+    tallies: Tallies,
+}
+
+/// What a live claim has become so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Battle {
+    /// Who plays it.
+    pub worker: Worker,
+    /// With which team; `None` where the server deals teams.
+    pub team: Option<String>,
+    /// Since when it is claimed.
+    pub since: Time,
+    /// Its room, once the server has named it.
+    pub room: Option<Room>,
+}
+
+/// A room and who sits opposite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The room's id: `battle-gen9randombattle-17`. A restarted server names its rooms anew.
+    pub id: String,
+    /// The opponent's id, if it is known.
+    pub opponent: Option<String>,
+}
+
+/// What can be asked of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RunCommand {
+    /// Open it, or go on with it; the target and the number of shares may change as a quota's may.
+    Open {
+        /// What is to be played.
+        plan: Plan,
+        /// How long a claim lasts without a sign of life.
+        claim_ttl_ms: Millis,
+        /// How long endings are remembered, at least.
+        retention_ms: Millis,
+    },
+    /// Claim a battle, before it is searched for.
+    Claim {
+        /// For whom.
+        worker: Worker,
+        /// With which team.
+        team: Option<String>,
+    },
+    /// The server has named the battle's room.
+    Begin {
+        /// Which claim.
+        claim: ClaimId,
+        /// Where it is played.
+        room: Room,
+    },
+    /// Whoever plays it is still there.
+    Renew {
+        /// Which claim.
+        claim: ClaimId,
+    },
+    /// The battle is over.
+    End {
+        /// Which claim.
+        claim: ClaimId,
+        /// How.
+        ending: Ending,
+        /// The player's rating after it, if the server told.
+        rating: Option<u32>,
+    },
+    /// There was no battle: the search was called off.
+    GiveBack {
+        /// Which claim.
+        claim: ClaimId,
+    },
+    /// Refuse a worker's name from now on, and leave its share to the next.
+    Retire {
+        /// Who.
+        worker: Worker,
+    },
+    /// Sent by the run's own timer: record what is over.
+    Expire,
+}
+
+/// The answer to a [`RunCommand`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RunReply {
+    /// It is open.
+    Open {
+        /// Whether it was not before.
+        created: bool,
+    },
+    /// The claim that was granted.
+    Claimed(Grant),
+    /// The claim with its new expiry.
+    Extended(Extended),
+    /// It is over, as was said.
+    Over {
+        /// Which claim.
+        claim: ClaimId,
+    },
+    /// It is done.
+    Done,
+}
+
+/// Why a [`RunCommand`] is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunRejection {
+    /// It was never opened.
+    #[error("there is no such run")]
+    Unknown,
+    /// It was opened with another plan.
+    #[error(transparent)]
+    PlanDiffers(#[from] PlanDiffers),
+    /// A text of the command is too long, or empty.
+    #[error("{0} must have 1 to {max} characters", max = limits::TEXT_CHARS)]
+    BadText(&'static str),
+    /// The claim has a room already.
+    #[error("claim {claim} is played in {room}")]
+    OtherRoom {
+        /// Which claim.
+        claim: ClaimId,
+        /// Where.
+        room: String,
+    },
+    /// The room belongs to another claim.
+    #[error("{room} is played for claim {claim}")]
+    RoomTaken {
+        /// Where.
+        room: String,
+        /// For which claim.
+        claim: ClaimId,
+    },
+    /// Only what has begun can end.
+    #[error("claim {0} has no room: give it back instead")]
+    NotBegun(ClaimId),
+    /// What has begun cannot be as if it had not.
+    #[error("claim {0} has a room: end it instead")]
+    Begun(ClaimId),
+    /// The quota says no.
+    #[error(transparent)]
+    Refused(#[from] QuotaRefusal),
+}
+
+impl RunRejection {
+    /// The stable error code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_run",
+            Self::PlanDiffers(_) => "plan_differs",
+            Self::BadText(_) => "bad_field",
+            Self::OtherRoom { .. } => "other_room",
+            Self::RoomTaken { .. } => "room_taken",
+            Self::NotBegun(_) => "not_begun",
+            Self::Begun(_) => "begun",
+            Self::Refused(refusal) => refusal.code(),
+        }
+    }
+}
+
+impl Run {
+    /// What it keeps, if it was ever opened.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.0.as_ref()
+    }
+
+    fn known(&self) -> Result<&Ledger, RunRejection> {
+        self.0.as_ref().ok_or(RunRejection::Unknown)
+    }
+
+    fn open(
+        &self,
+        plan: &Plan,
+        change: &QuotaChange,
+        now: Time,
+    ) -> Result<Decision<Self>, RunRejection> {
+        plan.check().map_err(RunRejection::BadText)?;
+        let Some(ledger) = &self.0 else {
+            let quota = change.create(now).expect("a plan names its target");
+            let opened = Opened { plan: plan.clone(), quota, at: now };
+            return Ok(Decision::event(RunEvent::Opened(opened), RunReply::Open { created: true }));
+        };
+        ledger.plan.check_same(plan)?;
+        let step = ledger.quota.configure(change, now)?;
+        Ok(decision(step, |()| RunReply::Open { created: false }, None))
+    }
+}
+
+impl Ledger {
+    fn claim(
+        &self,
+        worker: &Worker,
+        team: Option<&str>,
+        now: Time,
+    ) -> Result<Decision<Run>, RunRejection> {
+        check_text("team", team)?;
+        let step = self.quota.claim(worker, now)?;
+        let claim = step.answer.claim;
+        let (worker, team) = (worker.clone(), team.map(str::to_owned));
+        let claimed = RunEvent::Claimed(Claimed { claim, worker, team, at: now });
+        Ok(decision(step, RunReply::Claimed, Some(claimed)))
+    }
+
+    fn begin(&self, claim: ClaimId, room: &Room, now: Time) -> Result<Decision<Run>, RunRejection> {
+        check_text("room", Some(&room.id))?;
+        check_text("opponent", room.opponent.as_deref())?;
+        let other = self.live.iter().find(|(other, battle)| {
+            **other != claim && battle.room.as_ref().is_some_and(|other| other.id == room.id)
+        });
+        if let Some((other, _)) = other {
+            return Err(RunRejection::RoomTaken { room: room.id.clone(), claim: *other });
+        }
+        let step = self.quota.start(claim, now)?;
+        let began = match self.live.get(&claim).and_then(|battle| battle.room.as_ref()) {
+            Some(known) if known.id != room.id => {
+                return Err(RunRejection::OtherRoom { claim, room: known.id.clone() });
+            }
+            Some(known) if known == room => None,
+            Some(_) | None => Some(RunEvent::Began(Began { claim, room: room.clone(), at: now })),
+        };
+        Ok(decision(step, RunReply::Extended, began))
+    }
+
+    fn end(
+        &self,
+        claim: ClaimId,
+        ending: Ending,
+        rating: Option<u32>,
+        now: Time,
+    ) -> Result<Decision<Run>, RunRejection> {
+        let live = self.live.get(&claim);
+        if live.is_some_and(|battle| battle.room.is_none()) {
+            return Err(RunRejection::NotBegun(claim));
+        }
+        let step = match ending {
+            Ending::Of(outcome) => self.quota.settle(claim, &outcome.name(), now)?,
+            Ending::Void => self.quota.abandon(claim, now)?,
+        };
+        let over = live.filter(|_| !step.events.is_empty()).map(|battle| {
+            let Battle { worker, team, since, room } = battle.clone();
+            RunEvent::Over(Over { claim, worker, team, room, ending, rating, since, at: now })
+        });
+        Ok(decision(step, |()| RunReply::Over { claim }, over))
+    }
+
+    fn give_back(&self, claim: ClaimId, now: Time) -> Result<Decision<Run>, RunRejection> {
+        if self.live.get(&claim).is_some_and(|battle| battle.room.is_some()) {
+            return Err(RunRejection::Begun(claim));
+        }
+        Ok(decision(self.quota.abandon(claim, now)?, |()| RunReply::Done, None))
+    }
+
+    fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Opened(_) => unreachable!("a run is opened once"),
+            RunEvent::Quota(event) => self.apply_quota(event),
+            RunEvent::Claimed(Claimed { claim, worker, team, at }) => {
+                let (worker, team) = (worker.clone(), team.clone());
+                let battle = Battle { worker, team, since: *at, room: None };
+                let before = self.live.insert(*claim, battle);
+                assert!(before.is_none(), "a claim is one battle");
+            }
+            RunEvent::Began(Began { claim, room, .. }) => {
+                let battle = self.live.get_mut(claim).expect("only what is live begins");
+                battle.room = Some(room.clone());
+            }
+            RunEvent::Over(over) => self.tallies.add(over),
+        }
+        self.check();
+    }
+
+    /// A claim that ended is no live battle any more; [`RunEvent::Over`] tells what it was.
+    fn apply_quota(&mut self, event: &QuotaEvent) {
+        self.quota.apply(event);
+        if let QuotaEvent::Configured(configured) = event {
+            self.plan.target = configured.limit;
+            self.plan.shares = configured.workers;
+        }
+        if let Some(claim) = ended(event) {
+            self.live.remove(&claim).expect("every live claim is a battle");
+        }
+    }
+
+    fn check(&self) {
+        let counts = self.quota.totals();
+        assert!(
+            self.live.len() as u64 <= counts.claimed + counts.in_doubt,
+            "every live battle is a live claim"
+        );
+        assert!(
+            self.tallies.total().finished() <= counts.settled,
+            "every finished battle is a settled claim"
+        );
+    }
+}
+
+/// The claim that this event ends.
+fn ended(event: &QuotaEvent) -> Option<ClaimId> {
+    match event {
+        QuotaEvent::Settled(event) => Some(event.claim),
+        QuotaEvent::Abandoned(event) => Some(event.claim),
+        QuotaEvent::Expired(event) => Some(event.claim),
+        QuotaEvent::Configured(_)
+        | QuotaEvent::Claimed(_)
+        | QuotaEvent::Started(_)
+        | QuotaEvent::Renewed(_)
+        | QuotaEvent::InDoubt(_)
+        | QuotaEvent::WorkerRetired(_) => None,
+    }
+}
+
+/// What a step of the quota comes to, and what it means for a battle.
+fn decision<A>(
+    step: Step<QuotaEvent, A>,
+    reply: impl FnOnce(A) -> RunReply,
+    meaning: Option<RunEvent>,
+) -> Decision<Run> {
+    let events = step.events.into_iter().map(RunEvent::Quota).chain(meaning).collect();
+    let decision = Decision::events(events, reply(step.answer));
+    match step.alarm {
+        Some(at) => decision.timer(EXPIRY, at, RunCommand::Expire),
+        None => decision,
+    }
+}
+
+fn check_text(what: &'static str, text: Option<&str>) -> Result<(), RunRejection> {
+    let fits = |text: &str| !text.is_empty() && text.chars().count() <= limits::TEXT_CHARS;
+    if text.is_none_or(fits) { Ok(()) } else { Err(RunRejection::BadText(what)) }
+}
+
+impl Entity for Run {
+    const TYPE: &'static str = "run";
+    type Command = RunCommand;
+    type Event = RunEvent;
+    type Reply = RunReply;
+    type Rejection = RunRejection;
+    type Effect = Never;
+
+    fn decide(&self, command: &RunCommand, cx: &Context<'_>) -> Verdict<Self> {
+        let now = cx.now;
+        Ok(match command {
+            RunCommand::Open { plan, claim_ttl_ms, retention_ms } => {
+                let change = QuotaChange {
+                    limit: Some(plan.target),
+                    workers: plan.shares,
+                    claim_ttl_ms: Some(*claim_ttl_ms),
+                    retention_ms: *retention_ms,
+                };
+                self.open(plan, &change, now)?
+            }
+            RunCommand::Claim { worker, team } => {
+                self.known()?.claim(worker, team.as_deref(), now)?
+            }
+            RunCommand::Begin { claim, room } => self.known()?.begin(*claim, room, now)?,
+            RunCommand::Renew { claim } => {
+                let step = self.known()?.quota.renew(*claim, None, now);
+                decision(step.map_err(RunRejection::from)?, RunReply::Extended, None)
+            }
+            RunCommand::End { claim, ending, rating } => {
+                self.known()?.end(*claim, *ending, *rating, now)?
+            }
+            RunCommand::GiveBack { claim } => self.known()?.give_back(*claim, now)?,
+            RunCommand::Retire { worker } => {
+                let step = self.known()?.quota.retire(worker, now);
+                decision(step.map_err(RunRejection::from)?, |()| RunReply::Done, None)
+            }
+            RunCommand::Expire => match &self.0 {
+                Some(ledger) => decision(ledger.quota.expire(now), |()| RunReply::Done, None),
+                None => Decision::unchanged(RunReply::Done),
+            },
+        })
+    }
+
+    fn apply(&mut self, event: &RunEvent) {
+        if let RunEvent::Opened(Opened { plan, quota, at }) = event {
+            assert!(self.0.is_none(), "a run is opened once");
+            let mut fresh = Quota::new(quota);
+            fresh.apply(&QuotaEvent::Configured(quota.clone()));
+            self.0 = Some(Ledger {
+                plan: plan.clone(),
+                opened: *at,
+                quota: fresh,
+                live: BTreeMap::new(),
+                tallies: Tallies::default(),
+            });
+            return;
+        }
+        self.0.as_mut().expect("a run comes into being when it is opened").apply(event);
+    }
+
+    fn command_name(command: &RunCommand) -> &'static str {
+        match command {
+            RunCommand::Open { .. } => "open",
+            RunCommand::Claim { .. } => "claim",
+            RunCommand::Begin { .. } => "begin",
+            RunCommand::Renew { .. } => "renew",
+            RunCommand::End { .. } => "end",
+            RunCommand::GiveBack { .. } => "give_back",
+            RunCommand::Retire { .. } => "retire",
+            RunCommand::Expire => "expire",
+        }
+    }
+
+    fn event_name(event: &RunEvent) -> &'static str {
+        event.name()
+    }
+}
+
+impl Outcome {
+    /// As the quota counts it.
+    fn name(self) -> ids::Outcome {
+        ids::Outcome::new(self.word()).expect("a word is a name")
+    }
+}

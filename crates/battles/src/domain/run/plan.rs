@@ -1,0 +1,111 @@
+//! What a run is to play.
+
+use std::num::NonZeroU32;
+
+use interlock_kernel::quota::Limit;
+use serde::{Deserialize, Serialize};
+
+use super::check_text;
+
+/// What is to be played. All but the target and the shares stays as it was when the run was opened: battles
+/// of different kinds are not counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The server's address, as its users write it.
+    pub server: String,
+    /// The format: `gen9randombattle`.
+    pub format: String,
+    /// How opponents are found.
+    pub mode: Mode,
+    /// How many battles.
+    pub target: Limit,
+    /// Among how many workers they are split, each with an exact share; `None`: whoever comes.
+    pub shares: Option<NonZeroU32>,
+}
+
+/// How opponents are found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// By the server's ladder.
+    Ladder,
+    /// By challenging this user.
+    Challenge(String),
+    /// By accepting challenges, of this user only if one is named.
+    Accept(Option<String>),
+    /// By playing against oneself, on two accounts.
+    SelfPlay,
+    /// By the tournaments of this room.
+    Tournament(String),
+}
+
+/// A run goes on only as what it was opened as.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the run was opened with {field} {was}, not {asked}: give it another name, or the same {field}"
+)]
+pub struct PlanDiffers {
+    /// What differs.
+    pub field: &'static str,
+    /// As it is.
+    pub was: String,
+    /// As it was asked for.
+    pub asked: String,
+}
+
+impl Mode {
+    /// The word on the command line.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ladder => "ladder",
+            Self::Challenge(_) => "challenge",
+            Self::Accept(_) => "accept",
+            Self::SelfPlay => "self-play",
+            Self::Tournament(_) => "tournament",
+        }
+    }
+
+    /// Whom or what it names.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Challenge(name) | Self::Tournament(name) => Some(name),
+            Self::Accept(name) => name.as_deref(),
+            Self::Ladder | Self::SelfPlay => None,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self.name() {
+            Some(name) => format!("{} {name}", self.word()),
+            None => self.word().to_owned(),
+        }
+    }
+}
+
+impl Plan {
+    /// The text that is empty or too long, if one is.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let texts = [
+            ("server", Some(&*self.server)),
+            ("format", Some(&*self.format)),
+            ("name", self.mode.name()),
+        ];
+        match texts.into_iter().find(|(what, text)| check_text(what, *text).is_err()) {
+            Some((what, _)) => Err(what),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a run that was opened with this plan can go on with that one.
+    pub(super) fn check_same(&self, asked: &Self) -> Result<(), PlanDiffers> {
+        let pairs = [
+            ("server", self.server.clone(), asked.server.clone()),
+            ("format", self.format.clone(), asked.format.clone()),
+            ("mode", self.mode.words(), asked.mode.words()),
+        ];
+        let differs = pairs.into_iter().find(|(_, was, asked)| was != asked);
+        differs.map_or(Ok(()), |(field, was, asked)| Err(PlanDiffers { field, was, asked }))
+    }
+}

@@ -1,0 +1,121 @@
+//! What can be seen of a run.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use interlock_kernel::{
+    ids::Worker,
+    quota::{ClaimId, Limit, Quota},
+    time::Time,
+};
+use serde::Serialize;
+
+use super::{Battle, Ledger, Plan, Room, Tallies, Tally};
+
+/// A run at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunView {
+    /// What is to be played.
+    pub plan: Plan,
+    /// Since when it is open.
+    pub opened: Time,
+    /// What is left to claim.
+    pub remaining: Limit,
+    /// Claims of battles that are searched for or played.
+    pub claimed: u64,
+    /// Battles that had begun and whose player has vanished.
+    pub in_doubt: u64,
+    /// How battles ended.
+    pub total: Tally,
+    /// By worker, with shares.
+    pub workers: BTreeMap<Worker, WorkerView>,
+    /// By team.
+    pub teams: BTreeMap<String, Tally>,
+    /// The newest rating that the server told.
+    pub rating: Option<u32>,
+    /// Battles that are not over, by claim.
+    pub live: Vec<LiveBattle>,
+}
+
+/// A worker's part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WorkerView {
+    /// Its share; `None`: as many as there are.
+    pub quota: Option<u64>,
+    /// How its battles ended.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// What it has claimed and not ended.
+    pub claimed: u64,
+    /// Whether its name is refused.
+    pub retired: bool,
+}
+
+/// A battle that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LiveBattle {
+    /// Its claim.
+    pub claim: ClaimId,
+    /// Who plays it.
+    pub worker: Worker,
+    /// With which team.
+    pub team: Option<String>,
+    /// Its room, once it has one.
+    pub room: Option<Room>,
+    /// How it stands.
+    pub phase: Phase,
+    /// Since when it is claimed.
+    pub since: Time,
+}
+
+/// How a live battle stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// An opponent is searched for.
+    Searching,
+    /// It is played.
+    Playing,
+}
+
+impl Ledger {
+    /// How battles ended.
+    #[must_use]
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// The run as it stands at `now`.
+    #[must_use]
+    pub fn view(&self, now: Time) -> RunView {
+        let quota: Cow<'_, Quota> = self.quota.recorded(now);
+        let totals = quota.totals();
+        let gone: Vec<ClaimId> = self.quota.due(now).iter().filter_map(super::ended).collect();
+        let live = self.live.iter().filter(|(claim, _)| !gone.contains(claim));
+        let worker = |(name, used): (&Worker, interlock_kernel::quota::WorkerUse)| {
+            let tally = self.tallies.workers().get(name).copied().unwrap_or_default();
+            let claimed = used.counts.claimed + used.counts.in_doubt;
+            let view = WorkerView { quota: used.quota, tally, claimed, retired: used.retired };
+            (name.clone(), view)
+        };
+        RunView {
+            plan: self.plan.clone(),
+            opened: self.opened,
+            remaining: quota.remaining(),
+            claimed: totals.claimed,
+            in_doubt: totals.in_doubt,
+            total: self.tallies.total(),
+            workers: quota.workers().map(worker).collect(),
+            teams: self.tallies.teams().clone(),
+            rating: self.tallies.rating(),
+            live: live.map(|(claim, battle)| LiveBattle::of(*claim, battle)).collect(),
+        }
+    }
+}
+
+impl LiveBattle {
+    fn of(claim: ClaimId, battle: &Battle) -> Self {
+        let Battle { worker, team, since, room } = battle.clone();
+        let phase = if room.is_some() { Phase::Playing } else { Phase::Searching };
+        Self { claim, worker, team, room, phase, since }
+    }
+}

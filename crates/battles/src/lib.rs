@@ -1,0 +1,4 @@
+//! Battles.
+
+pub mod domain;
+pub mod limits;
