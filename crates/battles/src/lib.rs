@@ -1,4 +1,5 @@
 //! Battles.
 
 pub mod domain;
+pub mod fleet;
 pub mod limits;

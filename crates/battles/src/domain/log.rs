@@ -56,13 +56,12 @@ impl EndReader {
             let who = message.strip_suffix(" forfeited.").map(id);
             self.forfeited = who.or(self.forfeited.take());
         }
-        match Line::parse(line) {
-            Line::Win(winner) => {
-                let forfeited = self.forfeited.take();
-                self.end = Some(End::Won { winner: id(winner), forfeited });
-            }
-            Line::Tie => self.end = Some(End::Tied),
-            _ => {}
+        let line = Line::parse(line);
+        if let Line::Win(winner) = line {
+            let forfeited = self.forfeited.take();
+            self.end = Some(End::Won { winner: id(winner), forfeited });
+        } else if line == Line::Tie {
+            self.end = Some(End::Tied);
         }
     }
 
@@ -109,7 +108,8 @@ mod tests {
 
     #[test]
     fn who_gave_up_forfeited_and_who_did_not_won() {
-        let end = |said: &str| end(&format!("{LOG}|-message|Bot 1 {said}\n|\n|win|Rival\n")).unwrap();
+        let end =
+            |said: &str| end(&format!("{LOG}|-message|Bot 1 {said}\n|\n|win|Rival\n")).unwrap();
         let gave_up = end("forfeited.");
         assert_eq!(gave_up.outcome("bot1"), Outcome::Forfeit);
         assert_eq!(gave_up.outcome("rival"), Outcome::Win);
@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn drift_is_the_difference_whichever_way_it_goes() {
         let mut counted = Tally::default();
-        [Outcome::Win, Outcome::Win, Outcome::Loss].map(|outcome| counted.add(Ending::Of(outcome)));
+        for outcome in [Outcome::Win, Outcome::Win, Outcome::Loss] {
+            counted.add(Ending::Of(outcome));
+        }
         counted.add(Ending::Void);
         let logged = Tally { wins: 1, losses: 1, ties: 2, ..Tally::default() };
         assert_eq!(drift(counted, logged), 3);

@@ -1,0 +1,3 @@
+//! The fleet: many workers on one run.
+
+pub mod searches;
