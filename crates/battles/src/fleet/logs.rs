@@ -1,0 +1,221 @@
+//! The logs of battles on disk: one file for each battle that is over, in Showdown's own format.
+//!
+//! ```text
+//! FOLDER/ACCOUNT/0/c17.battle-gen9randombattle-5.log      claims 0 to 999
+//! FOLDER/replays/battle-gen9randombattle-5.c17.html       those that the rule wants, to look at
+//! ```
+//!
+//! A log is there whole or not at all, and before its battle is counted: so a log without a count is a crash
+//! between the two, and settles what is in doubt. Recounting them is an independent judge of a run's numbers.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use interlock_kernel::quota::ClaimId;
+
+use crate::domain::{
+    log::{self, End},
+    run::{Ending, Tally},
+};
+
+/// Bytes at the end of a log in which its end is said.
+const TAIL: u64 = 16 << 10;
+/// Logs of one folder at most: file systems and people like it.
+const PER_FOLDER: u64 = 1_000;
+
+/// The logs of one run.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    folder: PathBuf,
+}
+
+/// Which battle a log is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogName<'a> {
+    /// The id of the account that played it.
+    pub account: &'a str,
+    /// The claim that it settles.
+    pub claim: ClaimId,
+    /// Its room's id.
+    pub room: &'a str,
+}
+
+impl Logs {
+    /// The logs in this folder, which is made when the first one is kept.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Keeps a log, durably. Once more, it replaces it.
+    ///
+    /// # Errors
+    /// When it cannot be written: the disk is full, or the folder is not ours.
+    pub fn keep(&self, name: &LogName<'_>, log: &str) -> io::Result<()> {
+        write_whole(&self.path(name), log)
+    }
+
+    /// How the battle ended, if its log is here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn end(&self, name: &LogName<'_>) -> io::Result<Option<End>> {
+        match end_of(&self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            end => end,
+        }
+    }
+
+    /// Counts every battle once more, from the logs alone.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn recount(&self) -> io::Result<Tally> {
+        let mut tally = Tally::default();
+        for account in folders(&self.folder)? {
+            let Some(me) = account.file_name().and_then(OsStr::to_str) else { continue };
+            for shelf in folders(&account)? {
+                for entry in fs::read_dir(shelf)? {
+                    let path = entry?.path();
+                    if path.extension() == Some(OsStr::new("log"))
+                        && let Some(end) = end_of(&path)?
+                    {
+                        tally.add(Ending::Of(end.outcome(me)));
+                    }
+                }
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Saves a page on which the battle can be watched, and says where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save_replay(&self, name: &LogName<'_>, log: &str) -> io::Result<PathBuf> {
+        let LogName { claim, room, .. } = name;
+        let path = self.folder.join("replays").join(format!("{room}.{claim}.html"));
+        write_whole(&path, &replay(room, log))?;
+        Ok(path)
+    }
+
+    fn path(&self, LogName { account, claim, room }: &LogName<'_>) -> PathBuf {
+        let shelf = (claim.number() / PER_FOLDER).to_string();
+        self.folder.join(account).join(shelf).join(format!("{claim}.{room}.log"))
+    }
+}
+
+/// The folders in a folder; none if it is not there.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+/// Under another name first, so that nobody ever sees half of it.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().expect("a log is in a folder");
+    fs::create_dir_all(folder)?;
+    let half = path.with_extension("half");
+    let mut file = File::create(&half)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&half, path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn end_of(path: &Path) -> io::Result<Option<End>> {
+    let mut file = File::open(path)?;
+    let begin = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    Ok(log::end(&String::from_utf8_lossy(&tail)))
+}
+
+/// A page for Showdown's replay viewer, which reads the log from it.
+fn replay(room: &str, log: &str) -> String {
+    // The viewer takes the backslashes away again; no log can end the script that holds it.
+    let log = log.replace('/', "\\/");
+    format!(
+        "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>{room}</title>\n\
+         <input type=\"hidden\" name=\"replayid\" value=\"{room}\">\n\
+         <div class=\"wrapper replay-wrapper\">\n\
+         <div class=\"battle\"></div><div class=\"battle-log\"></div>\
+         <div class=\"replay-controls\"></div><div class=\"replay-controls-2\"></div>\n\
+         <script type=\"text/plain\" class=\"battle-log-data\">{log}</script>\n</div>\n\
+         <script src=\"https://play.pokemonshowdown.com/js/replay-embed.js\"></script>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::run::Outcome;
+
+    const WON: &str = "|player|p1|Bot|\n|win|Bot\n";
+    const LOST: &str = "|player|p1|Bot|\n|win|Rival\n";
+
+    fn name(claim: &str) -> LogName<'_> {
+        let claim = ClaimId::parse(claim).unwrap();
+        LogName { account: "bot", claim, room: "battle-gen9randombattle-1" }
+    }
+
+    #[test]
+    fn logs_are_recounted_by_who_played() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().join("logs"));
+        assert_eq!(logs.recount().unwrap(), Tally::default());
+        logs.keep(&name("c1"), WON).unwrap();
+        logs.keep(&name("c1"), WON).unwrap();
+        logs.keep(&name("c1000"), LOST).unwrap();
+        logs.keep(&LogName { account: "rival", ..name("c2") }, LOST).unwrap();
+        logs.keep(&name("c3"), "|player|p1|Bot|\n|turn|1\n").unwrap();
+        let tally = logs.recount().unwrap();
+        assert_eq!(tally, Tally { wins: 2, losses: 1, ..Tally::default() });
+        assert_eq!(logs.end(&name("c1000")).unwrap().unwrap().outcome("bot"), Outcome::Loss);
+        assert_eq!(logs.end(&name("c4")).unwrap(), None);
+    }
+
+    #[test]
+    fn the_end_of_a_long_log_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        let long = format!("{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
+        logs.keep(&name("c1"), &long).unwrap();
+        assert_eq!(logs.recount().unwrap().wins, 1);
+    }
+
+    #[test]
+    fn half_a_log_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        logs.keep(&name("c1"), WON).unwrap();
+        let shelf = folder.path().join("bot/0");
+        fs::write(shelf.join("c2.battle-gen9randombattle-2.half"), WON).unwrap();
+        assert_eq!(logs.recount().unwrap().wins, 1);
+    }
+
+    #[test]
+    fn no_chat_breaks_out_of_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        let evil = "|c|☆Rival|</script><script>alert(1)</script>\n|win|Bot\n";
+        let page = fs::read_to_string(logs.save_replay(&name("c1"), evil).unwrap()).unwrap();
+        assert_eq!(page.matches("</script>").count(), 2, "only our own");
+        assert!(page.contains("<\\/script><script>alert"), "{page}");
+    }
+}
