@@ -4,3 +4,7 @@
 pub const TEXT_CHARS: usize = 200;
 /// Opponents of a run that are counted apart; those who come later are counted together.
 pub const OPPONENTS: usize = 10_000;
+/// Bytes of a room's id.
+pub const ROOM_BYTES: usize = 128;
+/// Bytes of an id made from a name of the server.
+pub const ID_BYTES: usize = 40;

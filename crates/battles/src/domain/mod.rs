@@ -1,3 +1,7 @@
 //! The rules, pure.
 
+pub mod id;
+pub mod log;
+pub mod protocol;
 pub mod run;
+pub mod score;

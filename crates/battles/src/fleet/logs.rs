@@ -1,8 +1,8 @@
 //! The logs of battles on disk: one file for each battle that is over, in Showdown's own format.
 //!
 //! ```text
-//! FOLDER/ACCOUNT/0/c17.battle-gen9randombattle-5.log      claims 0 to 999
-//! FOLDER/replays/battle-gen9randombattle-5.c17.html       those that the rule wants, to look at
+//! FOLDER/logs/ACCOUNT/0/c17.battle-gen9randombattle-5.log   claims 0 to 999
+//! FOLDER/replays/battle-gen9randombattle-5.c17.html         those that the rule wants, to look at
 //! ```
 //!
 //! A log is there whole or not at all, and before its battle is counted: so a log without a count is a crash
@@ -76,7 +76,7 @@ impl Logs {
     /// When a log cannot be read.
     pub fn recount(&self) -> io::Result<Tally> {
         let mut tally = Tally::default();
-        for account in folders(&self.folder)? {
+        for account in folders(&self.folder.join("logs"))? {
             let Some(me) = account.file_name().and_then(OsStr::to_str) else { continue };
             for shelf in folders(&account)? {
                 for entry in fs::read_dir(shelf)? {
@@ -105,7 +105,7 @@ impl Logs {
 
     fn path(&self, LogName { account, claim, room }: &LogName<'_>) -> PathBuf {
         let shelf = (claim.number() / PER_FOLDER).to_string();
-        self.folder.join(account).join(shelf).join(format!("{claim}.{room}.log"))
+        self.folder.join("logs").join(account).join(shelf).join(format!("{claim}.{room}.log"))
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().to_owned());
         logs.keep(&name("c1"), WON).unwrap();
-        let shelf = folder.path().join("bot/0");
+        let shelf = folder.path().join("logs/bot/0");
         fs::write(shelf.join("c2.battle-gen9randombattle-2.half"), WON).unwrap();
         assert_eq!(logs.recount().unwrap().wins, 1);
     }
