@@ -1,5 +1,6 @@
 //! Battles.
 
 pub mod domain;
+pub mod fake;
 pub mod fleet;
 pub mod limits;

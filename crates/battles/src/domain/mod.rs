@@ -1,5 +1,6 @@
 //! The rules, pure.
 
+pub mod chance;
 pub mod id;
 pub mod log;
 pub mod protocol;
