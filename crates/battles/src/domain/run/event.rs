@@ -90,6 +90,17 @@ pub enum Ending {
     Void,
 }
 
+impl Ending {
+    /// In a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Of(outcome) => outcome.word(),
+            Self::Void => "void",
+        }
+    }
+}
+
 impl RunEvent {
     /// What feed and timeline call it.
     pub(super) fn name(&self) -> &'static str {
