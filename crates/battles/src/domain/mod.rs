@@ -1,0 +1,10 @@
+//! The pure part: text in, plain data out. No clock, no chance of its own, no sockets.
+
+pub mod battle;
+pub mod chance;
+pub mod choice;
+pub mod dex;
+pub mod guess;
+pub mod id;
+pub mod protocol;
+pub mod request;

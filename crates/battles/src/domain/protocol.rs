@@ -1,0 +1,214 @@
+//! The protocol: what a Showdown server says, as typed lines borrowed from its text.
+//!
+//! A message is a frame: an optional first line `>ROOM`, then lines `|TYPE|ARG|ARG…`. Battle lines end with tagged
+//! arguments, `[from] move: Wish`, which become a [`Cause`].
+//!
+//! Reading never fails and never panics. A type that is not known, or a known one whose arguments make no sense,
+//! becomes [`Line::Other`]: a newer server may say more than this module understands.
+//!
+//! Not here: doubles and free-for-alls. Their lines are `Other`.
+
+mod battle_line;
+mod parts;
+
+pub use parts::{Cause, Condition, Details, Ident, Slot, Status};
+
+use crate::limits;
+
+/// One message of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The room it is about; empty for the lobby and for the connection itself.
+    pub room: &'a str,
+    body: &'a str,
+}
+
+impl<'a> Frame<'a> {
+    /// Splits the room off a message. `None` when the room's id is not one: such a message is for nobody.
+    pub fn parse(message: &'a str) -> Option<Self> {
+        let Some(rest) = message.strip_prefix('>') else {
+            return Some(Self { room: "", body: message });
+        };
+        let (room, body) = rest.split_once('\n').unwrap_or((rest, ""));
+        is_room(room).then_some(Self { room, body })
+    }
+
+    /// Its lines, in order.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+        self.body.lines().map(Line::parse)
+    }
+}
+
+/// Whether this may be a room's id. What passes can be sent back without saying more than a room's id.
+pub fn is_room(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=limits::ROOM_BYTES).contains(&text.len()) && text.bytes().all(legal)
+}
+
+/// One line. Names are as the server wrote them; [`super::id`] makes ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named as the protocol names its arguments")]
+pub enum Line<'a> {
+    /// What to prove one's name with.
+    Challstr(&'a str),
+    /// Who the connection is now, and whether that is a chosen name rather than "Guest 12".
+    UpdateUser { name: &'a str, named: bool },
+    /// The name could not be had.
+    NameTaken { name: &'a str, reason: &'a str },
+    /// JSON: which searches go on, and which games are open.
+    UpdateSearch(&'a str),
+    /// A private message; challenges come as such.
+    Pm { from: &'a str, text: &'a str },
+    /// Something that a person should read: a refused team, a refused challenge.
+    Popup(&'a str),
+    /// A room was entered. A battle's whole log follows.
+    Init(&'a str),
+    /// The room was left.
+    Deinit,
+    /// A command in this room was refused.
+    Error(&'a str),
+    /// JSON: what must be chosen, and the own team. Empty while there is nothing yet.
+    Request(&'a str),
+
+    /// Who plays in which slot. Said again without a name when a player leaves.
+    Player { slot: Slot, name: &'a str },
+    /// How many Pokémon a side has.
+    TeamSize { slot: Slot, size: u8 },
+    /// The generation of the rules.
+    Gen(u8),
+    /// The battle begins.
+    Start,
+    /// A turn begins.
+    Turn(u16),
+    /// The end of turn's effects begin.
+    Upkeep,
+    /// The battle is over, and this player won.
+    Win(&'a str),
+    /// The battle is over, and nobody won.
+    Tie,
+
+    /// A Pokémon comes in, by choice (`Switch`) or not (`Drag`).
+    Switch { who: Ident<'a>, details: Details<'a>, condition: Condition, cause: Cause<'a> },
+    /// The one that stands there was somebody else in disguise.
+    Replace { who: Ident<'a>, details: Details<'a> },
+    /// It is of another forme from now on; `lasting` beyond leaving the field.
+    Forme { who: Ident<'a>, species: &'a str, lasting: bool },
+    /// It copies another one.
+    Transform { who: Ident<'a>, into: Ident<'a> },
+    /// It fainted.
+    Faint(Ident<'a>),
+    /// It uses a move.
+    Move { who: Ident<'a>, name: &'a str, cause: Cause<'a> },
+    /// It cannot act.
+    Cant { who: Ident<'a>, reason: &'a str },
+    /// Its HP fell, rose or were set.
+    Hp { who: Ident<'a>, condition: Condition, rose: bool, cause: Cause<'a> },
+    /// It has this status.
+    Status { who: Ident<'a>, status: Status, cause: Cause<'a> },
+    /// It has no status any more.
+    CureStatus(Ident<'a>),
+    /// Nobody of its side has a status any more.
+    CureTeam(Ident<'a>),
+    /// A stat's stage changed by so much,
+    Boost { who: Ident<'a>, stat: &'a str, by: i8, cause: Cause<'a> },
+    /// or became so much.
+    SetBoost { who: Ident<'a>, stat: &'a str, to: i8 },
+    /// Its stages changed as a whole.
+    Boosts { who: Ident<'a>, change: BoostChange<'a> },
+    /// All stages of everybody are zero.
+    ClearAllBoosts,
+    /// The weather; `none` when it ended. `upkeep` when it only goes on.
+    Weather { name: &'a str, upkeep: bool, cause: Cause<'a> },
+    /// Something about the whole field began or ended.
+    Field { effect: &'a str, began: bool, cause: Cause<'a> },
+    /// Something about one side began or ended.
+    SideCondition { slot: Slot, effect: &'a str, began: bool },
+    /// The sides' conditions changed places.
+    SwapSideConditions,
+    /// A volatile condition began; the argument says which move, type or stat it is about.
+    VolatileStart { who: Ident<'a>, effect: &'a str, argument: &'a str, cause: Cause<'a> },
+    /// It ended.
+    VolatileEnd { who: Ident<'a>, effect: &'a str },
+    /// Something was activated.
+    Activate { who: Ident<'a>, effect: &'a str, cause: Cause<'a> },
+    /// A volatile condition for this turn or this move.
+    Single { who: Ident<'a>, effect: &'a str },
+    /// Its item is shown, or it got one.
+    Item { who: Ident<'a>, item: &'a str, cause: Cause<'a> },
+    /// It has no item any more; this was it.
+    EndItem { who: Ident<'a>, item: &'a str },
+    /// Its ability is shown, or it got another one.
+    Ability { who: Ident<'a>, ability: &'a str, cause: Cause<'a> },
+    /// Something had no effect because of what it is.
+    Immune { who: Ident<'a>, cause: Cause<'a> },
+    /// It terastallized.
+    Terastallize { who: Ident<'a>, tera: &'a str },
+
+    /// All else: chat, decoration, and what is not known.
+    Other(&'a str),
+}
+
+/// A change of all stages of a Pokémon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoostChange<'a> {
+    /// All are zero.
+    Clear,
+    /// Those below zero are zero.
+    ClearNegative,
+    /// Those above zero are zero.
+    ClearPositive,
+    /// All change sign.
+    Invert,
+    /// They become those of another one.
+    CopyFrom(Ident<'a>),
+    /// Two change places; the stats are parted by commas, none means all.
+    Swap(Ident<'a>, &'a str),
+}
+
+impl<'a> Line<'a> {
+    /// Reads one line, without its end.
+    pub fn parse(line: &'a str) -> Self {
+        let Some(rest) = line.strip_prefix('|') else { return Self::Other(line) };
+        let (kind, rest) = rest.split_once('|').unwrap_or((rest, ""));
+        Self::known(kind, rest).unwrap_or(Self::Other(line))
+    }
+
+    fn known(kind: &str, rest: &'a str) -> Option<Self> {
+        let mut args = rest.split('|');
+        let mut next = || args.next().unwrap_or("");
+        Some(match kind {
+            // These may hold bars of their own.
+            "challstr" => Self::Challstr(rest),
+            "updatesearch" => Self::UpdateSearch(rest),
+            "popup" => Self::Popup(rest),
+            "error" => Self::Error(rest),
+            "request" => Self::Request(rest),
+            "pm" => {
+                let mut parts = rest.splitn(3, '|');
+                let (from, _to) = (parts.next()?, parts.next()?);
+                Self::Pm { from: from.get(1..)?, text: parts.next()? }
+            }
+            "updateuser" => {
+                // The first character is the rank.
+                let name = next();
+                let name = name.strip_prefix(|char: char| !char.is_alphanumeric()).unwrap_or(name);
+                Self::UpdateUser { name, named: next() == "1" }
+            }
+            "nametaken" => Self::NameTaken { name: next(), reason: next() },
+            "init" => Self::Init(next()),
+            "deinit" => Self::Deinit,
+            "player" => Self::Player { slot: Slot::parse(next())?, name: next() },
+            "teamsize" => Self::TeamSize { slot: Slot::parse(next())?, size: next().parse().ok()? },
+            "gen" => Self::Gen(next().parse().ok()?),
+            "start" => Self::Start,
+            "turn" => Self::Turn(next().parse().ok()?),
+            "upkeep" => Self::Upkeep,
+            "win" => Self::Win(rest),
+            "tie" => Self::Tie,
+            _ => battle_line::parse(kind, rest)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
