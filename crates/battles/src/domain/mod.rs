@@ -8,3 +8,4 @@ pub mod guess;
 pub mod id;
 pub mod protocol;
 pub mod request;
+pub mod seat;
