@@ -1,8 +1,14 @@
-//! The rules, pure.
+//! The pure part: text in, plain data out. No clock, no chance of its own, no sockets.
 
+pub mod battle;
 pub mod chance;
+pub mod choice;
+pub mod dex;
+pub mod guess;
 pub mod id;
 pub mod log;
 pub mod protocol;
+pub mod request;
 pub mod run;
 pub mod score;
+pub mod seat;

@@ -37,6 +37,12 @@ impl<'a> Frame<'a> {
     pub fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
         self.body.lines().map(Line::parse)
     }
+
+    /// Its lines as they came, without those that are for one player alone.
+    pub fn public_lines(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let private = |line: &&str| line.starts_with("|request|") || line.starts_with("|error|");
+        self.body.lines().filter(move |line| !private(line))
+    }
 }
 
 /// Whether this may be a room's id. What passes can be sent back without saying more than a room's id.
@@ -209,3 +215,6 @@ impl<'a> Line<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

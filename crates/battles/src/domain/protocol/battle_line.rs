@@ -41,6 +41,11 @@ pub(super) fn parse<'a>(kind: &str, rest: &'a str) -> Option<Line<'a>> {
         }
         "-swapsideconditions" => Line::SwapSideConditions,
         "-start" => Line::VolatileStart { who: who()?, effect: at(1), argument: at(2), cause },
+        "-mustrecharge" => {
+            Line::VolatileStart { who: who()?, effect: "mustrecharge", argument: "", cause }
+        }
+        // A move that is charged holds until it is let go.
+        "-prepare" => Line::VolatileStart { who: who()?, effect: at(1), argument: "", cause },
         "-end" => Line::VolatileEnd { who: who()?, effect: at(1) },
         "-activate" => Line::Activate { who: who()?, effect: at(1), cause },
         "-singleturn" | "-singlemove" => Line::Single { who: who()?, effect: at(1) },

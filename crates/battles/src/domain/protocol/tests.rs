@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::battle::Battle;
 
 fn line(text: &str) -> Line<'_> {
     Line::parse(text)
@@ -28,8 +29,12 @@ fn a_room_that_says_more_than_its_id_is_no_room() {
 #[test]
 fn a_switch_says_who_and_how_well() {
     let text = "|switch|p1a: Bob: the 2nd|Ogerpon-Wellspring, L76, F, shiny, tera:Water|57/100 brn";
-    let details =
-        Details { species: "Ogerpon-Wellspring", level: 76, gender: Some('F'), tera: Some("Water") };
+    let details = Details {
+        species: "Ogerpon-Wellspring",
+        level: 76,
+        gender: Some('F'),
+        tera: Some("Water"),
+    };
     let condition = Condition { hp: 57, max_hp: 100, status: Some(Status::Burn) };
     let (who, cause) = (who("Bob: the 2nd"), Cause::default());
     assert_eq!(line(text), Line::Switch { who, details, condition, cause });
@@ -74,9 +79,41 @@ fn what_makes_no_sense_is_kept_as_it_is() {
 /// Lines made of the words that the protocol is made of, in any order.
 fn hostile() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "|", "\n", ">", ">battle-1\n", "switch", "-damage", "-boost", "-sidestart", "p1a: A", "p2: é", "p1", "p9a: B",
-        "Pikachu, L50, M", ", L0", "L", "100/100", "0 fnt", "1/0", "57/100y brn", "[from] ", "[of] p2a: X", "[upkeep]",
-        "atk", "-6", "999", "request", "{", "pm", "☆", "updateuser", "\u{0}", "player", "move", "turn", "-swapboost",
+        "|",
+        "\n",
+        ">",
+        ">battle-1\n",
+        "switch",
+        "-damage",
+        "-boost",
+        "-sidestart",
+        "p1a: A",
+        "p2: é",
+        "p1",
+        "p9a: B",
+        "Pikachu, L50, M",
+        ", L0",
+        "L",
+        "100/100",
+        "0 fnt",
+        "1/0",
+        "57/100y brn",
+        "[from] ",
+        "[of] p2a: X",
+        "[upkeep]",
+        "atk",
+        "-6",
+        "999",
+        "request",
+        "{",
+        "pm",
+        "☆",
+        "updateuser",
+        "\u{0}",
+        "player",
+        "move",
+        "turn",
+        "-swapboost",
     ]);
     prop::collection::vec(prop_oneof![4 => words.prop_map(str::to_owned), 1 => ".*"], 0..30)
         .prop_map(|words| words.concat())
@@ -84,12 +121,14 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in hostile()) {
+    fn no_text_breaks_the_reader_or_the_fold(text in hostile()) {
+        let mut battle = Battle::default();
         if let Some(frame) = Frame::parse(&text) {
             prop_assert!(frame.room.is_empty() || is_room(frame.room));
-            for line in frame.lines() {
-                prop_assert!(!format!("{line:?}").is_empty());
-            }
+            frame.lines().for_each(|line| battle.fold(&line));
+        }
+        for slot in Slot::BOTH {
+            prop_assert!(battle.side(slot).team.iter().all(|one| one.hp <= one.max_hp));
         }
     }
 

@@ -1,0 +1,391 @@
+//! How lines change a battle.
+
+use super::{Battle, Copied, Outcome, Pokemon, Stat, Stint, reveal::Owner};
+use crate::domain::{
+    id::{effect_id, id},
+    protocol::{BoostChange, Cause, Condition, Details, Ident, Line, Slot, Status},
+};
+
+/// Volatile conditions that last for one turn alone.
+const ONE_TURN: &[&str] = &[
+    "protect",
+    "endure",
+    "roost",
+    "flinch",
+    "banefulbunker",
+    "burningbulwark",
+    "kingsshield",
+    "silktrap",
+    "spikyshield",
+    "obstruct",
+    "maxguard",
+    "followme",
+    "ragepowder",
+    "helpinghand",
+    "glaiverush",
+    "magiccoat",
+    "snatch",
+];
+
+/// What Baton Pass carries over, beside the stages.
+const PASSED: &[&str] = &[
+    "substitute",
+    "confusion",
+    "leechseed",
+    "focusenergy",
+    "aquaring",
+    "ingrain",
+    "magnetrise",
+    "perish3",
+    "perish2",
+    "perish1",
+    "curse",
+    "taunt",
+    "encore",
+];
+
+impl Battle {
+    /// Takes in one line of the battle's room.
+    pub fn fold(&mut self, line: &Line<'_>) {
+        match line {
+            Line::Init(_) => *self = Self::default(),
+            Line::Player { slot, name } if !name.is_empty() => {
+                self.side_mut(*slot).player = (*name).to_owned();
+            }
+            Line::TeamSize { slot, size } => self.side_mut(*slot).team_size = *size,
+            Line::Gen(generation) => self.generation = *generation,
+            Line::Turn(turn) => self.turn = *turn,
+            Line::Upkeep => self.upkeep(),
+            Line::Win(name) => self.outcome = Some(Outcome::Won((*name).to_owned())),
+            Line::Tie => self.outcome = Some(Outcome::Tie),
+            Line::Weather { name, upkeep, cause } => self.weather(name, *upkeep, cause),
+            Line::Field { effect, began, cause } => self.field(effect, *began, cause),
+            Line::SideCondition { slot, effect, began } => self.condition(*slot, effect, *began),
+            Line::SwapSideConditions => {
+                let [one, two] = &mut self.sides;
+                std::mem::swap(&mut one.conditions, &mut two.conditions);
+            }
+            Line::ClearAllBoosts => {
+                let active = self.sides.iter_mut().filter_map(|side| side.active_mut());
+                active.for_each(|pokemon| pokemon.stint.boosts.each(|_| 0));
+            }
+            Line::Switch { who, details, condition, cause } => {
+                self.switch(who, details, condition, cause);
+            }
+            Line::Replace { who, details } => self.replace(who, details),
+            Line::CureTeam(who) => {
+                let team = &mut self.side_mut(who.slot).team;
+                team.iter_mut().for_each(|pokemon| pokemon.set_status(None));
+            }
+            Line::Transform { who, into } => self.transform(who, into),
+            Line::Move { who, name, cause } => self.moved(who, name, cause),
+            Line::Hp { who, condition, rose, cause } => {
+                self.change(who, |pokemon| pokemon.set(condition));
+                let owner = if *rose { Owner::Victim } else { Owner::Other };
+                self.reveal(Some(who), cause, owner);
+            }
+            Line::Status { who, status, cause } => {
+                self.change(who, |pokemon| pokemon.set_status(Some(*status)));
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            Line::Boost { who, stat, by, cause } => {
+                self.boost(who, stat, |stage| stage.saturating_add(*by));
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            Line::SetBoost { who, stat, to } => self.boost(who, stat, |_| *to),
+            Line::Boosts { who, change } => self.boosts(who, change),
+            Line::VolatileStart { who, effect, argument, cause } => {
+                self.volatile(who, effect, argument);
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            Line::VolatileEnd { who, effect } => self.volatile_ended(who, effect),
+            Line::Activate { who, effect, cause } => {
+                self.activated(who, effect);
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            Line::Item { who, item, cause } => self.item_shown(who, item, cause),
+            Line::EndItem { who, item } => self.item_gone(who, item),
+            Line::Ability { who, ability, cause } => self.ability_shown(who, ability, cause),
+            Line::Immune { who, cause } => self.reveal(Some(who), cause, Owner::Victim),
+            Line::Forme { who, .. }
+            | Line::Faint(who)
+            | Line::Cant { who, .. }
+            | Line::CureStatus(who)
+            | Line::Single { who, .. }
+            | Line::Terastallize { who, .. } => self.alone(who, line),
+            Line::Player { .. }
+            | Line::Start
+            | Line::Challstr(_)
+            | Line::UpdateUser { .. }
+            | Line::NameTaken { .. }
+            | Line::UpdateSearch(_)
+            | Line::Pm { .. }
+            | Line::Popup(_)
+            | Line::Deinit
+            | Line::Error(_)
+            | Line::Request(_)
+            | Line::Other(_) => (),
+        }
+    }
+
+    pub(super) fn pokemon_mut(&mut self, who: &Ident<'_>) -> Option<&mut Pokemon> {
+        let side = self.side_mut(who.slot);
+        let place = side.place(who.name)?;
+        side.team.get_mut(place)
+    }
+
+    fn change(&mut self, who: &Ident<'_>, change: impl FnOnce(&mut Pokemon)) {
+        if let Some(pokemon) = self.pokemon_mut(who) {
+            change(pokemon);
+        }
+    }
+
+    /// Lines that concern one Pokémon and nothing else.
+    fn alone(&mut self, who: &Ident<'_>, line: &Line<'_>) {
+        let turn = self.turn;
+        let Some(pokemon) = self.pokemon_mut(who) else { return };
+        if let Line::Forme { species, lasting, .. } = line {
+            if *lasting {
+                pokemon.species = id(species);
+            } else {
+                pokemon.stint.forme = Some(id(species));
+            }
+        } else if let Line::Faint(_) = line {
+            pokemon.hp = 0;
+            pokemon.set_status(None);
+        } else if let Line::Cant { reason, .. } = line {
+            if *reason == "slp" {
+                pokemon.slept = pokemon.slept.saturating_add(1);
+            }
+            if *reason == "recharge" {
+                pokemon.stint.volatiles.remove("mustrecharge");
+            }
+        } else if let Line::CureStatus(_) = line {
+            pokemon.set_status(None);
+        } else if let Line::Single { effect, .. } = line {
+            pokemon.begin(effect_id(effect), String::new(), turn);
+        } else if let Line::Terastallize { tera, .. } = line {
+            pokemon.tera = Some(id(tera));
+        }
+    }
+
+    fn upkeep(&mut self) {
+        let turn = self.turn;
+        for side in &mut self.sides {
+            side.wish = side.wish.filter(|(made, _)| *made >= turn);
+            let Some(pokemon) = side.active_mut() else { continue };
+            if pokemon.status == Some(Status::Toxic) {
+                pokemon.stint.toxic_turns = pokemon.stint.toxic_turns.saturating_add(1).min(15);
+            }
+            pokemon.stint.volatiles.retain(|name, _| !ONE_TURN.contains(&name.as_str()));
+        }
+    }
+
+    fn weather(&mut self, name: &str, upkeep: bool, cause: &Cause<'_>) {
+        let name = id(name);
+        if name == "none" {
+            self.weather = None;
+        } else if !upkeep {
+            self.weather = Some((name, self.turn));
+        }
+        self.reveal(None, cause, Owner::Other);
+    }
+
+    fn field(&mut self, effect: &str, began: bool, cause: &Cause<'_>) {
+        let effect = effect_id(effect);
+        if effect.ends_with("terrain") {
+            self.terrain = began.then_some((effect, self.turn));
+        } else if effect == "trickroom" {
+            self.trick_room = began.then_some(self.turn);
+        }
+        self.reveal(None, cause, Owner::Other);
+    }
+
+    fn condition(&mut self, slot: Slot, effect: &str, began: bool) {
+        let (turn, effect) = (self.turn, effect_id(effect));
+        let side = self.side_mut(slot);
+        if began {
+            side.lay(effect, turn);
+        } else {
+            side.conditions.remove(&effect);
+        }
+    }
+
+    fn switch(
+        &mut self,
+        who: &Ident<'_>,
+        details: &Details<'_>,
+        condition: &Condition,
+        cause: &Cause<'_>,
+    ) {
+        let turn = self.turn;
+        let side = self.side_mut(who.slot);
+        let left = side.active_mut().map(|pokemon| std::mem::take(&mut pokemon.stint));
+        if let Some(pokemon) = side.active_mut() {
+            // What was swapped or suppressed comes back when it leaves.
+            pokemon.ability.clone_from(&pokemon.base_ability);
+        }
+        side.active = side.show(who, details);
+        let Some(pokemon) = side.active_mut() else { return };
+        pokemon.species = id(details.species);
+        let before = (pokemon.hp, pokemon.max_hp, pokemon.status);
+        pokemon.set(condition);
+        pokemon.stint = Stint { since: turn, before, ..Stint::default() };
+        let passed = cause.from.map(effect_id);
+        if let (Some(left), Some("batonpass")) = (&left, passed.as_deref()) {
+            pokemon.stint.boosts = left.boosts;
+            pokemon.stint.volatiles = left.volatiles.clone();
+            pokemon.stint.volatiles.retain(|name, _| PASSED.contains(&name.as_str()));
+        } else if passed.as_deref() == Some("shedtail") {
+            pokemon.begin("substitute".to_owned(), String::new(), turn);
+        }
+    }
+
+    fn replace(&mut self, who: &Ident<'_>, details: &Details<'_>) {
+        let side = self.side_mut(who.slot);
+        let Some(disguise) = side.active_mut() else { return };
+        let mut stint = std::mem::take(&mut disguise.stint);
+        let (hp, max_hp, status) = (disguise.hp, disguise.max_hp, disguise.status);
+        (disguise.hp, disguise.max_hp, disguise.status) = stint.before;
+        let shown = std::mem::take(&mut stint.shown);
+        disguise.moves.retain(|name, _| !shown.contains(name));
+        side.active = side.show(who, details);
+        let Some(pokemon) = side.active_mut() else { return };
+        stint.before = (pokemon.hp, pokemon.max_hp, pokemon.status);
+        (pokemon.hp, pokemon.max_hp, pokemon.status) = (hp, max_hp, status);
+        pokemon.stint = stint;
+        shown.into_iter().for_each(|name| pokemon.show_move(name));
+    }
+
+    fn transform(&mut self, who: &Ident<'_>, into: &Ident<'_>) {
+        let Some(other) = self.pokemon_mut(into) else { return };
+        let moves = other.moves.keys().take(4).cloned().collect();
+        let copied = Copied { species: other.forme().to_owned(), level: other.level, moves };
+        let (boosts, ability) = (other.stint.boosts, other.ability.clone());
+        self.change(who, |pokemon| {
+            pokemon.stint.boosts = boosts;
+            pokemon.stint.copied = Some(copied);
+            pokemon.ability = ability;
+        });
+    }
+
+    fn moved(&mut self, who: &Ident<'_>, name: &str, cause: &Cause<'_>) {
+        let (turn, name) = (self.turn, id(name));
+        let side = self.side_mut(who.slot);
+        let Some(place) = side.place(who.name) else { return };
+        if name == "wish" {
+            side.wish = Some((turn, place));
+        }
+        let pokemon = &mut side.team[place];
+        for charge in ["mustrecharge", "glaiverush"] {
+            pokemon.stint.volatiles.remove(charge);
+        }
+        pokemon.stint.volatiles.remove(&name); // a charged move is let go
+        let own = cause.from.is_none() || cause.by_move() == Some("Sleep Talk");
+        if own && name != "struggle" && pokemon.stint.copied.is_none() {
+            pokemon.show_move(name.clone());
+        }
+        if cause.from.is_none() {
+            pokemon.stint.last_move = Some(name);
+        }
+        self.reveal(Some(who), cause, Owner::Other);
+    }
+
+    fn boost(&mut self, who: &Ident<'_>, stat: &str, change: impl Fn(i8) -> i8) {
+        let Some(stat) = Stat::parse(stat) else { return };
+        self.change(who, |pokemon| {
+            let stage = change(pokemon.stint.boosts.of(stat));
+            pokemon.stint.boosts.set(stat, stage);
+        });
+    }
+
+    fn boosts(&mut self, who: &Ident<'_>, change: &BoostChange<'_>) {
+        let of = |battle: &mut Self, ident| battle.pokemon_mut(ident).map(|one| one.stint.boosts);
+        let Some(mut boosts) = of(self, who) else { return };
+        match change {
+            BoostChange::Clear => boosts.each(|_| 0),
+            BoostChange::ClearNegative => boosts.each(|stage| stage.max(0)),
+            BoostChange::ClearPositive => boosts.each(|stage| stage.min(0)),
+            BoostChange::Invert => boosts.each(|stage| -stage),
+            BoostChange::CopyFrom(other) => boosts = of(self, other).unwrap_or(boosts),
+            BoostChange::Swap(other, stats) => {
+                let Some(mut theirs) = of(self, other) else { return };
+                if stats.is_empty() {
+                    std::mem::swap(&mut boosts, &mut theirs);
+                }
+                for stat in stats.split(',').filter_map(|stat| Stat::parse(stat.trim())) {
+                    let (mine, yours) = (boosts.of(stat), theirs.of(stat));
+                    boosts.set(stat, yours);
+                    theirs.set(stat, mine);
+                }
+                self.change(other, |pokemon| pokemon.stint.boosts = theirs);
+            }
+        }
+        self.change(who, |pokemon| pokemon.stint.boosts = boosts);
+    }
+
+    fn volatile(&mut self, who: &Ident<'_>, effect: &str, argument: &str) {
+        let (turn, effect) = (self.turn, effect_id(effect));
+        let side = self.side_mut(who.slot);
+        let Some(place) = side.place(who.name) else { return };
+        let pokemon = &mut side.team[place];
+        match effect.as_str() {
+            "futuresight" | "doomdesire" => side.future_sight = Some((turn, place)),
+            "typechange" => {
+                pokemon.stint.types = Some(argument.split('/').take(3).map(id).collect());
+            }
+            // One count takes the place of the other.
+            "perish3" | "perish2" | "perish1" | "perish0" => {
+                pokemon.stint.volatiles.retain(|name, _| !name.starts_with("perish"));
+                pokemon.begin(effect, String::new(), turn);
+            }
+            _ => pokemon.begin(effect, id(argument), turn),
+        }
+    }
+
+    fn volatile_ended(&mut self, who: &Ident<'_>, effect: &str) {
+        let effect = effect_id(effect);
+        if matches!(effect.as_str(), "futuresight" | "doomdesire") {
+            self.side_mut(who.slot.other()).future_sight = None;
+        }
+        self.change(who, |pokemon| {
+            let effect =
+                if TRAPS.contains(&effect.as_str()) { "partiallytrapped" } else { &effect };
+            pokemon.stint.volatiles.remove(effect);
+            // "Protosynthesis" ends what began as "protosynthesisatk".
+            if matches!(effect, "protosynthesis" | "quarkdrive") {
+                pokemon.stint.volatiles.retain(|name, _| !name.starts_with(effect));
+            }
+        });
+    }
+
+    fn activated(&mut self, who: &Ident<'_>, effect: &str) {
+        let turn = self.turn;
+        self.change(who, |pokemon| {
+            if let Some(ability) = effect.strip_prefix("ability: ") {
+                let own = pokemon.ability.is_none();
+                pokemon.show_ability(id(ability), own);
+            } else if let Some(item) = effect.strip_prefix("item: ") {
+                pokemon.show_item(id(item), true);
+            } else if effect == "trapped" {
+                pokemon.begin("trapped".to_owned(), String::new(), turn);
+            } else if TRAPS.contains(&effect_id(effect).as_str()) {
+                pokemon.begin("partiallytrapped".to_owned(), String::new(), turn);
+            }
+        });
+    }
+}
+
+/// Moves that hold their target for some turns.
+const TRAPS: &[&str] = &[
+    "bind",
+    "clamp",
+    "firespin",
+    "infestation",
+    "magmastorm",
+    "sandtomb",
+    "snaptrap",
+    "thundercage",
+    "whirlpool",
+    "wrap",
+];

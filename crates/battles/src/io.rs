@@ -1,0 +1,7 @@
+//! Speaking to a server: one connection, many battles, each with a channel and a task of its own.
+
+mod battle;
+mod connection;
+
+pub use battle::{BattleEvent, Finished, PlayError, Settings, play};
+pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room};

@@ -1,0 +1,163 @@
+//! Playing one battle: hears its room, thinks apart from the asynchronous threads, and answers.
+//!
+//! Everything that matters about answering (once, with the request's number, again only after a refusal) is decided
+//! by [`Seat`]; this module only carries words and keeps time. A player that panics or takes too long loses its say
+//! for that one decision: something legal is played.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::{Gone, Room};
+use crate::{
+    domain::{
+        battle::Outcome,
+        chance::Chance,
+        choice,
+        protocol::{Frame, Line},
+        seat::{Ask, Seat},
+    },
+    limits,
+    players::{Budget, Candidate, Player, Position, ranked},
+};
+
+/// How to play.
+#[derive(Clone)]
+pub struct Settings {
+    /// Who thinks.
+    pub player: Arc<dyn Player>,
+    /// How much one decision may cost.
+    pub budget: Budget,
+    /// Where the player's chance comes from.
+    pub seed: u64,
+}
+
+/// A battle that was played to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The room's id.
+    pub room: String,
+    /// How it ended, by the server's word.
+    pub outcome: Outcome,
+    /// How many turns it took.
+    pub turns: u16,
+    /// What the room said, without what was for this player alone; cut after [`limits::MESSAGE_BYTES`].
+    pub log: String,
+}
+
+/// What happens in a battle, for those who watch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BattleEvent {
+    /// A choice was made.
+    Decided {
+        /// The room's id.
+        room: String,
+        /// In which turn.
+        turn: u16,
+        /// What could be chosen, best first: the first was played.
+        candidates: Vec<Candidate>,
+    },
+    /// The server refused a choice, and another one was made.
+    Refused {
+        /// The room's id.
+        room: String,
+        /// In which turn.
+        turn: u16,
+    },
+}
+
+/// Why a battle was not played to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The connection or the room is gone.
+    #[error("{room}: the room is gone")]
+    Gone {
+        /// Which battle.
+        room: String,
+    },
+    /// The server has said nothing for too long.
+    #[error("{room}: nothing was said for {} s", limits::SILENCE.as_secs())]
+    Silent {
+        /// Which battle.
+        room: String,
+    },
+}
+
+/// Plays a battle to its end, then leaves its room. Tells the watcher what happens.
+pub async fn play(
+    mut room: Room,
+    settings: &Settings,
+    mut watch: impl FnMut(BattleEvent),
+) -> Result<Finished, PlayError> {
+    let id = room.id().to_owned();
+    let gone = |Gone| PlayError::Gone { room: id.clone() };
+    let mut seat = Seat::default();
+    let mut chance = Chance::new(settings.seed);
+    let mut log = String::new();
+    // Keeps the opponent from never moving. Ours is the shorter time.
+    room.say("/timer on").await.map_err(gone)?;
+    loop {
+        let message = timeout(limits::SILENCE, room.next()).await;
+        let message = message.map_err(|_| PlayError::Silent { room: id.clone() })?;
+        let message = message.ok_or_else(|| PlayError::Gone { room: id.clone() })?;
+        let Some(frame) = Frame::parse(&message) else { continue };
+        keep(&frame, &mut log);
+        let mut must_choose = false;
+        for line in frame.lines() {
+            match seat.hear(&line) {
+                Ask::Nothing => (),
+                Ask::Choose => must_choose = true,
+                Ask::Say(text) => {
+                    watch(BattleEvent::Refused { room: id.clone(), turn: seat.battle().turn });
+                    room.say(&text).await.map_err(gone)?;
+                }
+                Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
+                Ask::Over(outcome) => {
+                    // It is over in any case; a room that cannot be left is gone already.
+                    let _left = room.say("/leave").await;
+                    return Ok(Finished { room: id, outcome, turns: seat.battle().turn, log });
+                }
+            }
+        }
+        if !must_choose {
+            continue;
+        }
+        let candidates = decide(&seat, settings, &mut chance).await;
+        if let Some(text) = seat.answer(candidates.iter().map(|candidate| candidate.choice)) {
+            room.say(&text).await.map_err(gone)?;
+            watch(BattleEvent::Decided { room: id.clone(), turn: seat.battle().turn, candidates });
+        }
+    }
+}
+
+/// What could be chosen, best first; something legal when the player fails.
+async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> Vec<Candidate> {
+    let Some(request) = seat.question().cloned() else { return Vec::new() };
+    let (player, budget) = (Arc::clone(&settings.player), settings.budget);
+    let (battle, asked) = (seat.battle().clone(), request.clone());
+    let mut chance = Chance::new(chance.bits());
+    let thinking = tokio::task::spawn_blocking(move || {
+        let position = Position { battle: &battle, request: &asked };
+        ranked(&*player, position, budget, &mut chance)
+    });
+    match timeout(limits::DECISION, thinking).await {
+        Ok(Ok(candidates)) => return candidates,
+        Ok(Err(error)) => tracing::error!(%error, "a player panicked: something legal is played"),
+        Err(_) => tracing::error!("a player thought for too long: something legal is played"),
+    }
+    let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
+    choice::legal(&request).into_iter().map(unseen).collect()
+}
+
+fn keep(frame: &Frame<'_>, log: &mut String) {
+    // After a rejoin the whole log comes once more.
+    if frame.lines().any(|line| matches!(line, Line::Init(_))) {
+        log.clear();
+    }
+    for text in frame.public_lines() {
+        if log.len() + text.len() < limits::MESSAGE_BYTES {
+            log.push_str(text);
+            log.push('\n');
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The connection: logs in, routes what rooms say, and sends what players say.
+//!
+//! One task owns the socket. Battles get their frames through bounded channels; one whose player falls too far
+//! behind is left alone, and the others go on. Whatever is not known is skipped.
+//!
+//! Not here: coming back after the connection broke. The owner connects anew; the server then sends every battle
+//! that still runs, whole, and each comes as a new [`Event::Battle`].
+
+use std::collections::BTreeMap;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{self, Message, protocol::WebSocketConfig},
+};
+
+use crate::{
+    domain::{
+        id::id,
+        protocol::{Frame, Line},
+    },
+    limits,
+};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Who to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// Whoever the server makes of a newcomer.
+    Guest,
+    /// A name on a server that asks for no proof of it.
+    Unproven(String),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The socket.
+    #[error("no connection to {url}: {source}")]
+    Socket {
+        /// Where to.
+        url: String,
+        /// What happened.
+        #[source]
+        source: Box<tungstenite::Error>,
+    },
+    /// The server ended it before the name was had.
+    #[error("the server ended the connection before the login was done")]
+    Ended,
+    /// The name is somebody else's, or not yet free again: try later.
+    #[error("the name {name} could not be had: {reason}")]
+    NameTaken {
+        /// Which name.
+        name: String,
+        /// What the server says.
+        reason: String,
+    },
+    /// The server did not finish the login in time.
+    #[error("no login within {} s", limits::LOGIN.as_secs())]
+    TimedOut,
+}
+
+/// The connection is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection to the server is gone")]
+pub struct Gone;
+
+/// What happens outside of battles.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody wants to battle.
+    Challenge {
+        /// Who.
+        from: String,
+        /// Which format.
+        format: String,
+    },
+    /// A battle was entered; its log follows, from the beginning.
+    Battle(Room),
+    /// Something that a person should read.
+    Popup(String),
+}
+
+/// What happens outside of battles, until the connection ends.
+pub type Events = mpsc::Receiver<Event>;
+
+/// A connection that is logged in. Clones share it; it ends when the last one and all rooms are gone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    name: String,
+    outgoing: mpsc::Sender<String>,
+}
+
+impl Client {
+    /// Connects to the WebSocket of a server, `ws://HOST:PORT/showdown/websocket`, and becomes somebody.
+    pub async fn connect(url: &str, account: &Account) -> Result<(Self, Events), ConnectError> {
+        let logged_in = timeout(limits::LOGIN, async {
+            let mut socket = open(url).await?;
+            let name = log_in(&mut socket, url, account).await?;
+            Ok((socket, name))
+        });
+        let (socket, name) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
+        let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
+        let (events, receiver) = mpsc::channel(limits::EVENTS);
+        let rooms = Rooms { open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
+        tokio::spawn(run(socket, to_send, rooms));
+        Ok((Self { name, outgoing }, receiver))
+    }
+
+    /// Who this is now, as the server writes it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The team for the next search, challenge or acceptance, in the packed form; `None` where the server makes it.
+    pub async fn team(&self, packed: Option<&str>) -> Result<(), Gone> {
+        self.say(&format!("/utm {}", packed.unwrap_or("null"))).await
+    }
+
+    /// Looks for an opponent on the ladder.
+    pub async fn search(&self, format: &str) -> Result<(), Gone> {
+        self.say(&format!("/search {}", id(format))).await
+    }
+
+    /// Ends all searches.
+    pub async fn cancel_search(&self) -> Result<(), Gone> {
+        self.say("/cancelsearch").await
+    }
+
+    /// Challenges somebody.
+    pub async fn challenge(&self, user: &str, format: &str) -> Result<(), Gone> {
+        self.say(&format!("/challenge {},{}", id(user), id(format))).await
+    }
+
+    /// Accepts somebody's challenge.
+    pub async fn accept(&self, user: &str) -> Result<(), Gone> {
+        self.say(&format!("/accept {}", id(user))).await
+    }
+
+    async fn say(&self, command: &str) -> Result<(), Gone> {
+        self.outgoing.send(format!("|{}", one_line(command))).await.map_err(|_| Gone)
+    }
+}
+
+/// A battle's room.
+#[derive(Debug)]
+pub struct Room {
+    id: String,
+    frames: mpsc::Receiver<String>,
+    outgoing: mpsc::Sender<String>,
+}
+
+impl Room {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The next message of this room; `None` when it was left, or the connection is gone.
+    pub async fn next(&mut self) -> Option<String> {
+        self.frames.recv().await
+    }
+
+    /// Says something in it.
+    pub async fn say(&self, text: &str) -> Result<(), Gone> {
+        let message = format!("{}|{}", self.id, one_line(text));
+        self.outgoing.send(message).await.map_err(|_| Gone)
+    }
+}
+
+/// Every line of a message is a command of its own: what we send has one.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+async fn open(url: &str) -> Result<Socket, ConnectError> {
+    let bounds = WebSocketConfig::default()
+        .max_message_size(Some(limits::MESSAGE_BYTES))
+        .max_frame_size(Some(limits::MESSAGE_BYTES));
+    let opened = connect_async_with_config(url, Some(bounds), true).await;
+    let (socket, _) = opened.map_err(|error| socket_error(url, error))?;
+    Ok(socket)
+}
+
+fn socket_error(url: &str, source: tungstenite::Error) -> ConnectError {
+    ConnectError::Socket { url: url.to_owned(), source: Box::new(source) }
+}
+
+async fn log_in(socket: &mut Socket, url: &str, account: &Account) -> Result<String, ConnectError> {
+    while let Some(message) = socket.next().await {
+        let message = message.map_err(|error| socket_error(url, error))?;
+        let Ok(text) = message.to_text() else { continue };
+        let Some(frame) = Frame::parse(text).filter(|frame| frame.room.is_empty()) else {
+            continue;
+        };
+        for line in frame.lines() {
+            match (line, account) {
+                (Line::Challstr(_), Account::Unproven(name)) => {
+                    let rename = format!("|/trn {},0,", one_line(name));
+                    let sent = socket.send(Message::text(rename)).await;
+                    sent.map_err(|error| socket_error(url, error))?;
+                }
+                (Line::UpdateUser { name, named: false }, Account::Guest) => {
+                    return Ok(name.to_owned());
+                }
+                (Line::UpdateUser { name, named: true }, _) => return Ok(name.to_owned()),
+                (Line::NameTaken { name, reason }, _) => {
+                    let (name, reason) = (name.to_owned(), reason.to_owned());
+                    return Err(ConnectError::NameTaken { name, reason });
+                }
+                _ => (),
+            }
+        }
+    }
+    Err(ConnectError::Ended)
+}
+
+async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Rooms) {
+    let (mut sink, mut stream) = socket.split();
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(Ok(Message::Text(text))) => rooms.hear(text.as_str()),
+                Some(Ok(Message::Close(_))) | None => return,
+                Some(Ok(_)) => (), // pings are answered below us
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the connection to the server broke");
+                    return;
+                }
+            },
+            command = to_send.recv() => {
+                let Some(command) = command else { return };
+                if let Err(error) = sink.send(Message::text(command)).await {
+                    tracing::warn!(%error, "the connection to the server broke");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The battles of a connection.
+struct Rooms {
+    open: BTreeMap<String, mpsc::Sender<String>>,
+    events: mpsc::Sender<Event>,
+    outgoing: mpsc::WeakSender<String>,
+}
+
+impl Rooms {
+    fn hear(&mut self, message: &str) {
+        match Frame::parse(message) {
+            None => tracing::debug!("a message for something that is no room was skipped"),
+            Some(frame) if frame.room.is_empty() => {
+                frame.lines().for_each(|line| self.outside(&line));
+            }
+            Some(frame) if frame.room.starts_with("battle-") => self.inside(&frame, message),
+            Some(_) => (), // chat rooms
+        }
+    }
+
+    fn outside(&self, line: &Line<'_>) {
+        let event = match line {
+            Line::Pm { from, text } => {
+                // "/challenge FORMAT|…"; an empty format takes a challenge back.
+                let format =
+                    text.strip_prefix("/challenge ").and_then(|text| text.split('|').next());
+                let Some(format) = format.filter(|format| !format.is_empty()) else { return };
+                Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
+            }
+            Line::Popup(text) => Event::Popup((*text).to_owned()),
+            _ => return,
+        };
+        self.tell(event);
+    }
+
+    fn inside(&mut self, frame: &Frame<'_>, message: &str) {
+        let begins = || frame.lines().any(|line| matches!(line, Line::Init("battle")));
+        if !self.open.contains_key(frame.room) && begins() {
+            self.enter(frame.room);
+        }
+        let Some(player) = self.open.get(frame.room) else { return };
+        if let Err(error) = player.try_send(message.to_owned()) {
+            let room = frame.room;
+            if let mpsc::error::TrySendError::Full(_) = error {
+                tracing::warn!(room, "its player fell too far behind: the battle is left alone");
+            }
+            self.open.remove(room);
+        } else if frame.lines().any(|line| line == Line::Deinit) {
+            self.open.remove(frame.room);
+        }
+    }
+
+    fn enter(&mut self, room: &str) {
+        // Rooms whose player is done with them make place.
+        self.open.retain(|_, player| !player.is_closed());
+        let Some(outgoing) = self.outgoing.upgrade() else { return };
+        if self.open.len() >= limits::ROOMS {
+            tracing::warn!(room, limit = limits::ROOMS, "one battle too many: it is left alone");
+            return;
+        }
+        let (player, frames) = mpsc::channel(limits::ROOM_FRAMES);
+        if self.tell(Event::Battle(Room { id: room.to_owned(), frames, outgoing })) {
+            self.open.insert(room.to_owned(), player);
+        }
+    }
+
+    /// Whether the owner will hear of it.
+    fn tell(&self, event: Event) -> bool {
+        let told = self.events.try_send(event).is_ok();
+        if !told {
+            tracing::warn!("the connection's owner does not listen: an event was dropped");
+        }
+        told
+    }
+}

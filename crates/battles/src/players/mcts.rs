@@ -1,0 +1,91 @@
+//! The searching player: Monte Carlo tree search by poke-engine, over several guessed worlds.
+//!
+//! Each world is searched for its part of the budget, one after the other; a choice is worth what it is worth on
+//! average over the worlds. The engine draws random numbers of its own: the same seed gives the same worlds, but not
+//! the same tree.
+//!
+//! A world that makes the engine panic is left out: the engine knows less than the server does.
+
+use poke_engine::mcts::perform_mcts;
+
+use super::{Budget, Candidate, Player, Position, World, engine::guarded};
+use crate::domain::{chance::Chance, choice};
+
+/// Searches so many worlds for each decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Mcts {
+    worlds: u32,
+}
+
+impl Mcts {
+    /// A player that guesses so many worlds, at least one.
+    pub fn new(worlds: u32) -> Self {
+        Self { worlds: worlds.max(1) }
+    }
+}
+
+impl Default for Mcts {
+    fn default() -> Self {
+        Self::new(4)
+    }
+}
+
+impl Player for Mcts {
+    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+        let legal = choice::legal(position.request);
+        let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
+        let mut candidates: Vec<Candidate> = legal.into_iter().map(unseen).collect();
+        let mut shares = vec![0.0; candidates.len()];
+        let part = part_of(budget, self.worlds);
+        for _ in 0..self.worlds {
+            let Some(world) = World::guess(position, chance) else { break };
+            let found = guarded(|| search(&world, &mut candidates, part));
+            for (share, found) in shares.iter_mut().zip(found.unwrap_or_default()) {
+                *share += found;
+            }
+        }
+        if candidates.iter().all(|candidate| candidate.visits == 0) {
+            return Vec::new(); // no world could be searched
+        }
+        // What the search came back to most is the best, its value the second opinion.
+        let mut ranked: Vec<(f32, Candidate)> = shares.into_iter().zip(candidates).collect();
+        ranked.sort_by(|one, two| two.0.total_cmp(&one.0));
+        for (_, candidate) in &mut ranked {
+            candidate.value /= candidate.visits.max(1) as f32;
+        }
+        ranked.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+}
+
+fn part_of(budget: Budget, worlds: u32) -> Budget {
+    match budget {
+        Budget::Time(time) => Budget::Time(time / worlds),
+        Budget::Iterations(iterations) => Budget::Iterations((iterations / worlds).max(1)),
+    }
+}
+
+/// Adds visits and scores to the candidates, and returns each one's share of the visits.
+fn search(world: &World, candidates: &mut [Candidate], budget: Budget) -> Vec<f32> {
+    let options: Vec<_> = candidates.iter().map(|one| world.option(&one.choice)).collect();
+    let mine = options.iter().flatten().copied().collect();
+    let mut state = world.state().clone();
+    let (_, theirs) = state.root_get_all_options();
+    let (time, iterations) = match budget {
+        Budget::Time(time) => (time, 0),
+        Budget::Iterations(iterations) => (std::time::Duration::ZERO, iterations),
+    };
+    let result = perform_mcts(&mut state, mine, theirs, time, iterations);
+    let total = result.iteration_count.max(1) as f32;
+    let mut found = result.s1.iter();
+    let mut shares = Vec::new();
+    for (candidate, option) in candidates.iter_mut().zip(options) {
+        let Some(side) = option.and_then(|_| found.next()) else {
+            shares.push(0.0);
+            continue;
+        };
+        candidate.visits += u64::from(side.visits);
+        candidate.value += side.total_score;
+        shares.push(side.visits as f32 / total);
+    }
+    shares
+}

@@ -1,0 +1,83 @@
+use std::collections::BTreeSet;
+
+use interlock_battles::{
+    domain::battle::Outcome,
+    io::{BattleEvent, Settings},
+    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random},
+};
+use tokio::task::JoinSet;
+
+use super::support::{Seen, Server, duel, settings};
+
+/// Both saw the same end, and it is the one that the server's own log says.
+fn agree(sides: &[Seen; 2], names: [&str; 2]) {
+    let [one, two] = sides;
+    assert_eq!(one.finished.room, two.finished.room);
+    assert_eq!(one.finished.outcome, two.finished.outcome);
+    let last = |seen: &Seen| {
+        let ends = |line: &&str| line.starts_with("|win|") || *line == "|tie";
+        seen.finished.log.lines().find(ends).unwrap().to_owned()
+    };
+    assert_eq!(last(one), last(two));
+    match &one.finished.outcome {
+        Outcome::Won(name) => {
+            assert!(names.contains(&name.as_str()));
+            assert_eq!(last(one), format!("|win|{name}"));
+        }
+        Outcome::Tie => assert_eq!(last(one), "|tie"),
+    }
+    for seen in sides {
+        assert!(seen.finished.turns > 0 && !seen.events.is_empty());
+        let refused = |event: &&BattleEvent| matches!(event, BattleEvent::Refused { .. });
+        assert_eq!(seen.events.iter().filter(refused).count(), 0, "{}", seen.finished.log);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn battles_that_are_played_at_once_all_end_and_both_sides_agree() {
+    let server = std::sync::Arc::new(Server::start().await);
+    let mut battles = JoinSet::new();
+    for number in 0..6 {
+        let server = server.clone();
+        battles.spawn(async move {
+            let names = [format!("One {number}"), format!("Two {number}")];
+            let names = [&*names[0], &*names[1]];
+            let sides = duel(&server, names, [pick(number), settings(Random, number)]).await;
+            agree(&sides, names);
+            sides[0].finished.room.clone()
+        });
+    }
+    let rooms: BTreeSet<String> = battles.join_all().await.into_iter().collect();
+    assert_eq!(rooms.len(), 6);
+}
+
+fn pick(number: u64) -> Settings {
+    match number % 3 {
+        0 => settings(Random, 100 + number),
+        1 => settings(Greedy, number),
+        _ => settings(Mcts::new(1), number),
+    }
+}
+
+/// Panics, or says what is not legal, whenever it is asked.
+struct Hopeless;
+
+impl Player for Hopeless {
+    fn think(
+        &self,
+        position: Position<'_>,
+        _: Budget,
+        _: &mut interlock_battles::domain::chance::Chance,
+    ) -> Vec<Candidate> {
+        assert!(position.battle.turn.is_multiple_of(2), "odd turns are too much");
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_that_panics_still_plays_legally_to_the_end() {
+    let server = Server::start().await;
+    let names = ["Hopeless", "Random"];
+    let sides = duel(&server, names, [settings(Hopeless, 1), settings(Random, 2)]).await;
+    agree(&sides, names);
+}
