@@ -3,5 +3,5 @@
 mod battle;
 mod connection;
 
-pub use battle::{BattleEvent, Finished, PlayError, Settings, play};
+pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, play};
 pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room};

@@ -45,3 +45,27 @@ pub const HISTORY_BATTLES: u64 = 100_000;
 pub const RUNS_SHOWN: usize = 100;
 /// How long a claimed battle lasts without a sign of life.
 pub const CLAIM_TTL: Millis = Millis::from_secs(60);
+/// Workers that wait for one session's attention.
+pub const ASKS: usize = 1024;
+/// Users whose challenge to one account is remembered.
+pub const CHALLENGERS: usize = 256;
+/// The pause before a search that the server refused, at first; it doubles up to the longest.
+pub const FIRST_SEARCH_PAUSE: Duration = Duration::from_millis(500);
+/// The longest of these pauses.
+pub const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
+/// How long a battle that was found just before the search was called off may be on its way.
+pub const SEARCH_CALLED_OFF: Duration = Duration::from_secs(3);
+/// A challenge that has not become a battle is made again. Servers allow one in ten seconds.
+pub const CHALLENGE_AGAIN: Duration = Duration::from_secs(12);
+/// The pause before a lost connection is made anew, at first; it doubles up to the longest.
+pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(250);
+/// The longest of these pauses.
+pub const LONGEST_RECONNECT_PAUSE: Duration = Duration::from_secs(30);
+/// After a login, the server shows the battles that still run within this time.
+pub const ROOMS_RETURN: Duration = Duration::from_secs(3);
+/// Leaving a room, from the asking to the server's last word.
+pub const LEAVE: Duration = Duration::from_secs(3);
+/// Where every battle is claimed, the longest pause before somebody asks again.
+pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+/// Decisions whose cost is remembered, for percentiles.
+pub const COSTS: usize = 100_000;

@@ -8,6 +8,7 @@ mod engine;
 mod greedy;
 mod mcts;
 mod random;
+mod searches;
 mod world;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use greedy::Greedy;
 pub use mcts::Mcts;
 pub use random::Random;
+pub use searches::{BrokeDown, Searches};
 pub use world::World;
 
 use crate::domain::{

@@ -98,6 +98,8 @@ request! {
     pub struct Begun {
         /// The room's id.
         pub room: String = text(1..=limits::TEXT_CHARS),
+        /// The id of the account that plays.
+        pub account: String = text(1..=limits::TEXT_CHARS),
         /// The opponent's id.
         pub opponent: Option<String> = optional(text(1..=limits::TEXT_CHARS)),
     }
@@ -299,8 +301,10 @@ async fn begin(
     command: Command<Begun>,
 ) -> Result<Reply, Problem> {
     let claim = known(&claim)?;
-    let say =
-        |Begun { room, opponent }| RunCommand::Begin { claim, room: Room { id: room, opponent } };
+    let say = |Begun { room: id, account, opponent }| {
+        let room = Room { id, account, opponent };
+        RunCommand::Begin { claim, room }
+    };
     command.send::<Run>(&runtime, &run, say).await.map(|receipt| answer(&receipt))
 }
 

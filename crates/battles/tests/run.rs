@@ -45,7 +45,11 @@ fn worker(number: usize) -> Worker {
 }
 
 fn room(number: usize) -> Room {
-    Room { id: format!("battle-gen9randombattle-{number}"), opponent: Some("rival".to_owned()) }
+    Room {
+        id: format!("battle-gen9randombattle-{number}"),
+        account: "bot".to_owned(),
+        opponent: Some("rival".to_owned()),
+    }
 }
 
 fn claim(run: &mut Alone<Run>, by: usize) -> Result<ClaimId, RunRejection> {

@@ -80,6 +80,18 @@ pub fn end(log: &str) -> Option<End> {
     reader.end
 }
 
+/// The rating of the player with this id after the battle, if the server told.
+#[must_use]
+pub fn rating(log: &str, me: &str) -> Option<u32> {
+    let told = log.lines().rev().filter_map(|line| line.strip_prefix("|raw|"));
+    told.filter_map(|line| {
+        let (name, change) = line.split_once("'s rating: ")?;
+        let (_, new) = change.split_once("<strong>")?;
+        (id(name) == me).then(|| new.split('<').next()?.parse().ok())?
+    })
+    .next()
+}
+
 /// How far counts are from what the logs say: for each way of ending, the difference, summed up.
 #[must_use]
 pub fn drift(counted: Tally, logged: Tally) -> u64 {
@@ -120,6 +132,14 @@ mod tests {
     fn chat_ends_no_battle() {
         let talk = "|c|☆Rival|win\n|c|Rival||win|Rival\n|-message|Rival forfeited.x\n|raw||tie\n";
         assert_eq!(end(&format!("{LOG}{talk}")), None);
+    }
+
+    #[test]
+    fn the_rating_is_the_one_that_the_server_told_of_us() {
+        let told = "|raw|Bot 1's rating: 1000 &rarr; <strong>1045</strong><br />(+45 for winning)\n\
+                    |raw|Rival's rating: 1000 &rarr; <strong>1000</strong><br />(+0 for losing)\n";
+        assert_eq!(rating(&format!("{LOG}|win|Bot 1\n{told}"), "bot1"), Some(1045));
+        assert_eq!(rating(LOG, "bot1"), None);
     }
 
     #[test]

@@ -69,6 +69,10 @@ pub enum Line<'a> {
     Popup(&'a str),
     /// A room was entered. A battle's whole log follows.
     Init(&'a str),
+    /// The room's title; a battle's has the names of its players.
+    Title(&'a str),
+    /// The room cannot be entered: there is none.
+    NoInit,
     /// The room was left.
     Deinit,
     /// A command in this room was refused.
@@ -202,6 +206,8 @@ impl<'a> Line<'a> {
             }
             "nametaken" => Self::NameTaken { name: next(), reason: next() },
             "init" => Self::Init(next()),
+            "title" => Self::Title(rest),
+            "noinit" => Self::NoInit,
             "deinit" => Self::Deinit,
             "player" => Self::Player { slot: Slot::parse(next())?, name: next() },
             "teamsize" => Self::TeamSize { slot: Slot::parse(next())?, size: next().parse().ok()? },

@@ -74,11 +74,13 @@ pub struct Battle {
     pub room: Option<Room>,
 }
 
-/// A room and who sits opposite.
+/// A room, and who plays there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// The room's id: `battle-gen9randombattle-17`. A restarted server names its rooms anew.
     pub id: String,
+    /// The id of the account that plays for the run.
+    pub account: String,
     /// The opponent's id, if it is known.
     pub opponent: Option<String>,
 }
@@ -260,6 +262,7 @@ impl Ledger {
 
     fn begin(&self, claim: ClaimId, room: &Room, now: Time) -> Result<Decision<Run>, RunRejection> {
         check_text("room", Some(&room.id))?;
+        check_text("account", Some(&room.account))?;
         check_text("opponent", room.opponent.as_deref())?;
         let other = self.live.iter().find(|(other, battle)| {
             **other != claim && battle.room.as_ref().is_some_and(|other| other.id == room.id)

@@ -307,7 +307,12 @@ impl World {
         if let Err(error) = room.battle.choose(side, choice, rqid.parse().ok()) {
             return self.tell(me, format!(">{name}\n|error|{error}"));
         }
-        if room.battle.play(&mut self.chance) {
+        let mut played = false;
+        // A rival who must switch keeps nobody waiting.
+        while room.battle.play(&mut self.chance) {
+            played = true;
+        }
+        if played {
             self.tell_on(name);
         }
     }

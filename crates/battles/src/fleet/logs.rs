@@ -19,7 +19,7 @@ use interlock_kernel::quota::ClaimId;
 
 use crate::domain::{
     log::{self, End},
-    run::{Ending, Tally},
+    run::{Ending, Outcome, Tally},
 };
 
 /// Bytes at the end of a log in which its end is said.
@@ -31,6 +31,33 @@ const PER_FOLDER: u64 = 1_000;
 #[derive(Debug, Clone)]
 pub struct Logs {
     folder: PathBuf,
+}
+
+/// Of which battles a page to watch is saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SaveReplay {
+    /// Of all.
+    Always,
+    /// Of none.
+    #[default]
+    Never,
+    /// Of those that were lost or given up.
+    OnLoss,
+    /// Of those that were won.
+    OnWin,
+}
+
+impl SaveReplay {
+    /// Whether it is saved of a battle that ended like this.
+    #[must_use]
+    pub fn wants(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::OnLoss => matches!(outcome, Outcome::Loss | Outcome::Forfeit),
+            Self::OnWin => outcome == Outcome::Win,
+        }
+    }
 }
 
 /// Which battle a log is of.
@@ -164,7 +191,6 @@ fn replay(room: &str, log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::run::Outcome;
 
     const WON: &str = "|player|p1|Bot|\n|win|Bot\n";
     const LOST: &str = "|player|p1|Bot|\n|win|Rival\n";

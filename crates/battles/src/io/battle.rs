@@ -4,7 +4,10 @@
 //! by [`Seat`]; this module only carries words and keeps time. A player that panics or takes too long loses its say
 //! for that one decision: something legal is played.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
@@ -18,7 +21,7 @@ use crate::{
         seat::{Ask, Seat},
     },
     limits,
-    players::{Budget, Candidate, Player, Position, ranked},
+    players::{Budget, Candidate, Player, Position, Searches, ranked},
 };
 
 /// How to play.
@@ -26,6 +29,8 @@ use crate::{
 pub struct Settings {
     /// Who thinks.
     pub player: Arc<dyn Player>,
+    /// Where.
+    pub searches: Arc<Searches>,
     /// How much one decision may cost.
     pub budget: Budget,
     /// Where the player's chance comes from.
@@ -56,6 +61,8 @@ pub enum BattleEvent {
         turn: u16,
         /// What could be chosen, best first: the first was played.
         candidates: Vec<Candidate>,
+        /// What it cost.
+        cost: Cost,
     },
     /// The server refused a choice, and another one was made.
     Refused {
@@ -64,6 +71,25 @@ pub enum BattleEvent {
         /// In which turn.
         turn: u16,
     },
+}
+
+/// What a decision cost, from the request to the choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Waiting for a thread.
+    pub waited: Duration,
+    /// Thinking.
+    pub thought: Duration,
+    /// All together.
+    pub took: Duration,
+}
+
+impl Cost {
+    /// What it cost beside waiting and thinking.
+    #[must_use]
+    pub fn overhead(self) -> Duration {
+        self.took.saturating_sub(self.waited + self.thought)
+    }
 }
 
 /// Why a battle was not played to its end.
@@ -113,8 +139,7 @@ pub async fn play(
                 }
                 Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
                 Ask::Over(outcome) => {
-                    // It is over in any case; a room that cannot be left is gone already.
-                    let _left = room.say("/leave").await;
+                    take_leave(&mut room, &mut log).await;
                     return Ok(Finished { room: id, outcome, turns: seat.battle().turn, log });
                 }
             }
@@ -122,31 +147,62 @@ pub async fn play(
         if !must_choose {
             continue;
         }
-        let candidates = decide(&seat, settings, &mut chance).await;
+        let (candidates, cost) = decide(&seat, settings, &mut chance).await;
         if let Some(text) = seat.answer(candidates.iter().map(|candidate| candidate.choice)) {
             room.say(&text).await.map_err(gone)?;
-            watch(BattleEvent::Decided { room: id.clone(), turn: seat.battle().turn, candidates });
+            let turn = seat.battle().turn;
+            watch(BattleEvent::Decided { room: id.clone(), turn, candidates, cost });
         }
     }
 }
 
-/// What could be chosen, best first; something legal when the player fails.
-async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> Vec<Candidate> {
-    let Some(request) = seat.question().cloned() else { return Vec::new() };
-    let (player, budget) = (Arc::clone(&settings.player), settings.budget);
-    let (battle, asked) = (seat.battle().clone(), request.clone());
+/// Leaves a room whose battle is over, and hears what is said until then: the new ratings.
+async fn take_leave(room: &mut Room, log: &mut String) {
+    // A room that cannot be left is gone already.
+    let _left = room.say("/leave").await;
+    let rest = async {
+        while let Some(message) = room.next().await {
+            if let Some(frame) = Frame::parse(&message) {
+                if frame.lines().any(|line| line == Line::Deinit) {
+                    return;
+                }
+                keep(&frame, log);
+            }
+        }
+    };
+    // Whoever does not say good-bye has no more to say.
+    let _silent = timeout(limits::LEAVE, rest).await;
+}
+
+/// What could be chosen, best first; something legal when the player fails. And what it cost.
+async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> (Vec<Candidate>, Cost) {
+    let asked = Instant::now();
+    let Some(request) = seat.question().cloned() else { return (Vec::new(), Cost::default()) };
+    let player = Arc::clone(&settings.player);
+    let (battle, question) = (seat.battle().clone(), request.clone());
     let mut chance = Chance::new(chance.bits());
-    let thinking = tokio::task::spawn_blocking(move || {
-        let position = Position { battle: &battle, request: &asked };
-        ranked(&*player, position, budget, &mut chance)
+    let (budget, wants) = match settings.budget {
+        Budget::Time(time) => (None, time),
+        Budget::Iterations(_) => (Some(settings.budget), limits::DECISION),
+    };
+    let deadline = asked + limits::DECISION;
+    let thinking = settings.searches.run(deadline, wants, move |time| {
+        let begun = Instant::now();
+        let position = Position { battle: &battle, request: &question };
+        let budget = budget.unwrap_or(Budget::Time(time));
+        let ranked = ranked(&*player, position, budget, &mut chance);
+        (ranked, begun - asked, begun.elapsed())
     });
     match timeout(limits::DECISION, thinking).await {
-        Ok(Ok(candidates)) => return candidates,
+        Ok(Ok((candidates, waited, thought))) => {
+            return (candidates, Cost { waited, thought, took: asked.elapsed() });
+        }
         Ok(Err(error)) => tracing::error!(%error, "a player panicked: something legal is played"),
         Err(_) => tracing::error!("a player thought for too long: something legal is played"),
     }
     let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
-    choice::legal(&request).into_iter().map(unseen).collect()
+    let candidates = choice::legal(&request).into_iter().map(unseen).collect();
+    (candidates, Cost { took: asked.elapsed(), ..Cost::default() })
 }
 
 fn keep(frame: &Frame<'_>, log: &mut String) {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{SinkExt, StreamExt};
+use serde::{Deserialize, de::IgnoredAny};
 use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -18,7 +19,7 @@ use tokio_tungstenite::{
 use crate::{
     domain::{
         id::id,
-        protocol::{Frame, Line},
+        protocol::{Frame, Line, is_room},
     },
     limits,
 };
@@ -32,6 +33,17 @@ pub enum Account {
     Guest,
     /// A name on a server that asks for no proof of it.
     Unproven(String),
+}
+
+impl Account {
+    /// The name that it asks for; none for a guest.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Guest => None,
+            Self::Unproven(name) => Some(name),
+        }
+    }
 }
 
 /// Why there is no connection.
@@ -79,6 +91,15 @@ pub enum Event {
     },
     /// A battle was entered; its log follows, from the beginning.
     Battle(Room),
+    /// There is no such room (any more).
+    NoRoom(String),
+    /// Which formats are searched for, and which battles are played: said after the login, and on every change.
+    Searches {
+        /// Ids of formats.
+        searching: Vec<String>,
+        /// Ids of rooms.
+        games: Vec<String>,
+    },
     /// Something that a person should read.
     Popup(String),
 }
@@ -98,13 +119,15 @@ impl Client {
     pub async fn connect(url: &str, account: &Account) -> Result<(Self, Events), ConnectError> {
         let logged_in = timeout(limits::LOGIN, async {
             let mut socket = open(url).await?;
-            let name = log_in(&mut socket, url, account).await?;
-            Ok((socket, name))
+            let welcome = log_in(&mut socket, url, account).await?;
+            Ok((socket, welcome))
         });
-        let (socket, name) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
+        let (socket, welcome) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
+        let Welcome { name, searches } = welcome;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
         let rooms = Rooms { open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
+        rooms.tell(searches);
         tokio::spawn(run(socket, to_send, rooms));
         Ok((Self { name, outgoing }, receiver))
     }
@@ -139,6 +162,21 @@ impl Client {
         self.say(&format!("/accept {}", id(user))).await
     }
 
+    /// Takes a challenge back.
+    pub async fn cancel_challenge(&self, user: &str) -> Result<(), Gone> {
+        self.say(&format!("/cancelchallenge {}", id(user))).await
+    }
+
+    /// Asks to see a room: it comes as [`Event::Battle`], or [`Event::NoRoom`].
+    pub async fn join(&self, room: &str) -> Result<(), Gone> {
+        self.say(&format!("/join {room}")).await
+    }
+
+    /// Gives a battle up.
+    pub async fn forfeit(&self, room: &str) -> Result<(), Gone> {
+        self.outgoing.send(format!("{room}|/forfeit")).await.map_err(|_| Gone)
+    }
+
     async fn say(&self, command: &str) -> Result<(), Gone> {
         self.outgoing.send(format!("|{}", one_line(command))).await.map_err(|_| Gone)
     }
@@ -148,6 +186,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Room {
     id: String,
+    title: String,
     frames: mpsc::Receiver<String>,
     outgoing: mpsc::Sender<String>,
 }
@@ -156,6 +195,13 @@ impl Room {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The id of whoever plays against `me`, by the room's title; `None` if `me` does not play there.
+    pub fn opponent(&self, me: &str) -> Option<String> {
+        let (one, two) = self.title.split_once(" vs. ")?;
+        let (one, two, me) = (id(one), id(two), id(me));
+        if one == me { Some(two) } else { (two == me).then_some(one) }
     }
 
     /// The next message of this room; `None` when it was left, or the connection is gone.
@@ -188,7 +234,18 @@ fn socket_error(url: &str, source: tungstenite::Error) -> ConnectError {
     ConnectError::Socket { url: url.to_owned(), source: Box::new(source) }
 }
 
-async fn log_in(socket: &mut Socket, url: &str, account: &Account) -> Result<String, ConnectError> {
+/// What a login comes to.
+struct Welcome {
+    name: String,
+    searches: Event,
+}
+
+async fn log_in(
+    socket: &mut Socket,
+    url: &str,
+    account: &Account,
+) -> Result<Welcome, ConnectError> {
+    let mut searches = Event::Searches { searching: Vec::new(), games: Vec::new() };
     while let Some(message) = socket.next().await {
         let message = message.map_err(|error| socket_error(url, error))?;
         let Ok(text) = message.to_text() else { continue };
@@ -202,10 +259,13 @@ async fn log_in(socket: &mut Socket, url: &str, account: &Account) -> Result<Str
                     let sent = socket.send(Message::text(rename)).await;
                     sent.map_err(|error| socket_error(url, error))?;
                 }
+                (Line::UpdateSearch(json), _) => searches = read_searches(json).unwrap_or(searches),
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {
-                    return Ok(name.to_owned());
+                    return Ok(Welcome { name: name.to_owned(), searches });
                 }
-                (Line::UpdateUser { name, named: true }, _) => return Ok(name.to_owned()),
+                (Line::UpdateUser { name, named: true }, _) => {
+                    return Ok(Welcome { name: name.to_owned(), searches });
+                }
                 (Line::NameTaken { name, reason }, _) => {
                     let (name, reason) = (name.to_owned(), reason.to_owned());
                     return Err(ConnectError::NameTaken { name, reason });
@@ -241,6 +301,21 @@ async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Roo
     }
 }
 
+/// `{"searching":["gen9ou"],"games":{"battle-gen9ou-1":"…"}}`, with null for nothing.
+fn read_searches(json: &str) -> Option<Event> {
+    #[derive(Deserialize)]
+    struct Searches {
+        #[serde(default)]
+        searching: Vec<String>,
+        #[serde(default)]
+        games: Option<BTreeMap<String, IgnoredAny>>,
+    }
+    let Searches { searching, games } = serde_json::from_str(json).ok()?;
+    let is_room = |room: &String| is_room(room);
+    let games = games.unwrap_or_default().into_keys().filter(is_room).collect();
+    Some(Event::Searches { searching, games })
+}
+
 /// The battles of a connection.
 struct Rooms {
     open: BTreeMap<String, mpsc::Sender<String>>,
@@ -270,6 +345,10 @@ impl Rooms {
                 Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
             }
             Line::Popup(text) => Event::Popup((*text).to_owned()),
+            Line::UpdateSearch(json) => {
+                let Some(searches) = read_searches(json) else { return };
+                searches
+            }
             _ => return,
         };
         self.tell(event);
@@ -278,7 +357,14 @@ impl Rooms {
     fn inside(&mut self, frame: &Frame<'_>, message: &str) {
         let begins = || frame.lines().any(|line| matches!(line, Line::Init("battle")));
         if !self.open.contains_key(frame.room) && begins() {
-            self.enter(frame.room);
+            let title = frame.lines().find_map(|line| match line {
+                Line::Title(title) => Some(title),
+                _ => None,
+            });
+            self.enter(frame.room, title.unwrap_or(""));
+        }
+        if frame.lines().any(|line| line == Line::NoInit) {
+            self.tell(Event::NoRoom(frame.room.to_owned()));
         }
         let Some(player) = self.open.get(frame.room) else { return };
         if let Err(error) = player.try_send(message.to_owned()) {
@@ -292,7 +378,7 @@ impl Rooms {
         }
     }
 
-    fn enter(&mut self, room: &str) {
+    fn enter(&mut self, room: &str, title: &str) {
         // Rooms whose player is done with them make place.
         self.open.retain(|_, player| !player.is_closed());
         let Some(outgoing) = self.outgoing.upgrade() else { return };
@@ -301,7 +387,8 @@ impl Rooms {
             return;
         }
         let (player, frames) = mpsc::channel(limits::ROOM_FRAMES);
-        if self.tell(Event::Battle(Room { id: room.to_owned(), frames, outgoing })) {
+        let (id, title) = (room.to_owned(), title.to_owned());
+        if self.tell(Event::Battle(Room { id, title, frames, outgoing })) {
             self.open.insert(room.to_owned(), player);
         }
     }

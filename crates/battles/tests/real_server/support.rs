@@ -9,7 +9,7 @@ use std::{
 
 use interlock_battles::{
     io::{Account, BattleEvent, Client, Event, Events, Finished, Settings, play},
-    players::{Budget, Player},
+    players::{Budget, Player, Searches},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -72,7 +72,8 @@ impl Server {
 }
 
 pub fn settings(player: impl Player + 'static, seed: u64) -> Settings {
-    Settings { player: Arc::new(player), budget: Budget::Iterations(1000), seed }
+    let searches = Arc::new(Searches::on_all_cores());
+    Settings { player: Arc::new(player), searches, budget: Budget::Iterations(1000), seed }
 }
 
 /// What one side saw of a battle.

@@ -49,6 +49,7 @@ impl Battle {
     pub fn fold(&mut self, line: &Line<'_>) {
         match line {
             Line::Init(_) => *self = Self::default(),
+            Line::Title(_) | Line::NoInit => {}
             Line::Player { slot, name } if !name.is_empty() => {
                 self.side_mut(*slot).player = (*name).to_owned();
             }

@@ -1,0 +1,367 @@
+//! The fleet: many workers on one run, on one account or several.
+//!
+//! ```text
+//!  worker ──claim──► run          (durable: one of so many)
+//!         ──find───► session      (one search at a time; a room)
+//!         ──begin──► run          (durable: this room is that claim)
+//!         ──play───► room         (think, answer, until the server names a winner)
+//!         ──log────► disk         (durable: the independent record)
+//!         ──end────► run          (durable: counted, once)
+//! ```
+//!
+//! Whatever dies between two of these steps, the next life goes on from what is durable: a claim without a room
+//! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void.
+
+pub mod counter;
+pub mod logs;
+pub mod session;
+mod tracker;
+mod worker;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use interlock_kernel::{ids::Worker, quota::Limit};
+use serde::Serialize;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+
+pub use self::tracker::{Overhead, Tracker, Watched};
+use self::{
+    counter::{CountError, Counter},
+    logs::{Logs, SaveReplay},
+    session::{Match, NotFound, Session, SessionSettings, Stage},
+    worker::{Begun, Hand, spar},
+};
+use crate::{
+    domain::{
+        log,
+        run::{Mode, RunView, Tally},
+    },
+    io::{Account, ConnectError, Settings},
+};
+
+/// What a fleet is to do. The run's plan says what is played; this says by whom and how.
+#[derive(Clone)]
+pub struct FleetSettings {
+    /// Whose accounts; workers take turns in this order. Playing against oneself takes two: the second one's
+    /// battles are not counted.
+    pub accounts: Vec<Account>,
+    /// The workers' names, each once.
+    pub workers: Vec<Worker>,
+    /// The teams, dealt to workers in turn; none where the server deals them.
+    pub teams: Vec<Team>,
+    /// Who thinks, where and how long.
+    pub playing: Settings,
+    /// Where logs and replays are kept.
+    pub folder: PathBuf,
+    /// Of which battles a replay is saved.
+    pub save: SaveReplay,
+}
+
+/// A team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    /// What it is counted as.
+    pub name: String,
+    /// In Showdown's packed form.
+    pub packed: String,
+}
+
+/// Why a fleet does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The server cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The run does not count any more.
+    #[error(transparent)]
+    Count(#[from] CountError),
+    /// A team cannot be played.
+    #[error(transparent)]
+    Team(NotFound),
+    /// The logs cannot be read.
+    #[error("the logs cannot be read: {0}")]
+    Logs(#[from] io::Error),
+    /// Playing against oneself takes two.
+    #[error("self-play takes two accounts")]
+    TwoAccounts,
+    /// There is no way to play like this.
+    #[error("{0} cannot be played")]
+    NoMode(&'static str),
+    /// A worker broke down.
+    #[error("a worker broke down: {0}")]
+    Panicked(#[from] JoinError),
+}
+
+/// A fleet at work.
+pub struct Fleet {
+    counter: Counter,
+    logs: Logs,
+    tracker: Arc<Tracker>,
+    stage: Arc<watch::Sender<Stage>>,
+    hands: JoinSet<Result<(), FleetError>>,
+    began: Instant,
+}
+
+/// Tells a fleet to end. Clones are the same.
+#[derive(Clone)]
+pub struct Brake(Arc<watch::Sender<Stage>>);
+
+impl Brake {
+    /// Finish what is in play, begin nothing new.
+    pub fn drain(&self) {
+        self.0.send_if_modified(|stage| {
+            let before = *stage;
+            *stage = before.max(Stage::Draining);
+            before != *stage
+        });
+    }
+
+    /// Give up what is in play.
+    pub fn forfeit(&self) {
+        self.0.send_replace(Stage::Forfeiting);
+    }
+}
+
+/// What a run has come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Its name.
+    pub run: String,
+    /// How many battles it is to have.
+    pub target: Limit,
+    /// How many count.
+    pub finished: u64,
+    /// How they ended, and how many were void.
+    #[serde(flatten)]
+    pub total: Tally,
+    /// Battles that are searched for or played, or of which nobody knows how they ended.
+    pub claimed: u64,
+    /// How far these numbers are from the battles' logs.
+    pub drift: u64,
+    /// By worker.
+    pub workers: BTreeMap<String, WorkerReport>,
+    /// By team.
+    pub teams: BTreeMap<String, Tally>,
+    /// How long the fleet has played, in seconds.
+    pub seconds: f64,
+    /// Decisions that it has made.
+    pub decisions: u64,
+    /// What they cost beside thinking.
+    pub decision_overhead_ms: Percentiles,
+}
+
+/// A worker's part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WorkerReport {
+    /// Its share; null: as many as there are.
+    pub quota: Option<u64>,
+    /// How many count.
+    pub finished: u64,
+    /// How they ended.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half of all.
+    pub p50: f64,
+    /// Ninety-nine of a hundred.
+    pub p99: f64,
+}
+
+impl Report {
+    /// From a run, its logs, and what is known of a fleet that plays for it.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn of(
+        run: &str,
+        view: &RunView,
+        logs: &Logs,
+        overhead: Overhead,
+        took: Duration,
+    ) -> io::Result<Self> {
+        let worker = |(name, worker): (&Worker, &crate::domain::run::WorkerView)| {
+            let finished = worker.tally.finished();
+            let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
+            (name.as_str().to_owned(), report)
+        };
+        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        Ok(Self {
+            run: run.to_owned(),
+            target: view.plan.target,
+            finished: view.total.finished(),
+            total: view.total,
+            claimed: view.claimed + view.in_doubt,
+            drift: log::drift(view.total, logs.recount()?),
+            workers: view.workers.iter().map(worker).collect(),
+            teams: view.teams.clone(),
+            seconds: took.as_secs_f64(),
+            decisions: overhead.decisions,
+            decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },
+        })
+    }
+}
+
+impl Fleet {
+    /// Puts all hands to work on a run that is open. What an earlier life of theirs had begun comes first.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or the run cannot be read.
+    pub async fn start(counter: Counter, settings: FleetSettings) -> Result<Self, FleetError> {
+        let view = counter.view().await?;
+        let (stage, staged) = watch::channel(Stage::Playing);
+        let mut earlier = Earlier::of(&view, &counter, &settings.workers).await?;
+        let logs = Logs::new(settings.folder.clone());
+        let tracker = Arc::new(Tracker::default());
+        let sessions = connect(&view, &settings, &earlier, &staged).await?;
+        let mut hands = JoinSet::new();
+        for (number, name) in settings.workers.iter().enumerate() {
+            let session = sessions.counted[number % sessions.counted.len()].clone();
+            let begun = earlier.take(name, session.me());
+            let team = settings.teams.get(number % settings.teams.len().max(1)).cloned();
+            let hand = Hand {
+                name: name.clone(),
+                counter: counter.clone(),
+                session,
+                team: team.clone(),
+                playing: settings.playing.clone(),
+                logs: logs.clone(),
+                save: settings.save,
+                tracker: Arc::clone(&tracker),
+                stage: staged.clone(),
+            };
+            hands.spawn(hand.work(begun));
+            if let Some(partner) = &sessions.partner {
+                tokio::spawn(spar(partner.clone(), team, settings.playing.clone()));
+            }
+        }
+        Ok(Self { counter, logs, tracker, stage: Arc::new(stage), hands, began: Instant::now() })
+    }
+
+    /// Tells it to end.
+    #[must_use]
+    pub fn brake(&self) -> Brake {
+        Brake(Arc::clone(&self.stage))
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn tracker(&self) -> Arc<Tracker> {
+        Arc::clone(&self.tracker)
+    }
+
+    /// Returns when all hands are done: the target is reached, or the fleet has drained.
+    ///
+    /// # Errors
+    /// The first that kept a hand from going on; the others go on until they are done.
+    pub async fn ended(mut self) -> Result<Report, FleetError> {
+        let mut trouble = None;
+        while let Some(done) = self.hands.join_next().await {
+            if let Err(error) = done.map_err(FleetError::from).flatten() {
+                tracing::error!(%error, "a worker stops");
+                trouble.get_or_insert(error);
+                Brake(Arc::clone(&self.stage)).drain();
+            }
+        }
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        let view = self.counter.view().await?;
+        let run = self.counter.run().as_str();
+        Ok(Report::of(run, &view, &self.logs, self.tracker.overhead(), self.began.elapsed())?)
+    }
+}
+
+/// The accounts' sessions.
+struct Sessions {
+    counted: Vec<Session>,
+    /// The other side of a bot that plays against itself.
+    partner: Option<Session>,
+}
+
+async fn connect(
+    view: &RunView,
+    settings: &FleetSettings,
+    earlier: &Earlier,
+    stage: &watch::Receiver<Stage>,
+) -> Result<Sessions, FleetError> {
+    let session = |account: &Account, matching: Match, known: Vec<String>| {
+        let settings = SessionSettings {
+            url: view.plan.server.clone(),
+            account: account.clone(),
+            format: view.plan.format.clone(),
+            matching,
+        };
+        Session::start(settings, known, stage.clone())
+    };
+    let matching = match &view.plan.mode {
+        Mode::Ladder => Match::Ladder,
+        Mode::Challenge(user) => Match::Challenge(user.clone()),
+        Mode::Accept(user) => Match::Accept(user.clone()),
+        Mode::SelfPlay => {
+            let [one, two] = &settings.accounts[..] else { return Err(FleetError::TwoAccounts) };
+            // Its battles of an earlier life come to whoever searches.
+            let accept = Match::Accept(one.name().map(str::to_owned));
+            let partner = session(two, accept, Vec::new()).await?;
+            let challenge = Match::Challenge(partner.me().to_owned());
+            let counted = session(one, challenge, earlier.rooms()).await?;
+            return Ok(Sessions { counted: vec![counted], partner: Some(partner) });
+        }
+        Mode::Tournament(_) => return Err(FleetError::NoMode("tournament")),
+    };
+    let mut counted = Vec::new();
+    for account in &settings.accounts {
+        counted.push(session(account, matching.clone(), earlier.rooms()).await?);
+    }
+    Ok(Sessions { counted, partner: None })
+}
+
+/// What an earlier life of these workers had begun.
+struct Earlier {
+    begun: Vec<(Worker, String, Begun)>,
+}
+
+impl Earlier {
+    /// Reads it from the run, and gives back what had not begun.
+    async fn of(view: &RunView, counter: &Counter, workers: &[Worker]) -> Result<Self, FleetError> {
+        let mut begun = Vec::new();
+        // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
+        for battle in view.live.iter().filter(|battle| workers.contains(&battle.worker)) {
+            match &battle.room {
+                Some(room) => begun.push((
+                    battle.worker.clone(),
+                    room.account.clone(),
+                    Begun {
+                        claim: battle.claim,
+                        room: room.id.clone(),
+                        opponent: room.opponent.clone(),
+                    },
+                )),
+                None => counter.give_back(battle.claim).await?,
+            }
+        }
+        Ok(Self { begun })
+    }
+
+    fn rooms(&self) -> Vec<String> {
+        self.begun.iter().map(|(_, _, begun)| begun.room.clone()).collect()
+    }
+
+    /// What this worker had begun on this account.
+    fn take(&mut self, worker: &Worker, account: &str) -> Vec<Begun> {
+        let is_theirs = |(who, on, _): &mut (Worker, String, Begun)| who == worker && on == account;
+        self.begun.extract_if(.., is_theirs).map(|(_, _, begun)| begun).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! An account's session: one connection, kept alive, on which many workers find their battles.
+//!
+//! Workers ask; one task owns the connection, searches for one of them at a time (the server allows one search
+//! per account and format), and hands out rooms. When the connection is lost it comes back by itself, with
+//! longer and longer pauses, and rooms are handed to their workers anew: those that the server shows, and, asked
+//! for by name, those that ended meanwhile.
+//!
+//! A room is a worker's once it was handed out; one that nobody waits for goes to the next who searches for its
+//! format. While a room's fate is open after a reconnect nobody searches, so that a restarted server, which
+//! numbers its rooms anew, cannot pass a new battle off as an old one.
+//!
+//! Not here: counting. A worker claims before it asks.
+
+mod desk;
+mod link;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::desk::Desk;
+use crate::{
+    domain::id::id,
+    io::{Account, Client, ConnectError, Room},
+    limits,
+};
+
+/// How opponents are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// By the ladder.
+    Ladder,
+    /// By challenging this user.
+    Challenge(String),
+    /// By accepting challenges, of this user only if one is named.
+    Accept(Option<String>),
+}
+
+/// How far a fleet is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Battles begin and end.
+    Playing,
+    /// What is in play goes on, nothing new begins.
+    Draining,
+    /// What is in play is given up.
+    Forfeiting,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// The server's socket: `ws://HOST:PORT/showdown/websocket`.
+    pub url: String,
+    /// Who to be.
+    pub account: Account,
+    /// The format's id.
+    pub format: String,
+    /// How opponents are found.
+    pub matching: Match,
+}
+
+/// Why there is no battle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// Nothing new begins any more.
+    #[error("nothing new begins any more")]
+    Draining,
+    /// The server does not take the team.
+    #[error("the server refuses the team: {0}")]
+    BadTeam(String),
+}
+
+/// A session. Clones share it; it ends when all are gone.
+#[derive(Debug, Clone)]
+pub struct Session {
+    me: String,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// What workers ask for.
+#[derive(Debug)]
+enum Ask {
+    /// A battle.
+    Find { team: Option<String>, found: oneshot::Sender<Result<Room, NotFound>> },
+    /// A room once more, whose connection was lost.
+    Again { room: String, opponent: Option<String>, back: oneshot::Sender<Option<Room>> },
+    /// Nothing more about this room.
+    Done { room: String },
+}
+
+impl Session {
+    /// Connects, and stays connected. `known` are rooms of an earlier process, which somebody will ask for.
+    ///
+    /// # Errors
+    /// When the first connection cannot be made: the address is wrong, or the server is not there.
+    pub async fn start(
+        settings: SessionSettings,
+        known: Vec<String>,
+        stage: watch::Receiver<Stage>,
+    ) -> Result<Self, ConnectError> {
+        let (client, events) = Client::connect(&settings.url, &settings.account).await?;
+        let me = id(client.name());
+        let (asks, asked) = mpsc::channel(limits::ASKS);
+        let desk = Desk::new(settings, me.clone(), known, stage);
+        tokio::spawn(desk.serve(client, events, asked));
+        Ok(Self { me, asks })
+    }
+
+    /// The id of the account.
+    #[must_use]
+    pub fn me(&self) -> &str {
+        &self.me
+    }
+
+    /// Finds a battle. Takes as long as it takes.
+    ///
+    /// # Errors
+    /// See [`NotFound`].
+    pub async fn find(&self, team: Option<String>) -> Result<Room, NotFound> {
+        let (found, room) = oneshot::channel();
+        self.ask(Ask::Find { team, found }).await;
+        room.await.unwrap_or(Err(NotFound::Draining))
+    }
+
+    /// The room once more, after its connection was lost. `None`: there is no such room any more, or somebody
+    /// else plays there.
+    pub async fn again(&self, room: &str, opponent: Option<&str>) -> Option<Room> {
+        let (back, again) = oneshot::channel();
+        let opponent = opponent.map(str::to_owned);
+        self.ask(Ask::Again { room: room.to_owned(), opponent, back }).await;
+        again.await.unwrap_or(None)
+    }
+
+    /// The battle in this room is over and done with.
+    pub async fn done(&self, room: &str) {
+        self.ask(Ask::Done { room: room.to_owned() }).await;
+    }
+
+    async fn ask(&self, ask: Ask) {
+        // The session ends after all who ask.
+        let _ = self.asks.send(ask).await;
+    }
+}

@@ -1,0 +1,389 @@
+//! Who waits for what: the session's task.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    pin::pin,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Ask, Match, NotFound, SessionSettings, Stage, link};
+use crate::{
+    domain::id::id,
+    io::{Client, Event, Events, Gone, Room},
+    limits,
+};
+
+/// Somebody who waits for a battle.
+struct Finding {
+    team: Option<String>,
+    found: oneshot::Sender<Result<Room, NotFound>>,
+}
+
+/// Somebody who waits for a room that was lost.
+struct Returning {
+    opponent: Option<String>,
+    back: oneshot::Sender<Option<Room>>,
+    /// When to ask for it by name; `None`: this connection has.
+    at: Option<Instant>,
+}
+
+/// The search that goes on.
+struct Search {
+    finding: Finding,
+    /// When to ask (again); `None`: the server knows.
+    at: Option<Instant>,
+    /// The next pause, if the server does not want to.
+    pause: Duration,
+    /// When a search that was called off has found nothing.
+    off: Option<Instant>,
+}
+
+pub(super) struct Desk {
+    settings: SessionSettings,
+    me: String,
+    stage: watch::Receiver<Stage>,
+    waiting: VecDeque<Finding>,
+    search: Option<Search>,
+    /// Rooms that were handed out and are not done with.
+    playing: BTreeSet<String>,
+    /// Rooms that are back before their worker has asked for them.
+    returned: BTreeMap<String, Room>,
+    returning: BTreeMap<String, Returning>,
+    /// Rooms that nobody waits for.
+    strays: VecDeque<Room>,
+    /// Who wants to be accepted, newest last.
+    challengers: VecDeque<String>,
+    /// What the server says is being played.
+    games: BTreeSet<String>,
+    /// Until then, rooms of the last connection may come back.
+    settles: Instant,
+}
+
+impl Desk {
+    pub(super) fn new(
+        settings: SessionSettings,
+        me: String,
+        known: Vec<String>,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        Self {
+            settings,
+            me,
+            stage,
+            waiting: VecDeque::new(),
+            search: None,
+            playing: known.into_iter().collect(),
+            returned: BTreeMap::new(),
+            returning: BTreeMap::new(),
+            strays: VecDeque::new(),
+            challengers: VecDeque::new(),
+            games: BTreeSet::new(),
+            settles: Instant::now() + limits::ROOMS_RETURN,
+        }
+    }
+
+    /// Serves until nobody can ask any more.
+    pub(super) async fn serve(
+        mut self,
+        client: Client,
+        events: Events,
+        mut asks: mpsc::Receiver<Ask>,
+    ) {
+        let mut connection = (client, events);
+        loop {
+            let (client, events) = &mut connection;
+            if self.converse(client, events, &mut asks).await.is_ok() {
+                return;
+            }
+            tracing::warn!(account = self.me, "the connection is lost, and made anew");
+            self.lost();
+            connection = self.connect_again().await;
+            self.settles = Instant::now() + limits::ROOMS_RETURN;
+        }
+    }
+
+    /// However long it takes; those who wait for a battle are told meanwhile if there will be none.
+    async fn connect_again(&mut self) -> (Client, Events) {
+        let (settings, me, mut stage) =
+            (self.settings.clone(), self.me.clone(), self.stage.clone());
+        let mut connecting = pin!(link::connect(&settings, &me));
+        loop {
+            tokio::select! {
+                connected = &mut connecting => return connected,
+                Ok(()) = stage.changed() => self.refuse_waiting(),
+            }
+        }
+    }
+
+    /// One connection, until it is gone; `Ok`: nobody can ask any more.
+    async fn converse(
+        &mut self,
+        client: &Client,
+        events: &mut Events,
+        asks: &mut mpsc::Receiver<Ask>,
+    ) -> Result<(), Gone> {
+        loop {
+            self.advance(client).await?;
+            let alarm = self.alarm();
+            tokio::select! {
+                biased;
+                event = events.recv() => self.hear(event.ok_or(Gone)?),
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.take(ask),
+                    None => return Ok(()),
+                },
+                changed = self.stage.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.turn(client).await?;
+                }
+                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
+            }
+        }
+    }
+
+    fn alarm(&self) -> Option<Instant> {
+        let search = self.search.iter().flat_map(|search| [search.at, search.off]);
+        let returning = self.returning.values().map(|returning| returning.at);
+        search.chain(returning).flatten().min()
+    }
+
+    /// What the lost connection knew is known no more.
+    fn lost(&mut self) {
+        self.returned.clear();
+        self.strays.clear();
+        self.games.clear();
+        self.challengers.clear();
+        let now = Instant::now();
+        self.returning.values_mut().for_each(|returning| returning.at = Some(now));
+        if let Some(search) = &mut self.search {
+            search.at = Some(now);
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    fn take(&mut self, ask: Ask) {
+        match ask {
+            Ask::Find { team, found } => self.waiting.push_back(Finding { team, found }),
+            Ask::Again { room, opponent, back } => {
+                self.playing.insert(room.clone());
+                // Those that the server says are played come by themselves, unless we fell silent.
+                let pause =
+                    if self.games.contains(&room) { limits::ROOMS_RETURN } else { Duration::ZERO };
+                let at = Some(Instant::now() + pause);
+                self.returning.insert(room.clone(), Returning { opponent, back, at });
+                if let Some(returned) = self.returned.remove(&room) {
+                    self.enter(returned);
+                }
+            }
+            Ask::Done { room } => {
+                self.playing.remove(&room);
+                self.returned.remove(&room);
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Battle(room) => self.enter(room),
+            Event::NoRoom(room) => self.give(&room, None),
+            Event::Searches { searching, games } => {
+                self.games = games.into_iter().collect();
+                self.searching(searching.contains(&self.settings.format));
+            }
+            Event::Challenge { from, format } => self.challenged(&from, &format),
+            Event::Popup(text) => self.popup(&text),
+        }
+    }
+
+    /// The server says whether it searches for us. If it does not, it has found a battle, which is on its way, or
+    /// it has forgotten.
+    fn searching(&mut self, is_searching: bool) {
+        let Some(search) = &mut self.search else { return };
+        if self.settings.matching == Match::Ladder && search.off.is_none() {
+            let later = || Instant::now() + limits::ROOMS_RETURN;
+            search.at = if is_searching { None } else { Some(search.at.unwrap_or_else(later)) };
+        }
+    }
+
+    /// A room has opened, or opened again.
+    fn enter(&mut self, room: Room) {
+        let name = room.id().to_owned();
+        if let Some(Returning { opponent, .. }) = self.returning.get(&name) {
+            let sits_opposite = room.opponent(&self.me);
+            let is_ours =
+                sits_opposite.is_some() && (opponent.is_none() || *opponent == sits_opposite);
+            return self.give(&name, is_ours.then_some(room));
+        }
+        if self.playing.contains(&name) {
+            self.returned.insert(name, room);
+        } else if room.opponent(&self.me).is_none() || !self.is_of_format(&name) {
+            tracing::info!(room = name, "a battle that is not ours is left alone");
+        } else if let Some(search) = self.search.take() {
+            self.hand_out(search.finding, room);
+        } else {
+            if self.strays.len() >= limits::ROOMS {
+                self.strays.pop_front();
+            }
+            self.strays.push_back(room);
+        }
+    }
+
+    fn is_of_format(&self, room: &str) -> bool {
+        let format = room.strip_prefix("battle-").and_then(|rest| rest.split('-').next());
+        format == Some(self.settings.format.as_str())
+    }
+
+    fn hand_out(&mut self, finding: Finding, room: Room) {
+        self.playing.insert(room.id().to_owned());
+        if let Err(Ok(room)) = finding.found.send(Ok(room)) {
+            self.playing.remove(room.id());
+            self.strays.push_back(room);
+        }
+    }
+
+    fn give(&mut self, name: &str, room: Option<Room>) {
+        if let Some(Returning { back, .. }) = self.returning.remove(name) {
+            // Who asked may have gone.
+            let _ = back.send(room);
+        }
+    }
+
+    fn challenged(&mut self, from: &str, format: &str) {
+        let from = id(from);
+        let Match::Accept(only) = &self.settings.matching else { return };
+        let is_welcome = only.as_ref().is_none_or(|only| id(only) == from);
+        if from == self.me || !is_welcome || id(format) != self.settings.format {
+            return;
+        }
+        self.challengers.retain(|other| *other != from);
+        if self.challengers.len() >= limits::CHALLENGERS {
+            self.challengers.pop_front();
+        }
+        self.challengers.push_back(from);
+    }
+
+    /// The server says something for people. While we search it is most likely about that.
+    fn popup(&mut self, text: &str) {
+        tracing::info!(account = self.me, text, "the server says");
+        let Some(search) = &mut self.search else { return };
+        if text.contains("already searching") || text.contains("already challeng") {
+            return;
+        }
+        if text.contains("team was rejected") || text.contains("rejected for the following") {
+            let search = self.search.take().expect("it was just there");
+            let _ = search.finding.found.send(Err(NotFound::BadTeam(text.to_owned())));
+            return;
+        }
+        search.at = Some(Instant::now() + search.pause);
+        search.pause = (search.pause * 2).min(limits::LONGEST_SEARCH_PAUSE);
+    }
+
+    /// The fleet drains, or gives up.
+    async fn turn(&mut self, client: &Client) -> Result<(), Gone> {
+        if self.stage() >= Stage::Draining {
+            self.refuse_waiting();
+            if let Some(search) = &mut self.search {
+                // What was found just before may still be on its way.
+                search.off = Some(Instant::now() + limits::SEARCH_CALLED_OFF);
+                search.at = None;
+                match &self.settings.matching {
+                    Match::Ladder => client.cancel_search().await?,
+                    Match::Challenge(user) => client.cancel_challenge(user).await?,
+                    Match::Accept(_) => {}
+                }
+            }
+        }
+        if self.stage() == Stage::Forfeiting {
+            for room in &self.playing {
+                client.forfeit(room).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what can be done now.
+    async fn advance(&mut self, client: &Client) -> Result<(), Gone> {
+        let now = Instant::now();
+        for (name, returning) in &mut self.returning {
+            if returning.at.is_some_and(|at| at <= now) {
+                returning.at = None;
+                client.join(name).await?;
+            }
+        }
+        if self.search.as_ref().and_then(|search| search.off).is_some_and(|off| off <= now) {
+            let search = self.search.take().expect("it was just there");
+            let _ = search.finding.found.send(Err(NotFound::Draining));
+        }
+        if self.stage() >= Stage::Draining {
+            self.refuse_waiting();
+            return Ok(());
+        }
+        while self.search.is_none()
+            && let Some(finding) = self.waiting.pop_front()
+        {
+            match self.strays.pop_front() {
+                Some(room) => self.hand_out(finding, room),
+                None => {
+                    let pause = limits::FIRST_SEARCH_PAUSE;
+                    self.search = Some(Search { finding, at: Some(now), pause, off: None });
+                }
+            }
+        }
+        self.begin_search(client, now).await
+    }
+
+    fn refuse_waiting(&mut self) {
+        for finding in self.waiting.drain(..) {
+            // Who asked may have gone.
+            let _ = finding.found.send(Err(NotFound::Draining));
+        }
+    }
+
+    async fn begin_search(&mut self, client: &Client, now: Instant) -> Result<(), Gone> {
+        // Rooms whose fate is open come first: see the module's text.
+        let is_stranger = |game: &String| self.is_of_format(game) && !self.playing.contains(game);
+        let is_settled = self.returning.is_empty()
+            && (self.settles <= now || !self.games.iter().any(is_stranger));
+        let is_due = |search: &&mut Search| search.at.is_some_and(|at| at <= now);
+        let Some(search) = self.search.as_mut().filter(is_due) else { return Ok(()) };
+        if !is_settled {
+            search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
+            return Ok(());
+        }
+        let team = search.finding.team.as_deref();
+        match &self.settings.matching {
+            Match::Ladder => {
+                client.team(team).await?;
+                client.search(&self.settings.format).await?;
+                search.at = None;
+            }
+            Match::Challenge(user) => {
+                client.team(team).await?;
+                client.challenge(user, &self.settings.format).await?;
+                // A challenge that is refused or overlooked says nothing.
+                search.at = Some(now + limits::CHALLENGE_AGAIN);
+            }
+            Match::Accept(_) => {
+                let Some(user) = self.challengers.pop_back() else {
+                    search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
+                    return Ok(());
+                };
+                client.team(team).await?;
+                client.accept(&user).await?;
+                // A challenge that was taken back says so in a popup.
+                search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! Making a lost connection anew.
+
+use tokio::time::sleep;
+
+use super::SessionSettings;
+use crate::{
+    domain::id::id,
+    io::{Client, Events},
+    limits,
+};
+
+/// Connects, however long it takes. A name that is still taken by the lost connection is free again soon.
+pub(super) async fn connect(settings: &SessionSettings, me: &str) -> (Client, Events) {
+    let mut pause = limits::FIRST_RECONNECT_PAUSE;
+    loop {
+        match Client::connect(&settings.url, &settings.account).await {
+            Ok((client, events)) if id(client.name()) == me => return (client, events),
+            Ok((client, _)) => {
+                let name = client.name();
+                tracing::warn!(account = me, name, "the server gave another name");
+            }
+            Err(error) => tracing::warn!(account = me, %error, "no connection yet"),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(limits::LONGEST_RECONNECT_PAUSE);
+    }
+}

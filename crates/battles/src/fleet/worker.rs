@@ -1,0 +1,255 @@
+//! One worker: claims a battle, finds it, plays it, keeps its log, counts it; and so on.
+
+use std::sync::Arc;
+
+use interlock_kernel::{
+    ids::Worker,
+    quota::{ClaimId, QuotaRefusal},
+};
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    FleetError, Team,
+    counter::{CountError, Counter},
+    logs::{LogName, Logs, SaveReplay},
+    session::{NotFound, Session, Stage},
+    tracker::Tracker,
+};
+use crate::{
+    domain::{
+        log,
+        run::{Ending, Outcome, Room, RunRejection},
+    },
+    io::{self, Finished, PlayError, Settings},
+    limits,
+};
+
+/// A worker and what it works with.
+pub(super) struct Hand {
+    pub name: Worker,
+    pub counter: Counter,
+    pub session: Session,
+    pub team: Option<Team>,
+    pub playing: Settings,
+    pub logs: Logs,
+    pub save: SaveReplay,
+    pub tracker: Arc<Tracker>,
+    pub stage: watch::Receiver<Stage>,
+}
+
+/// A battle that somebody has claimed and begun.
+pub(super) struct Begun {
+    pub claim: ClaimId,
+    pub room: String,
+    pub opponent: Option<String>,
+}
+
+impl Hand {
+    /// Finishes what it had begun, then plays until there is nothing left to claim, or the fleet drains.
+    pub(super) async fn work(mut self, begun: Vec<Begun>) -> Result<(), FleetError> {
+        for battle in begun {
+            self.alive(battle.claim, self.finish(&battle, None)).await?;
+        }
+        while *self.stage.borrow() == Stage::Playing {
+            let Some(claim) = self.claim().await? else { break };
+            if !self.alive(claim, self.battle(claim)).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims a battle. `None`: there is none left, or the fleet drains.
+    async fn claim(&mut self) -> Result<Option<ClaimId>, FleetError> {
+        loop {
+            let team = self.team.as_ref().map(|team| team.name.clone());
+            let refused = match self.counter.claim(self.name.clone(), team).await {
+                Ok(grant) => return Ok(Some(grant.claim)),
+                Err(CountError::Refused(RunRejection::Refused(refused))) => refused,
+                Err(error) => return Err(error.into()),
+            };
+            match refused {
+                // Something may come back.
+                QuotaRefusal::AllClaimed { retry_after } => {
+                    let pause = retry_after.as_duration().min(limits::CLAIM_AGAIN);
+                    tokio::select! {
+                        () = sleep(pause) => {}
+                        _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
+                    }
+                }
+                QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_) => return Ok(None),
+                other => return Err(CountError::from(RunRejection::from(other)).into()),
+            }
+        }
+    }
+
+    /// Does something while a claim is kept alive.
+    async fn alive<T>(&self, claim: ClaimId, work: impl Future<Output = T>) -> T {
+        let beat = async {
+            loop {
+                sleep(limits::CLAIM_TTL.as_duration() / 3).await;
+                if let Err(error) = self.counter.renew(claim).await {
+                    // What has begun stays counted; what has not is claimed anew when it begins.
+                    tracing::warn!(%claim, %error, "a claim cannot be renewed");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = beat => unreachable!("a heart beats until it is stopped"),
+        }
+    }
+
+    /// One battle, from the search to the count. False: there are no more.
+    async fn battle(&self, claim: ClaimId) -> Result<bool, FleetError> {
+        let packed = self.team.as_ref().map(|team| team.packed.clone());
+        let room = match self.session.find(packed).await {
+            Ok(room) => room,
+            Err(refused) => {
+                self.give_back(claim).await?;
+                return match refused {
+                    NotFound::Draining => Ok(false),
+                    NotFound::BadTeam(_) => Err(FleetError::Team(refused)),
+                };
+            }
+        };
+        let me = self.session.me();
+        let battle = Begun { claim, room: room.id().to_owned(), opponent: room.opponent(me) };
+        match self.begin(&battle).await {
+            Ok(()) => {}
+            Err(CountError::Refused(refused)) => {
+                return self.unclaimed(battle, room, refused).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.finish(&battle, Some(room)).await.map(|()| true)
+    }
+
+    async fn begin(&self, Begun { claim, room, opponent }: &Begun) -> Result<(), CountError> {
+        let account = self.session.me().to_owned();
+        let room = Room { id: room.clone(), account, opponent: opponent.clone() };
+        self.counter.begin(*claim, room).await
+    }
+
+    /// The battle is there, and its claim is not: time has run out, or the room is counted for another.
+    async fn unclaimed(
+        &self,
+        battle: Begun,
+        room: io::Room,
+        refused: RunRejection,
+    ) -> Result<bool, FleetError> {
+        tracing::warn!(claim = %battle.claim, room = battle.room, %refused, "a battle is not claimed");
+        if let RunRejection::RoomTaken { .. } = refused {
+            // Whoever has it plays it.
+            self.session.done(&battle.room).await;
+            return self.give_back(battle.claim).await.map(|()| true);
+        }
+        let team = self.team.as_ref().map(|team| team.name.clone());
+        let again = match self.counter.claim(self.name.clone(), team).await {
+            Ok(grant) => Begun { claim: grant.claim, ..battle },
+            Err(CountError::Refused(_)) => {
+                // Others have played what was left.
+                let _gone = room.say("/forfeit").await;
+                self.session.done(&battle.room).await;
+                return Ok(true);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.begin(&again).await?;
+        self.alive(again.claim, self.finish(&again, Some(room))).await.map(|()| true)
+    }
+
+    async fn give_back(&self, claim: ClaimId) -> Result<(), FleetError> {
+        match self.counter.give_back(claim).await {
+            // Its time has run out: it is back already.
+            Ok(()) | Err(CountError::Refused(RunRejection::Refused(_))) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Plays a battle to its end, keeps its log, and counts it.
+    async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
+        let played = self.play(battle, room).await;
+        let me = self.session.me();
+        let name = LogName { account: me, claim: battle.claim, room: &battle.room };
+        let ending = match &played {
+            Some(Finished { log, .. }) => {
+                let end = log::end(log).expect("a battle that was played to its end has one");
+                let outcome = end.outcome(me);
+                self.keep(&name, log, outcome).await;
+                Ending::Of(outcome)
+            }
+            // It is gone. An earlier life may have kept its log and died before it was counted.
+            None => match self.logs.end(&name)? {
+                Some(end) => Ending::Of(end.outcome(me)),
+                None => Ending::Void,
+            },
+        };
+        let rating = played.as_ref().and_then(|played| log::rating(&played.log, me));
+        self.session.done(&battle.room).await;
+        self.tracker.over(battle.claim);
+        self.counter.end(battle.claim, ending, rating).await?;
+        Ok(())
+    }
+
+    /// Plays it, on as many connections as it takes. `None`: there is no such battle any more.
+    async fn play(&self, battle: &Begun, room: Option<io::Room>) -> Option<Finished> {
+        let mut room = room;
+        loop {
+            let here = match room.take() {
+                Some(room) => room,
+                None => self.session.again(&battle.room, battle.opponent.as_deref()).await?,
+            };
+            if *self.stage.borrow() == Stage::Forfeiting {
+                let _gone = here.say("/forfeit").await;
+            }
+            let seed = battle.claim.number();
+            let settings = Settings { seed: self.playing.seed ^ seed, ..self.playing.clone() };
+            let watch = |event| self.tracker.note(&self.name, battle.claim, event);
+            match io::play(here, &settings, watch).await {
+                Ok(finished) => return Some(finished),
+                Err(error @ (PlayError::Gone { .. } | PlayError::Silent { .. })) => {
+                    tracing::info!(%error, "a battle is asked for once more");
+                }
+            }
+        }
+    }
+
+    /// Keeps a log, however long the disk is full: a battle without a log cannot be judged.
+    async fn keep(&self, name: &LogName<'_>, log: &str, outcome: Outcome) {
+        let mut pause = limits::FIRST_RECONNECT_PAUSE;
+        loop {
+            let (logs, log) = (self.logs.clone(), log.to_owned());
+            let (account, claim, room) =
+                (name.account.to_owned(), name.claim, name.room.to_owned());
+            let wanted = self.save.wants(outcome);
+            let kept = tokio::task::spawn_blocking(move || {
+                let name = LogName { account: &account, claim, room: &room };
+                logs.keep(&name, &log)?;
+                if wanted { logs.save_replay(&name, &log).map(|_| ()) } else { Ok(()) }
+            });
+            match kept.await.expect("keeping a log does not panic") {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, room = name.room, "a log cannot be kept yet"),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(limits::LONGEST_RECONNECT_PAUSE);
+        }
+    }
+}
+
+/// Plays battles that nobody counts: the other side of a bot that plays against itself.
+pub(super) async fn spar(session: Session, team: Option<Team>, playing: Settings) {
+    let packed = || team.as_ref().map(|team| team.packed.clone());
+    while let Ok(room) = session.find(packed()).await {
+        let name = room.id().to_owned();
+        let opponent = room.opponent(session.me());
+        let mut room = Some(room);
+        while let Some(here) = room.take() {
+            if io::play(here, &playing, |_| {}).await.is_err() {
+                room = session.again(&name, opponent.as_deref()).await;
+            }
+        }
+        session.done(&name).await;
+    }
+}
