@@ -104,7 +104,8 @@ impl Client {
         let (socket, name) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
-        let rooms = Rooms { open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
+        let own = id(&name);
+        let rooms = Rooms { own, open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
         tokio::spawn(run(socket, to_send, rooms));
         Ok((Self { name, outgoing }, receiver))
     }
@@ -243,6 +244,8 @@ async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Roo
 
 /// The battles of a connection.
 struct Rooms {
+    /// The id of the own name.
+    own: String,
     open: BTreeMap<String, mpsc::Sender<String>>,
     events: mpsc::Sender<Event>,
     outgoing: mpsc::WeakSender<String>,
@@ -262,6 +265,8 @@ impl Rooms {
 
     fn outside(&self, line: &Line<'_>) {
         let event = match line {
+            // What we send comes back to us.
+            Line::Pm { from, .. } if id(from) == self.own => return,
             Line::Pm { from, text } => {
                 // "/challenge FORMAT|…"; an empty format takes a challenge back.
                 let format =
