@@ -9,7 +9,7 @@
 use super::{
     battle::{Battle, Outcome},
     choice::Choice,
-    protocol::Line,
+    protocol::{BattleLine, Line},
     request::{Request, RequestError},
 };
 use crate::limits;
@@ -60,7 +60,9 @@ impl Seat {
             return self.refused(text);
         }
         match (line, &self.battle.outcome) {
-            (Line::Win(_) | Line::Tie, Some(outcome)) => Ask::Over(outcome.clone()),
+            (Line::Battle(BattleLine::Win(_) | BattleLine::Tie), Some(outcome)) => {
+                Ask::Over(outcome.clone())
+            }
             _ => Ask::Nothing,
         }
     }
@@ -129,10 +131,8 @@ mod tests {
     }
 
     fn hear(seat: &mut Seat, line: &str) -> String {
-        match seat.hear(&Line::parse(line)) {
-            Ask::Say(text) => text,
-            other => format!("{other:?}"),
-        }
+        let ask = seat.hear(&Line::parse(line));
+        if let Ask::Say(text) = ask { text } else { format!("{ask:?}") }
     }
 
     #[test]

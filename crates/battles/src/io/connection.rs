@@ -275,7 +275,16 @@ impl Rooms {
                 Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
             }
             Line::Popup(text) => Event::Popup((*text).to_owned()),
-            _ => return,
+            Line::Challstr(_)
+            | Line::UpdateUser { .. }
+            | Line::NameTaken { .. }
+            | Line::UpdateSearch(_)
+            | Line::Init(_)
+            | Line::Deinit
+            | Line::Error(_)
+            | Line::Request(_)
+            | Line::Battle(_)
+            | Line::Other(_) => return,
         };
         self.tell(event);
     }
