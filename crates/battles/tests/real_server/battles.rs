@@ -7,7 +7,10 @@ use interlock_battles::{
 };
 use tokio::task::JoinSet;
 
-use super::support::{Seen, Server, duel, settings};
+use super::{
+    support::{Seen, Server, duel, settings},
+    witness::Witness,
+};
 
 /// Both saw the same end, and it is the one that the server's own log says.
 fn agree(sides: &[Seen; 2], names: [&str; 2]) {
@@ -57,6 +60,41 @@ fn pick(number: u64) -> Settings {
         1 => settings(Greedy, number),
         _ => settings(Mcts::new(1), number),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fold_agrees_with_the_server_about_the_own_team() {
+    let server = std::sync::Arc::new(Server::start().await);
+    let witness = Witness::default();
+    let mut battles = JoinSet::new();
+    for number in 0..battles_to_witness() {
+        let (server, witness) = (server.clone(), witness.clone());
+        battles.spawn(async move {
+            let names = [format!("One {number}"), format!("Two {number}")];
+            let names = [&*names[0], &*names[1]];
+            let players =
+                [settings(witness.clone(), number), settings(witness.clone(), 1000 + number)];
+            let before = witness.contradictions.lock().unwrap().len();
+            let sides = duel(&server, names, players).await;
+            agree(&sides, names);
+            if std::env::var_os("SHOW").is_some()
+                && witness.contradictions.lock().unwrap().len() > before
+            {
+                std::fs::write(format!("/tmp/ps/odd-{number}.log"), &sides[0].finished.log)
+                    .unwrap();
+            }
+        });
+        if battles.len() >= 4 {
+            battles.join_next().await.unwrap().unwrap();
+        }
+    }
+    battles.join_all().await;
+    assert!(*witness.compared.lock().unwrap() > 500);
+    assert_eq!(*witness.contradictions.lock().unwrap(), [""; 0]);
+}
+
+fn battles_to_witness() -> u64 {
+    std::env::var("WITNESS").map_or(8, |text| text.parse().unwrap())
 }
 
 /// Panics, or says what is not legal, whenever it is asked.

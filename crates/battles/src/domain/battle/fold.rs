@@ -153,7 +153,7 @@ impl Battle {
         let Some(pokemon) = self.pokemon_mut(who) else { return };
         if let BattleLine::Forme { species, lasting, .. } = line {
             if *lasting {
-                pokemon.species = id(species);
+                pokemon.turn_into(id(species));
             } else {
                 pokemon.stint.forme = Some(id(species));
             }
@@ -172,7 +172,7 @@ impl Battle {
         } else if let BattleLine::Single { effect, .. } = line {
             pokemon.begin(effect_id(effect), String::new(), turn);
         } else if let BattleLine::Terastallize { tera, .. } = line {
-            pokemon.tera = Some(id(tera));
+            pokemon.terastallize(id(tera));
         }
     }
 
@@ -229,13 +229,16 @@ impl Battle {
         let side = self.side_mut(who.slot);
         let left = side.active_mut().map(|pokemon| std::mem::take(&mut pokemon.stint));
         if let Some(pokemon) = side.active_mut() {
-            // What was swapped or suppressed comes back when it leaves.
-            pokemon.ability.clone_from(&pokemon.base_ability);
+            pokemon.leave();
         }
         side.active = side.show(who, details);
         let Some(pokemon) = side.active_mut() else { return };
         pokemon.species = id(details.species);
         let before = (pokemon.hp, pokemon.max_hp, pokemon.status);
+        let known = pokemon.max_hp == condition.max_hp; // in which unit, too
+        if known && !pokemon.fainted() && pokemon.hp < condition.hp {
+            pokemon.show_ability("regenerator".to_owned(), true); // nothing else heals on the bench
+        }
         pokemon.set(condition);
         pokemon.stint = Stint { since: turn, before, ..Stint::default() };
         let passed = cause.from.map(effect_id);

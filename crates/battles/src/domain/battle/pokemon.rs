@@ -215,6 +215,34 @@ impl Pokemon {
         }
     }
 
+    /// It leaves the field.
+    pub(super) fn leave(&mut self) {
+        // What was swapped or suppressed comes back.
+        self.ability.clone_from(&self.base_ability);
+        self.turn_into(self.species.clone());
+        if self.ability.as_deref() == Some("regenerator") && !self.fainted() {
+            self.hp = (self.hp + self.max_hp / 3).min(self.max_hp);
+        }
+    }
+
+    /// It is of another forme from now on. Those of Terapagos have other abilities, and nobody says so.
+    pub(super) fn turn_into(&mut self, species: String) {
+        match species.as_str() {
+            "terapagosterastal" => self.ability = Some("terashell".to_owned()),
+            "terapagosstellar" => self.ability = Some("teraformzero".to_owned()),
+            _ => (),
+        }
+        self.species = species;
+    }
+
+    /// A hungry Morpeko stays so, once it has terastallized.
+    pub(super) fn terastallize(&mut self, tera: String) {
+        self.tera = Some(tera);
+        if let Some(forme) = self.stint.forme.take_if(|forme| *forme == "morpekohangry") {
+            self.species = forme;
+        }
+    }
+
     /// It was seen to use one of its own moves.
     pub(super) fn show_move(&mut self, name: String) {
         if !self.moves.contains_key(&name) {
@@ -229,6 +257,12 @@ impl Pokemon {
 
     /// Its ability is shown; `own` when it came with it.
     pub(super) fn show_ability(&mut self, ability: String, own: bool) {
+        let ability = match (ability.as_str(), self.forme()) {
+            // Calyrex has two abilities at once, which show one by one; together they have a third name.
+            ("asone" | "unnerve" | "chillingneigh", "calyrexice") => "asoneglastrier".to_owned(),
+            ("asone" | "unnerve" | "grimneigh", "calyrexshadow") => "asonespectrier".to_owned(),
+            _ => ability,
+        };
         if own && self.base_ability.is_none() && self.stint.copied.is_none() {
             self.base_ability = Some(ability.clone());
         }
