@@ -7,6 +7,7 @@
 //! Not here: how many battles are played, by whom and against whom. That is its caller's.
 
 pub mod domain;
+pub mod fuzz;
 pub mod io;
 pub mod limits;
 pub mod players;

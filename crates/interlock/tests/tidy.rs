@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["kernel", "runtime"]),
     ("primitives", &["kernel", "runtime", "web"]),
     ("streams", &["kernel", "runtime", "web"]),
+    ("battles", &[]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
     ("interlock", &["server", "audit"]),
