@@ -158,8 +158,7 @@ impl Battle {
                 pokemon.stint.forme = Some(id(species));
             }
         } else if let BattleLine::Faint(_) = line {
-            pokemon.hp = 0;
-            pokemon.set_status(None);
+            pokemon.faint();
         } else if let BattleLine::Cant { reason, .. } = line {
             if *reason == "slp" {
                 pokemon.slept = pokemon.slept.saturating_add(1);

@@ -39,8 +39,10 @@ pub struct Pokemon {
     pub base_item: Option<String>,
     /// Moves that it was seen to use, and how often.
     pub moves: BTreeMap<String, u8>,
-    /// The type it has terastallized to.
+    /// The type it has terastallized to,
     pub tera: Option<String>,
+    /// which lasts until it faints.
+    pub terastallized: bool,
     /// What lasts until it leaves the field.
     pub stint: Stint,
 }
@@ -174,6 +176,7 @@ impl Pokemon {
             base_item: None,
             moves: BTreeMap::new(),
             tera: details.tera.map(id),
+            terastallized: details.tera.is_some(),
             stint: Stint::default(),
         }
     }
@@ -187,6 +190,11 @@ impl Pokemon {
     pub fn forme(&self) -> &str {
         let copied = self.stint.copied.as_ref().map(|copied| &copied.species);
         copied.or(self.stint.forme.as_ref()).unwrap_or(&self.species)
+    }
+
+    pub(super) fn faint(&mut self) {
+        (self.hp, self.terastallized) = (0, false);
+        self.set_status(None);
     }
 
     /// Whether a volatile condition holds.
@@ -237,7 +245,7 @@ impl Pokemon {
 
     /// A hungry Morpeko stays so, once it has terastallized.
     pub(super) fn terastallize(&mut self, tera: String) {
-        self.tera = Some(tera);
+        (self.tera, self.terastallized) = (Some(tera), true);
         if let Some(forme) = self.stint.forme.take_if(|forme| *forme == "morpekohangry") {
             self.species = forme;
         }
