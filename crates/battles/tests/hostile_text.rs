@@ -1,5 +1,7 @@
 //! Recorded battles, broken in every way that chance finds, and lines that no server would send.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use interlock_battles::fuzz;
 use proptest::prelude::*;
 
@@ -49,7 +51,7 @@ proptest! {
 fn every_byte_may_be_missing() {
     let begin = message(RECORDED, 5);
     let text = RECORDED[begin..].split("\n>").next().unwrap();
-    for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
-        fuzz::room(text[..end].as_bytes());
+    for end in 0..text.len() {
+        fuzz::room(&text.as_bytes()[..end]);
     }
 }

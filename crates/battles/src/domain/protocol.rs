@@ -103,12 +103,10 @@ impl<'a> Line<'a> {
             "pm" => {
                 let mut parts = rest.splitn(3, '|');
                 let (from, _to) = (parts.next()?, parts.next()?);
-                Self::Pm { from: from.get(1..)?, text: parts.next()? }
+                Self::Pm { from: without_rank(from), text: parts.next()? }
             }
             "updateuser" => {
-                // The first character is the rank.
-                let name = next();
-                let name = name.strip_prefix(|char: char| !char.is_alphanumeric()).unwrap_or(name);
+                let name = without_rank(next());
                 Self::UpdateUser { name, named: next() == "1" }
             }
             "nametaken" => Self::NameTaken { name: next(), reason: next() },
@@ -117,6 +115,11 @@ impl<'a> Line<'a> {
             _ => Self::Battle(BattleLine::parse(kind, rest)?),
         })
     }
+}
+
+/// The first character of a user is the rank, mostly a space.
+fn without_rank(user: &str) -> &str {
+    user.strip_prefix(|rank: char| !rank.is_alphanumeric()).unwrap_or(user)
 }
 
 #[cfg(test)]

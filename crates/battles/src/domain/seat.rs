@@ -91,6 +91,7 @@ impl Seat {
             Err(error) => Ask::Unreadable(error),
             Ok(None) => Ask::Nothing,
             Ok(Some(request)) if request.wait || request.rqid.is_none() => Ask::Nothing,
+            Ok(Some(request)) if request.rqid < self.answered => Ask::Nothing,
             Ok(Some(request)) => {
                 self.request = Some(request);
                 if self.question().is_some() { Ask::Choose } else { Ask::Nothing }
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn hostile_requests_are_said_to_be_unreadable() {
         for json in
-            ["{", "\"x\"", "3", r#"{"active":[{},{}]}"#, r#"{"side":{"pokemon":[{"ident":"x"}]}}"#]
+            ["{", "[1]", "3", r#"{"active":[{},{}]}"#, r#"{"side":{"pokemon":[{"ident":"x"}]}}"#]
         {
             let mut seat = Seat::default();
             let ask = seat.hear(&Line::Request(json));

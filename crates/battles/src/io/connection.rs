@@ -15,6 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 
+use super::login::{self, LoginError, Password};
 use crate::{
     domain::{
         id::id,
@@ -32,6 +33,15 @@ pub enum Account {
     Guest,
     /// A name on a server that asks for no proof of it.
     Unproven(String),
+    /// A name that a login service proves.
+    Registered {
+        /// The name.
+        name: String,
+        /// Its password.
+        password: Password,
+        /// The login service: [`PUBLIC_LOGIN`](super::PUBLIC_LOGIN), or the server's own.
+        login_url: String,
+    },
 }
 
 /// Why there is no connection.
@@ -46,6 +56,9 @@ pub enum ConnectError {
         #[source]
         source: Box<tungstenite::Error>,
     },
+    /// The name could not be proven.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The server ended it before the name was had.
     #[error("the server ended the connection before the login was done")]
     Ended,
@@ -94,12 +107,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the WebSocket of a server, `ws://HOST:PORT/showdown/websocket`, and becomes somebody.
+    /// Connects to the WebSocket of a server, `ws://HOST:PORT/showdown/websocket` or `wss://…`, and becomes somebody.
     pub async fn connect(url: &str, account: &Account) -> Result<(Self, Events), ConnectError> {
         let logged_in = timeout(limits::LOGIN, async {
             let mut socket = open(url).await?;
             let name = log_in(&mut socket, url, account).await?;
-            Ok((socket, name))
+            Ok::<_, ConnectError>((socket, name))
         });
         let (socket, name) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
@@ -198,9 +211,9 @@ async fn log_in(socket: &mut Socket, url: &str, account: &Account) -> Result<Str
         };
         for line in frame.lines() {
             match (line, account) {
-                (Line::Challstr(_), Account::Unproven(name)) => {
-                    let rename = format!("|/trn {},0,", one_line(name));
-                    let sent = socket.send(Message::text(rename)).await;
+                (Line::Challstr(challstr), account) => {
+                    let Some(command) = rename(account, challstr).await? else { continue };
+                    let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
                     sent.map_err(|error| socket_error(url, error))?;
                 }
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {
@@ -216,6 +229,18 @@ async fn log_in(socket: &mut Socket, url: &str, account: &Account) -> Result<Str
         }
     }
     Err(ConnectError::Ended)
+}
+
+/// How to ask for the account's name; a guest does not ask.
+async fn rename(account: &Account, challstr: &str) -> Result<Option<String>, LoginError> {
+    Ok(match account {
+        Account::Guest => None,
+        Account::Unproven(name) => Some(format!("/trn {name},0,")),
+        Account::Registered { name, password, login_url } => {
+            let proof = login::assertion(login_url, name, password, challstr).await?;
+            Some(format!("/trn {name},0,{proof}"))
+        }
+    })
 }
 
 async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Rooms) {

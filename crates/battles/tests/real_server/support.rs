@@ -100,7 +100,8 @@ pub async fn duel(server: &Server, names: [&str; 2], settings: [Settings; 2]) ->
     timeout(Duration::from_secs(300), sides).await.expect("a battle ends").into()
 }
 
-async fn side(client: Client, mut events: Events, settings: Settings) -> Seen {
+/// Plays one battle, challenged or not.
+pub async fn side(client: Client, mut events: Events, settings: Settings) -> Seen {
     loop {
         match events.recv().await.expect("the connection stays") {
             Event::Challenge { from, .. } => {

@@ -58,7 +58,9 @@ fn a_cause_is_read_wherever_it_stands() {
 fn bars_inside_json_and_messages_are_kept() {
     assert_eq!(line(r#"|request|{"a":"|"}"#), Line::Request(r#"{"a":"|"}"#));
     let text = "/challenge gen9randombattle|||";
-    assert_eq!(line(&format!("|pm| Ann| Bob|{text}")), Line::Pm { from: "Ann", text });
+    for ann in [" Ann", "☆Ann", "Ann"] {
+        assert_eq!(line(&format!("|pm|{ann}| Bob|{text}")), Line::Pm { from: "Ann", text });
+    }
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn what_makes_no_sense_is_kept_as_it_is() {
         "|switch|p1a: Ann|Pikachu, L200|1/1",
         "|-damage|p1a: Ann|200/100",
         "|-boost|p1a: Ann|atk|100",
-        "|pm|é|x|y",
+        "|pm|é|x",
         "||",
         "|",
         "",
