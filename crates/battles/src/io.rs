@@ -2,6 +2,8 @@
 
 mod battle;
 mod connection;
+mod login;
 
 pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, play};
 pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room};
+pub use login::{LoginError, PUBLIC as PUBLIC_LOGIN, Password};

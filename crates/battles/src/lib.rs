@@ -8,6 +8,7 @@
 pub mod domain;
 pub mod fake;
 pub mod fleet;
+pub mod fuzz;
 pub mod handlers;
 pub mod history;
 pub mod io;

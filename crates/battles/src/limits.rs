@@ -32,6 +32,8 @@ pub const DECISION: Duration = Duration::from_secs(25);
 pub const CHOICES_REFUSED: usize = 4;
 /// A new connection, from the first byte to the name.
 pub const LOGIN: Duration = Duration::from_secs(30);
+/// Bytes of a login service's answer.
+pub const LOGIN_ANSWER_BYTES: usize = 64 << 10;
 /// A battle in which nothing is said for so long is given up.
 pub const SILENCE: Duration = Duration::from_secs(330);
 

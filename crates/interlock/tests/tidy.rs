@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["kernel", "runtime"]),
     ("primitives", &["kernel", "runtime", "web"]),
     ("streams", &["kernel", "runtime", "web"]),
-    ("server", &["kernel", "runtime", "web", "primitives", "streams", "audit"]),
+    ("battles", &["kernel", "runtime", "web"]),
+    ("server", &["kernel", "runtime", "web", "primitives", "streams", "battles", "audit"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
     ("interlock", &["server", "audit"]),
 ];

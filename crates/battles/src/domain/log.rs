@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     id::id,
-    protocol::Line,
+    protocol::{BattleLine, Line},
     run::{Outcome, Tally},
 };
 
@@ -57,10 +57,10 @@ impl EndReader {
             self.forfeited = who.or(self.forfeited.take());
         }
         let line = Line::parse(line);
-        if let Line::Win(winner) = line {
+        if let Line::Battle(BattleLine::Win(winner)) = line {
             let forfeited = self.forfeited.take();
             self.end = Some(End::Won { winner: id(winner), forfeited });
-        } else if line == Line::Tie {
+        } else if line == Line::Battle(BattleLine::Tie) {
             self.end = Some(End::Tied);
         }
     }

@@ -11,6 +11,7 @@
 mod battle_line;
 mod parts;
 
+pub use battle_line::{BattleLine, BoostChange};
 pub use parts::{Cause, Condition, Details, Ident, Slot, Status};
 
 use crate::limits;
@@ -79,100 +80,10 @@ pub enum Line<'a> {
     Error(&'a str),
     /// JSON: what must be chosen, and the own team. Empty while there is nothing yet.
     Request(&'a str),
-
-    /// Who plays in which slot. Said again without a name when a player leaves.
-    Player { slot: Slot, name: &'a str },
-    /// How many Pokémon a side has.
-    TeamSize { slot: Slot, size: u8 },
-    /// The generation of the rules.
-    Gen(u8),
-    /// The battle begins.
-    Start,
-    /// A turn begins.
-    Turn(u16),
-    /// The end of turn's effects begin.
-    Upkeep,
-    /// The battle is over, and this player won.
-    Win(&'a str),
-    /// The battle is over, and nobody won.
-    Tie,
-
-    /// A Pokémon comes in, by choice (`Switch`) or not (`Drag`).
-    Switch { who: Ident<'a>, details: Details<'a>, condition: Condition, cause: Cause<'a> },
-    /// The one that stands there was somebody else in disguise.
-    Replace { who: Ident<'a>, details: Details<'a> },
-    /// It is of another forme from now on; `lasting` beyond leaving the field.
-    Forme { who: Ident<'a>, species: &'a str, lasting: bool },
-    /// It copies another one.
-    Transform { who: Ident<'a>, into: Ident<'a> },
-    /// It fainted.
-    Faint(Ident<'a>),
-    /// It uses a move.
-    Move { who: Ident<'a>, name: &'a str, cause: Cause<'a> },
-    /// It cannot act.
-    Cant { who: Ident<'a>, reason: &'a str },
-    /// Its HP fell, rose or were set.
-    Hp { who: Ident<'a>, condition: Condition, rose: bool, cause: Cause<'a> },
-    /// It has this status.
-    Status { who: Ident<'a>, status: Status, cause: Cause<'a> },
-    /// It has no status any more.
-    CureStatus(Ident<'a>),
-    /// Nobody of its side has a status any more.
-    CureTeam(Ident<'a>),
-    /// A stat's stage changed by so much,
-    Boost { who: Ident<'a>, stat: &'a str, by: i8, cause: Cause<'a> },
-    /// or became so much.
-    SetBoost { who: Ident<'a>, stat: &'a str, to: i8 },
-    /// Its stages changed as a whole.
-    Boosts { who: Ident<'a>, change: BoostChange<'a> },
-    /// All stages of everybody are zero.
-    ClearAllBoosts,
-    /// The weather; `none` when it ended. `upkeep` when it only goes on.
-    Weather { name: &'a str, upkeep: bool, cause: Cause<'a> },
-    /// Something about the whole field began or ended.
-    Field { effect: &'a str, began: bool, cause: Cause<'a> },
-    /// Something about one side began or ended.
-    SideCondition { slot: Slot, effect: &'a str, began: bool },
-    /// The sides' conditions changed places.
-    SwapSideConditions,
-    /// A volatile condition began; the argument says which move, type or stat it is about.
-    VolatileStart { who: Ident<'a>, effect: &'a str, argument: &'a str, cause: Cause<'a> },
-    /// It ended.
-    VolatileEnd { who: Ident<'a>, effect: &'a str },
-    /// Something was activated.
-    Activate { who: Ident<'a>, effect: &'a str, cause: Cause<'a> },
-    /// A volatile condition for this turn or this move.
-    Single { who: Ident<'a>, effect: &'a str },
-    /// Its item is shown, or it got one.
-    Item { who: Ident<'a>, item: &'a str, cause: Cause<'a> },
-    /// It has no item any more; this was it.
-    EndItem { who: Ident<'a>, item: &'a str },
-    /// Its ability is shown, or it got another one.
-    Ability { who: Ident<'a>, ability: &'a str, cause: Cause<'a> },
-    /// Something had no effect because of what it is.
-    Immune { who: Ident<'a>, cause: Cause<'a> },
-    /// It terastallized.
-    Terastallize { who: Ident<'a>, tera: &'a str },
-
+    /// Something that happened in a battle.
+    Battle(BattleLine<'a>),
     /// All else: chat, decoration, and what is not known.
     Other(&'a str),
-}
-
-/// A change of all stages of a Pokémon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BoostChange<'a> {
-    /// All are zero.
-    Clear,
-    /// Those below zero are zero.
-    ClearNegative,
-    /// Those above zero are zero.
-    ClearPositive,
-    /// All change sign.
-    Invert,
-    /// They become those of another one.
-    CopyFrom(Ident<'a>),
-    /// Two change places; the stats are parted by commas, none means all.
-    Swap(Ident<'a>, &'a str),
 }
 
 impl<'a> Line<'a> {
@@ -196,12 +107,10 @@ impl<'a> Line<'a> {
             "pm" => {
                 let mut parts = rest.splitn(3, '|');
                 let (from, _to) = (parts.next()?, parts.next()?);
-                Self::Pm { from: from.get(1..)?, text: parts.next()? }
+                Self::Pm { from: without_rank(from), text: parts.next()? }
             }
             "updateuser" => {
-                // The first character is the rank.
-                let name = next();
-                let name = name.strip_prefix(|char: char| !char.is_alphanumeric()).unwrap_or(name);
+                let name = without_rank(next());
                 Self::UpdateUser { name, named: next() == "1" }
             }
             "nametaken" => Self::NameTaken { name: next(), reason: next() },
@@ -209,17 +118,14 @@ impl<'a> Line<'a> {
             "title" => Self::Title(rest),
             "noinit" => Self::NoInit,
             "deinit" => Self::Deinit,
-            "player" => Self::Player { slot: Slot::parse(next())?, name: next() },
-            "teamsize" => Self::TeamSize { slot: Slot::parse(next())?, size: next().parse().ok()? },
-            "gen" => Self::Gen(next().parse().ok()?),
-            "start" => Self::Start,
-            "turn" => Self::Turn(next().parse().ok()?),
-            "upkeep" => Self::Upkeep,
-            "win" => Self::Win(rest),
-            "tie" => Self::Tie,
-            _ => battle_line::parse(kind, rest)?,
+            _ => Self::Battle(BattleLine::parse(kind, rest)?),
         })
     }
+}
+
+/// The first character of a user is the rank, mostly a space.
+fn without_rank(user: &str) -> &str {
+    user.strip_prefix(|rank: char| !rank.is_alphanumeric()).unwrap_or(user)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Fields that are not known are ignored, and missing ones have defaults: formats and generations differ in them.
 //! Names of moves, items and abilities are ids already; those of species are not.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::Error};
 
 use super::protocol::{Condition, Details, Ident, Slot};
 use crate::limits;
@@ -164,6 +164,10 @@ impl Request {
     pub fn parse(json: &str) -> Result<Option<Self>, RequestError> {
         if json.trim().is_empty() {
             return Ok(None);
+        }
+        // An array would be read as the fields in their order.
+        if !json.trim_start().starts_with('{') {
+            return Err(serde_json::Error::custom("not an object").into());
         }
         let request: Self = serde_json::from_str(json)?;
         let (pokemon, active) = (request.side.pokemon.len(), request.active.len());

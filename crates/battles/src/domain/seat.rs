@@ -9,7 +9,7 @@
 use super::{
     battle::{Battle, Outcome},
     choice::Choice,
-    protocol::Line,
+    protocol::{BattleLine, Line},
     request::{Request, RequestError},
 };
 use crate::limits;
@@ -60,7 +60,9 @@ impl Seat {
             return self.refused(text);
         }
         match (line, &self.battle.outcome) {
-            (Line::Win(_) | Line::Tie, Some(outcome)) => Ask::Over(outcome.clone()),
+            (Line::Battle(BattleLine::Win(_) | BattleLine::Tie), Some(outcome)) => {
+                Ask::Over(outcome.clone())
+            }
             _ => Ask::Nothing,
         }
     }
@@ -89,6 +91,7 @@ impl Seat {
             Err(error) => Ask::Unreadable(error),
             Ok(None) => Ask::Nothing,
             Ok(Some(request)) if request.wait || request.rqid.is_none() => Ask::Nothing,
+            Ok(Some(request)) if request.rqid < self.answered => Ask::Nothing,
             Ok(Some(request)) => {
                 self.request = Some(request);
                 if self.question().is_some() { Ask::Choose } else { Ask::Nothing }
@@ -129,10 +132,8 @@ mod tests {
     }
 
     fn hear(seat: &mut Seat, line: &str) -> String {
-        match seat.hear(&Line::parse(line)) {
-            Ask::Say(text) => text,
-            other => format!("{other:?}"),
-        }
+        let ask = seat.hear(&Line::parse(line));
+        if let Ask::Say(text) = ask { text } else { format!("{ask:?}") }
     }
 
     #[test]
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn hostile_requests_are_said_to_be_unreadable() {
         for json in
-            ["{", "\"x\"", "3", r#"{"active":[{},{}]}"#, r#"{"side":{"pokemon":[{"ident":"x"}]}}"#]
+            ["{", "[1]", "3", r#"{"active":[{},{}]}"#, r#"{"side":{"pokemon":[{"ident":"x"}]}}"#]
         {
             let mut seat = Seat::default();
             let ask = seat.hear(&Line::Request(json));

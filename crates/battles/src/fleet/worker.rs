@@ -68,17 +68,17 @@ impl Hand {
                 Err(CountError::Refused(RunRejection::Refused(refused))) => refused,
                 Err(error) => return Err(error.into()),
             };
-            match refused {
-                // Something may come back.
-                QuotaRefusal::AllClaimed { retry_after } => {
-                    let pause = retry_after.as_duration().min(limits::CLAIM_AGAIN);
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
-                    }
-                }
-                QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_) => return Ok(None),
-                other => return Err(CountError::from(RunRejection::from(other)).into()),
+            if matches!(refused, QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_)) {
+                return Ok(None);
+            }
+            let QuotaRefusal::AllClaimed { retry_after } = refused else {
+                return Err(CountError::from(RunRejection::from(refused)).into());
+            };
+            // Something may come back.
+            let pause = retry_after.as_duration().min(limits::CLAIM_AGAIN);
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
     }

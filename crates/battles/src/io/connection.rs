@@ -16,6 +16,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 
+use super::login::{self, LoginError, Password};
 use crate::{
     domain::{
         id::id,
@@ -33,6 +34,15 @@ pub enum Account {
     Guest,
     /// A name on a server that asks for no proof of it.
     Unproven(String),
+    /// A name that a login service proves.
+    Registered {
+        /// The name.
+        name: String,
+        /// Its password.
+        password: Password,
+        /// The login service: [`PUBLIC_LOGIN`](super::PUBLIC_LOGIN), or the server's own.
+        login_url: String,
+    },
 }
 
 impl Account {
@@ -41,7 +51,7 @@ impl Account {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Guest => None,
-            Self::Unproven(name) => Some(name),
+            Self::Unproven(name) | Self::Registered { name, .. } => Some(name),
         }
     }
 }
@@ -58,6 +68,9 @@ pub enum ConnectError {
         #[source]
         source: Box<tungstenite::Error>,
     },
+    /// The name could not be proven.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The server ended it before the name was had.
     #[error("the server ended the connection before the login was done")]
     Ended,
@@ -115,19 +128,22 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the WebSocket of a server, `ws://HOST:PORT/showdown/websocket`, and becomes somebody.
+    /// Connects to the WebSocket of a server, `ws://HOST:PORT/showdown/websocket` or `wss://…`, and becomes somebody.
     pub async fn connect(url: &str, account: &Account) -> Result<(Self, Events), ConnectError> {
         let logged_in = timeout(limits::LOGIN, async {
             let mut socket = open(url).await?;
             let welcome = log_in(&mut socket, url, account).await?;
-            Ok((socket, welcome))
+            Ok::<_, ConnectError>((socket, welcome))
         });
         let (socket, welcome) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
         let Welcome { name, searches } = welcome;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
-        let rooms = Rooms { open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
-        rooms.tell(searches);
+        let own = id(&name);
+        let rooms = Rooms { own, open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
+        if let Some(searches) = searches {
+            rooms.tell(searches);
+        }
         tokio::spawn(run(socket, to_send, rooms));
         Ok((Self { name, outgoing }, receiver))
     }
@@ -237,7 +253,8 @@ fn socket_error(url: &str, source: tungstenite::Error) -> ConnectError {
 /// What a login comes to.
 struct Welcome {
     name: String,
-    searches: Event,
+    /// What the server said of searches and battles, if it did.
+    searches: Option<Event>,
 }
 
 async fn log_in(
@@ -245,7 +262,7 @@ async fn log_in(
     url: &str,
     account: &Account,
 ) -> Result<Welcome, ConnectError> {
-    let mut searches = Event::Searches { searching: Vec::new(), games: Vec::new() };
+    let mut searches = None;
     while let Some(message) = socket.next().await {
         let message = message.map_err(|error| socket_error(url, error))?;
         let Ok(text) = message.to_text() else { continue };
@@ -254,12 +271,12 @@ async fn log_in(
         };
         for line in frame.lines() {
             match (line, account) {
-                (Line::Challstr(_), Account::Unproven(name)) => {
-                    let rename = format!("|/trn {},0,", one_line(name));
-                    let sent = socket.send(Message::text(rename)).await;
+                (Line::Challstr(challstr), account) => {
+                    let Some(command) = rename(account, challstr).await? else { continue };
+                    let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
                     sent.map_err(|error| socket_error(url, error))?;
                 }
-                (Line::UpdateSearch(json), _) => searches = read_searches(json).unwrap_or(searches),
+                (Line::UpdateSearch(json), _) => searches = read_searches(json),
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {
                     return Ok(Welcome { name: name.to_owned(), searches });
                 }
@@ -275,6 +292,18 @@ async fn log_in(
         }
     }
     Err(ConnectError::Ended)
+}
+
+/// How to ask for the account's name; a guest does not ask.
+async fn rename(account: &Account, challstr: &str) -> Result<Option<String>, LoginError> {
+    Ok(match account {
+        Account::Guest => None,
+        Account::Unproven(name) => Some(format!("/trn {name},0,")),
+        Account::Registered { name, password, login_url } => {
+            let proof = login::assertion(login_url, name, password, challstr).await?;
+            Some(format!("/trn {name},0,{proof}"))
+        }
+    })
 }
 
 async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Rooms) {
@@ -318,6 +347,8 @@ fn read_searches(json: &str) -> Option<Event> {
 
 /// The battles of a connection.
 struct Rooms {
+    /// The id of the own name.
+    own: String,
     open: BTreeMap<String, mpsc::Sender<String>>,
     events: mpsc::Sender<Event>,
     outgoing: mpsc::WeakSender<String>,
@@ -337,6 +368,8 @@ impl Rooms {
 
     fn outside(&self, line: &Line<'_>) {
         let event = match line {
+            // What we send comes back to us.
+            Line::Pm { from, .. } if id(from) == self.own => return,
             Line::Pm { from, text } => {
                 // "/challenge FORMAT|…"; an empty format takes a challenge back.
                 let format =
@@ -349,7 +382,17 @@ impl Rooms {
                 let Some(searches) = read_searches(json) else { return };
                 searches
             }
-            _ => return,
+            Line::Challstr(_)
+            | Line::UpdateUser { .. }
+            | Line::NameTaken { .. }
+            | Line::Title(_)
+            | Line::NoInit
+            | Line::Init(_)
+            | Line::Deinit
+            | Line::Error(_)
+            | Line::Request(_)
+            | Line::Battle(_)
+            | Line::Other(_) => return,
         };
         self.tell(event);
     }
@@ -357,10 +400,8 @@ impl Rooms {
     fn inside(&mut self, frame: &Frame<'_>, message: &str) {
         let begins = || frame.lines().any(|line| matches!(line, Line::Init("battle")));
         if !self.open.contains_key(frame.room) && begins() {
-            let title = frame.lines().find_map(|line| match line {
-                Line::Title(title) => Some(title),
-                _ => None,
-            });
+            let title = |line| if let Line::Title(title) = line { Some(title) } else { None };
+            let title = frame.lines().find_map(title);
             self.enter(frame.room, title.unwrap_or(""));
         }
         if frame.lines().any(|line| line == Line::NoInit) {

@@ -2,12 +2,15 @@ use std::collections::BTreeSet;
 
 use interlock_battles::{
     domain::battle::Outcome,
-    io::{BattleEvent, Settings},
+    io::{BattleEvent, Client, Event, Events, Settings, play},
     players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 
-use super::support::{Seen, Server, duel, settings};
+use super::{
+    support::{FORMAT, Seen, Server, duel, settings, side},
+    witness::Witness,
+};
 
 /// Both saw the same end, and it is the one that the server's own log says.
 fn agree(sides: &[Seen; 2], names: [&str; 2]) {
@@ -59,6 +62,30 @@ fn pick(number: u64) -> Settings {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fold_agrees_with_the_server_about_the_own_team() {
+    let server = std::sync::Arc::new(Server::start().await);
+    let witness = Witness::default();
+    let mut battles = JoinSet::new();
+    for number in 0..12 {
+        let (server, witness) = (server.clone(), witness.clone());
+        battles.spawn(async move {
+            let names = [format!("One {number}"), format!("Two {number}")];
+            let names = [&*names[0], &*names[1]];
+            let players =
+                [settings(witness.clone(), number), settings(witness.clone(), 1000 + number)];
+            let sides = duel(&server, names, players).await;
+            agree(&sides, names);
+        });
+        if battles.len() >= 4 {
+            battles.join_next().await.unwrap().unwrap();
+        }
+    }
+    battles.join_all().await;
+    assert!(*witness.compared.lock().unwrap() > 500);
+    assert_eq!(*witness.contradictions.lock().unwrap(), [""; 0]);
+}
+
 /// Panics, or says what is not legal, whenever it is asked.
 struct Hopeless;
 
@@ -80,4 +107,45 @@ async fn a_player_that_panics_still_plays_legally_to_the_end() {
     let names = ["Hopeless", "Random"];
     let sides = duel(&server, names, [settings(Hopeless, 1), settings(Random, 2)]).await;
     agree(&sides, names);
+}
+
+/// Plays until it has decided so often, then leaves without a word, as a program that is killed does.
+async fn vanish(client: Client, mut events: Events, decisions: usize) {
+    let Some(Event::Battle(room)) = events.recv().await else { panic!("a battle begins") };
+    let (decided, mut enough) = mpsc::channel(100);
+    let settings = settings(Random, 1);
+    let playing = play(room, &settings, |event| decided.try_send(event).unwrap());
+    let counting = async {
+        for _ in 0..decisions {
+            enough.recv().await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = playing => panic!("a battle is longer"),
+        () = counting => drop((client, events)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_battle_goes_on_after_the_connection_was_lost() {
+    let server = Server::start().await;
+    let names = ["Faithful", "Vanishing"];
+    let (faithful, events) = server.enter(names[0]).await;
+    faithful.team(None).await.unwrap();
+    let opponent = tokio::spawn(side(faithful.clone(), events, settings(Random, 2)));
+    let (vanishing, events) = server.enter(names[1]).await;
+    vanishing.team(None).await.unwrap();
+    vanishing.challenge(names[0], FORMAT).await.unwrap();
+    vanish(vanishing, events, 3).await;
+
+    let (back, events) = server.enter(names[1]).await;
+    let returned = side(back, events, settings(Random, 3)).await;
+    let sides = [opponent.await.unwrap(), returned];
+    agree(&sides, names);
+    // The log that came whole after the return is the one that the other side heard line by line.
+    let told = |seen: &Seen| {
+        let moves = |line: &&str| line.starts_with("|move|") || line.starts_with("|turn|");
+        seen.finished.log.lines().filter(moves).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&sides[0]), told(&sides[1]));
 }

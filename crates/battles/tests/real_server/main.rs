@@ -4,3 +4,4 @@
 
 mod battles;
 mod support;
+mod witness;

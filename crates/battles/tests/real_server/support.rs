@@ -1,6 +1,7 @@
 //! Starts the real server, and lets players meet on it.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -12,10 +13,9 @@ use interlock_battles::{
     players::{Budget, Player, Searches},
 };
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::{Child, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 pub const FORMAT: &str = "gen9randombattle";
@@ -24,6 +24,7 @@ pub const FORMAT: &str = "gen9randombattle";
 pub struct Server {
     pub url: String,
     _process: Child,
+    _lock: File,
 }
 
 /// Where `./test` puts it; `INTERLOCK_SHOWDOWN` names another folder of the package.
@@ -44,26 +45,33 @@ fn package() -> PathBuf {
 impl Server {
     pub async fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        // Servers in one folder write the same files, so there is one at a time, whoever runs the tests.
+        let lock = File::create(package().join("logs/interlock.lock")).unwrap();
+        lock.lock().unwrap();
         let mut process = Command::new("node")
             .args(["pokemon-showdown", "start", "--no-security", "--skip-build", &port.to_string()])
             .current_dir(package())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("node runs");
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        // It says that it listens a little before it does; only a connection proves it.
         let ready = async {
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if line.contains("Test your server at") {
-                    return;
-                }
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                assert!(
+                    process.try_wait().unwrap().is_none(),
+                    "the server ended before it was ready"
+                );
+                sleep(Duration::from_millis(20)).await;
             }
-            panic!("the server ended before it was ready");
         };
         timeout(Duration::from_secs(60), ready).await.expect("the server starts");
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { url: format!("ws://127.0.0.1:{port}/showdown/websocket"), _process: process }
+        Self {
+            url: format!("ws://127.0.0.1:{port}/showdown/websocket"),
+            _process: process,
+            _lock: lock,
+        }
     }
 
     pub async fn enter(&self, name: &str) -> (Client, Events) {
@@ -93,7 +101,8 @@ pub async fn duel(server: &Server, names: [&str; 2], settings: [Settings; 2]) ->
     timeout(Duration::from_secs(300), sides).await.expect("a battle ends").into()
 }
 
-async fn side(client: Client, mut events: Events, settings: Settings) -> Seen {
+/// Plays one battle, challenged or not.
+pub async fn side(client: Client, mut events: Events, settings: Settings) -> Seen {
     loop {
         match events.recv().await.expect("the connection stays") {
             Event::Challenge { from, .. } => {
@@ -106,6 +115,7 @@ async fn side(client: Client, mut events: Events, settings: Settings) -> Seen {
                 return Seen { finished, events };
             }
             Event::Popup(text) => panic!("{text}"),
+            Event::NoRoom(_) | Event::Searches { .. } => {}
         }
     }
 }

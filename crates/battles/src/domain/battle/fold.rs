@@ -3,7 +3,7 @@
 use super::{Battle, Copied, Outcome, Pokemon, Stat, Stint, reveal::Owner};
 use crate::domain::{
     id::{effect_id, id},
-    protocol::{BoostChange, Cause, Condition, Details, Ident, Line, Slot, Status},
+    protocol::{BattleLine, BoostChange, Cause, Condition, Details, Ident, Line, Slot, Status},
 };
 
 /// Volatile conditions that last for one turn alone.
@@ -49,73 +49,9 @@ impl Battle {
     pub fn fold(&mut self, line: &Line<'_>) {
         match line {
             Line::Init(_) => *self = Self::default(),
-            Line::Title(_) | Line::NoInit => {}
-            Line::Player { slot, name } if !name.is_empty() => {
-                self.side_mut(*slot).player = (*name).to_owned();
-            }
-            Line::TeamSize { slot, size } => self.side_mut(*slot).team_size = *size,
-            Line::Gen(generation) => self.generation = *generation,
-            Line::Turn(turn) => self.turn = *turn,
-            Line::Upkeep => self.upkeep(),
-            Line::Win(name) => self.outcome = Some(Outcome::Won((*name).to_owned())),
-            Line::Tie => self.outcome = Some(Outcome::Tie),
-            Line::Weather { name, upkeep, cause } => self.weather(name, *upkeep, cause),
-            Line::Field { effect, began, cause } => self.field(effect, *began, cause),
-            Line::SideCondition { slot, effect, began } => self.condition(*slot, effect, *began),
-            Line::SwapSideConditions => {
-                let [one, two] = &mut self.sides;
-                std::mem::swap(&mut one.conditions, &mut two.conditions);
-            }
-            Line::ClearAllBoosts => {
-                let active = self.sides.iter_mut().filter_map(|side| side.active_mut());
-                active.for_each(|pokemon| pokemon.stint.boosts.each(|_| 0));
-            }
-            Line::Switch { who, details, condition, cause } => {
-                self.switch(who, details, condition, cause);
-            }
-            Line::Replace { who, details } => self.replace(who, details),
-            Line::CureTeam(who) => {
-                let team = &mut self.side_mut(who.slot).team;
-                team.iter_mut().for_each(|pokemon| pokemon.set_status(None));
-            }
-            Line::Transform { who, into } => self.transform(who, into),
-            Line::Move { who, name, cause } => self.moved(who, name, cause),
-            Line::Hp { who, condition, rose, cause } => {
-                self.change(who, |pokemon| pokemon.set(condition));
-                let owner = if *rose { Owner::Victim } else { Owner::Other };
-                self.reveal(Some(who), cause, owner);
-            }
-            Line::Status { who, status, cause } => {
-                self.change(who, |pokemon| pokemon.set_status(Some(*status)));
-                self.reveal(Some(who), cause, Owner::Other);
-            }
-            Line::Boost { who, stat, by, cause } => {
-                self.boost(who, stat, |stage| stage.saturating_add(*by));
-                self.reveal(Some(who), cause, Owner::Other);
-            }
-            Line::SetBoost { who, stat, to } => self.boost(who, stat, |_| *to),
-            Line::Boosts { who, change } => self.boosts(who, change),
-            Line::VolatileStart { who, effect, argument, cause } => {
-                self.volatile(who, effect, argument);
-                self.reveal(Some(who), cause, Owner::Other);
-            }
-            Line::VolatileEnd { who, effect } => self.volatile_ended(who, effect),
-            Line::Activate { who, effect, cause } => {
-                self.activated(who, effect);
-                self.reveal(Some(who), cause, Owner::Other);
-            }
-            Line::Item { who, item, cause } => self.item_shown(who, item, cause),
-            Line::EndItem { who, item } => self.item_gone(who, item),
-            Line::Ability { who, ability, cause } => self.ability_shown(who, ability, cause),
-            Line::Immune { who, cause } => self.reveal(Some(who), cause, Owner::Victim),
-            Line::Forme { who, .. }
-            | Line::Faint(who)
-            | Line::Cant { who, .. }
-            | Line::CureStatus(who)
-            | Line::Single { who, .. }
-            | Line::Terastallize { who, .. } => self.alone(who, line),
-            Line::Player { .. }
-            | Line::Start
+            Line::Battle(line) => self.happens(line),
+            Line::Title(_)
+            | Line::NoInit
             | Line::Challstr(_)
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }
@@ -126,6 +62,78 @@ impl Battle {
             | Line::Error(_)
             | Line::Request(_)
             | Line::Other(_) => (),
+        }
+    }
+
+    fn happens(&mut self, line: &BattleLine<'_>) {
+        match line {
+            BattleLine::Player { slot, name } if !name.is_empty() => {
+                self.side_mut(*slot).player = (*name).to_owned();
+            }
+            BattleLine::TeamSize { slot, size } => self.side_mut(*slot).team_size = *size,
+            BattleLine::Gen(generation) => self.generation = *generation,
+            BattleLine::Turn(turn) => self.turn = *turn,
+            BattleLine::Upkeep => self.upkeep(),
+            BattleLine::Win(name) => self.outcome = Some(Outcome::Won((*name).to_owned())),
+            BattleLine::Tie => self.outcome = Some(Outcome::Tie),
+            BattleLine::Weather { name, upkeep, cause } => self.weather(name, *upkeep, cause),
+            BattleLine::Field { effect, began, cause } => self.field(effect, *began, cause),
+            BattleLine::SideCondition { slot, effect, began } => {
+                self.condition(*slot, effect, *began)
+            }
+            BattleLine::SwapSideConditions => {
+                let [one, two] = &mut self.sides;
+                std::mem::swap(&mut one.conditions, &mut two.conditions);
+            }
+            BattleLine::ClearAllBoosts => {
+                let active = self.sides.iter_mut().filter_map(|side| side.active_mut());
+                active.for_each(|pokemon| pokemon.stint.boosts.each(|_| 0));
+            }
+            BattleLine::Switch { who, details, condition, cause } => {
+                self.switch(who, details, condition, cause);
+            }
+            BattleLine::Replace { who, details } => self.replace(who, details),
+            BattleLine::CureTeam(who) => {
+                let team = &mut self.side_mut(who.slot).team;
+                team.iter_mut().for_each(|pokemon| pokemon.set_status(None));
+            }
+            BattleLine::Transform { who, into } => self.transform(who, into),
+            BattleLine::Move { who, name, cause } => self.moved(who, name, cause),
+            BattleLine::Hp { who, condition, rose, cause } => {
+                self.change(who, |pokemon| pokemon.set(condition));
+                let owner = if *rose { Owner::Victim } else { Owner::Other };
+                self.reveal(Some(who), cause, owner);
+            }
+            BattleLine::Status { who, status, cause } => {
+                self.change(who, |pokemon| pokemon.set_status(Some(*status)));
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            BattleLine::Boost { who, stat, by, cause } => {
+                self.boost(who, stat, |stage| stage.saturating_add(*by));
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            BattleLine::SetBoost { who, stat, to } => self.boost(who, stat, |_| *to),
+            BattleLine::Boosts { who, change } => self.boosts(who, change),
+            BattleLine::VolatileStart { who, effect, argument, cause } => {
+                self.volatile(who, effect, argument);
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            BattleLine::VolatileEnd { who, effect } => self.volatile_ended(who, effect),
+            BattleLine::Activate { who, effect, cause } => {
+                self.activated(who, effect);
+                self.reveal(Some(who), cause, Owner::Other);
+            }
+            BattleLine::Item { who, item, cause } => self.item_shown(who, item, cause),
+            BattleLine::EndItem { who, item } => self.item_gone(who, item),
+            BattleLine::Ability { who, ability, cause } => self.ability_shown(who, ability, cause),
+            BattleLine::Immune { who, cause } => self.reveal(Some(who), cause, Owner::Victim),
+            BattleLine::Forme { who, .. }
+            | BattleLine::Faint(who)
+            | BattleLine::Cant { who, .. }
+            | BattleLine::CureStatus(who)
+            | BattleLine::Single { who, .. }
+            | BattleLine::Terastallize { who, .. } => self.alone(who, line),
+            BattleLine::Player { .. } | BattleLine::Start => (),
         }
     }
 
@@ -142,31 +150,30 @@ impl Battle {
     }
 
     /// Lines that concern one Pokémon and nothing else.
-    fn alone(&mut self, who: &Ident<'_>, line: &Line<'_>) {
+    fn alone(&mut self, who: &Ident<'_>, line: &BattleLine<'_>) {
         let turn = self.turn;
         let Some(pokemon) = self.pokemon_mut(who) else { return };
-        if let Line::Forme { species, lasting, .. } = line {
+        if let BattleLine::Forme { species, lasting, .. } = line {
             if *lasting {
-                pokemon.species = id(species);
+                pokemon.turn_into(id(species));
             } else {
                 pokemon.stint.forme = Some(id(species));
             }
-        } else if let Line::Faint(_) = line {
-            pokemon.hp = 0;
-            pokemon.set_status(None);
-        } else if let Line::Cant { reason, .. } = line {
+        } else if let BattleLine::Faint(_) = line {
+            pokemon.faint();
+        } else if let BattleLine::Cant { reason, .. } = line {
             if *reason == "slp" {
                 pokemon.slept = pokemon.slept.saturating_add(1);
             }
             if *reason == "recharge" {
                 pokemon.stint.volatiles.remove("mustrecharge");
             }
-        } else if let Line::CureStatus(_) = line {
+        } else if let BattleLine::CureStatus(_) = line {
             pokemon.set_status(None);
-        } else if let Line::Single { effect, .. } = line {
+        } else if let BattleLine::Single { effect, .. } = line {
             pokemon.begin(effect_id(effect), String::new(), turn);
-        } else if let Line::Terastallize { tera, .. } = line {
-            pokemon.tera = Some(id(tera));
+        } else if let BattleLine::Terastallize { tera, .. } = line {
+            pokemon.terastallize(id(tera));
         }
     }
 
@@ -223,13 +230,16 @@ impl Battle {
         let side = self.side_mut(who.slot);
         let left = side.active_mut().map(|pokemon| std::mem::take(&mut pokemon.stint));
         if let Some(pokemon) = side.active_mut() {
-            // What was swapped or suppressed comes back when it leaves.
-            pokemon.ability.clone_from(&pokemon.base_ability);
+            pokemon.leave();
         }
         side.active = side.show(who, details);
         let Some(pokemon) = side.active_mut() else { return };
         pokemon.species = id(details.species);
         let before = (pokemon.hp, pokemon.max_hp, pokemon.status);
+        let known = pokemon.max_hp == condition.max_hp; // in which unit, too
+        if known && !pokemon.fainted() && pokemon.hp < condition.hp {
+            pokemon.show_ability("regenerator".to_owned(), true); // nothing else heals on the bench
+        }
         pokemon.set(condition);
         pokemon.stint = Stint { since: turn, before, ..Stint::default() };
         let passed = cause.from.map(effect_id);

@@ -39,8 +39,10 @@ pub struct Pokemon {
     pub base_item: Option<String>,
     /// Moves that it was seen to use, and how often.
     pub moves: BTreeMap<String, u8>,
-    /// The type it has terastallized to.
+    /// The type it has terastallized to,
     pub tera: Option<String>,
+    /// which lasts until it faints.
+    pub terastallized: bool,
     /// What lasts until it leaves the field.
     pub stint: Stint,
 }
@@ -174,6 +176,7 @@ impl Pokemon {
             base_item: None,
             moves: BTreeMap::new(),
             tera: details.tera.map(id),
+            terastallized: details.tera.is_some(),
             stint: Stint::default(),
         }
     }
@@ -187,6 +190,11 @@ impl Pokemon {
     pub fn forme(&self) -> &str {
         let copied = self.stint.copied.as_ref().map(|copied| &copied.species);
         copied.or(self.stint.forme.as_ref()).unwrap_or(&self.species)
+    }
+
+    pub(super) fn faint(&mut self) {
+        (self.hp, self.terastallized) = (0, false);
+        self.set_status(None);
     }
 
     /// Whether a volatile condition holds.
@@ -215,6 +223,34 @@ impl Pokemon {
         }
     }
 
+    /// It leaves the field.
+    pub(super) fn leave(&mut self) {
+        // What was swapped or suppressed comes back.
+        self.ability.clone_from(&self.base_ability);
+        self.turn_into(self.species.clone());
+        if self.ability.as_deref() == Some("regenerator") && !self.fainted() {
+            self.hp = (self.hp + self.max_hp / 3).min(self.max_hp);
+        }
+    }
+
+    /// It is of another forme from now on. Those of Terapagos have other abilities, and nobody says so.
+    pub(super) fn turn_into(&mut self, species: String) {
+        match species.as_str() {
+            "terapagosterastal" => self.ability = Some("terashell".to_owned()),
+            "terapagosstellar" => self.ability = Some("teraformzero".to_owned()),
+            _ => (),
+        }
+        self.species = species;
+    }
+
+    /// A hungry Morpeko stays so, once it has terastallized.
+    pub(super) fn terastallize(&mut self, tera: String) {
+        (self.tera, self.terastallized) = (Some(tera), true);
+        if let Some(forme) = self.stint.forme.take_if(|forme| *forme == "morpekohangry") {
+            self.species = forme;
+        }
+    }
+
     /// It was seen to use one of its own moves.
     pub(super) fn show_move(&mut self, name: String) {
         if !self.moves.contains_key(&name) {
@@ -229,6 +265,12 @@ impl Pokemon {
 
     /// Its ability is shown; `own` when it came with it.
     pub(super) fn show_ability(&mut self, ability: String, own: bool) {
+        let ability = match (ability.as_str(), self.forme()) {
+            // Calyrex has two abilities at once, which show one by one; together they have a third name.
+            ("asone" | "unnerve" | "chillingneigh", "calyrexice") => "asoneglastrier".to_owned(),
+            ("asone" | "unnerve" | "grimneigh", "calyrexshadow") => "asonespectrier".to_owned(),
+            _ => ability,
+        };
         if own && self.base_ability.is_none() && self.stint.copied.is_none() {
             self.base_ability = Some(ability.clone());
         }

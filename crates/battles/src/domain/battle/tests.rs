@@ -34,10 +34,8 @@ fn agrees(battle: &Battle, request: &Request, own: &OwnPokemon) {
     );
     assert_eq!(own.active, side.active == Some(place), "turn {}: {}", battle.turn, seen.name);
     assert_eq!(seen.species, crate::domain::id::id(own.details().species));
-    if !own.fainted() {
-        // The server forgets it with the one who faints; the fold keeps that it is used up.
-        assert_eq!(seen.tera.as_deref().unwrap_or(""), own.terastallized.to_lowercase());
-    }
+    let tera = seen.tera.as_deref().filter(|_| seen.terastallized).unwrap_or("");
+    assert_eq!(tera, own.terastallized.to_lowercase());
     if seen.item != Held::Unknown {
         let item = if own.item.is_empty() { Held::Nothing } else { Held::Item(own.item.clone()) };
         assert_eq!(seen.item, item, "turn {}: {}", battle.turn, seen.name);

@@ -15,7 +15,10 @@ fn who(name: &str) -> Ident<'_> {
 fn a_frame_has_a_room_and_lines() {
     let frame = Frame::parse(">battle-gen9randombattle-1\n|turn|3\nhello").unwrap();
     assert_eq!(frame.room, "battle-gen9randombattle-1");
-    assert_eq!(frame.lines().collect::<Vec<_>>(), [Line::Turn(3), Line::Other("hello")]);
+    assert_eq!(
+        frame.lines().collect::<Vec<_>>(),
+        [Line::Battle(BattleLine::Turn(3)), Line::Other("hello")]
+    );
     assert_eq!(Frame::parse("|turn|3").unwrap().room, "");
 }
 
@@ -37,13 +40,15 @@ fn a_switch_says_who_and_how_well() {
     };
     let condition = Condition { hp: 57, max_hp: 100, status: Some(Status::Burn) };
     let (who, cause) = (who("Bob: the 2nd"), Cause::default());
-    assert_eq!(line(text), Line::Switch { who, details, condition, cause });
+    assert_eq!(line(text), Line::Battle(BattleLine::Switch { who, details, condition, cause }));
 }
 
 #[test]
 fn a_cause_is_read_wherever_it_stands() {
     let text = "|-damage|p1a: Ann|0 fnt|[from] item: Rocky Helmet|[of] p2a: Eve";
-    let Line::Hp { cause, condition, .. } = line(text) else { panic!("{:?}", line(text)) };
+    let Line::Battle(BattleLine::Hp { cause, condition, .. }) = line(text) else {
+        panic!("{:?}", line(text))
+    };
     assert_eq!(condition, Condition { hp: 0, max_hp: 0, status: None });
     assert_eq!(cause.item(), Some("Rocky Helmet"));
     assert_eq!(cause.of, Some(Ident { slot: Slot::P2, name: "Eve" }));
@@ -53,7 +58,9 @@ fn a_cause_is_read_wherever_it_stands() {
 fn bars_inside_json_and_messages_are_kept() {
     assert_eq!(line(r#"|request|{"a":"|"}"#), Line::Request(r#"{"a":"|"}"#));
     let text = "/challenge gen9randombattle|||";
-    assert_eq!(line(&format!("|pm| Ann| Bob|{text}")), Line::Pm { from: "Ann", text });
+    for ann in [" Ann", "☆Ann", "Ann"] {
+        assert_eq!(line(&format!("|pm|{ann}| Bob|{text}")), Line::Pm { from: "Ann", text });
+    }
 }
 
 #[test]
@@ -66,7 +73,7 @@ fn what_makes_no_sense_is_kept_as_it_is() {
         "|switch|p1a: Ann|Pikachu, L200|1/1",
         "|-damage|p1a: Ann|200/100",
         "|-boost|p1a: Ann|atk|100",
-        "|pm|é|x|y",
+        "|pm|é|x",
         "||",
         "|",
         "",

@@ -72,8 +72,8 @@ fn pokemon(own: &OwnPokemon, seen: Option<&Pokemon>, dex: &Dex) -> EnginePokemon
     pokemon.item = engine::item(&own.item);
     pokemon.tera_type = engine::kind(&id(&own.tera_type));
     // The server forgets it with the one who faints; it is used up all the same.
-    pokemon.terastallized =
-        !own.terastallized.is_empty() || seen.is_some_and(|seen| seen.tera.is_some());
+    pokemon.terastallized = !own.terastallized.is_empty()
+        || seen.is_some_and(|seen| seen.fainted() && seen.tera.is_some());
     let known = |place: usize| {
         own.moves.get(place).map_or_else(engine::no_move, |name| engine::a_move(name, 16, false))
     };

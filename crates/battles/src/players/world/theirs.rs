@@ -47,7 +47,9 @@ fn pokemon(guess: &Guess, seen: Option<&Pokemon>, dex: &Dex) -> EnginePokemon {
     pokemon.base_ability = engine::ability(base.unwrap_or(&guess.ability));
     pokemon.item = engine::item(&guess.item);
     pokemon.tera_type = engine::kind(&guess.tera);
-    pokemon.terastallized = seen.is_some_and(|seen| seen.tera.is_some());
+    // Used up with the one who fainted.
+    pokemon.terastallized =
+        seen.is_some_and(|seen| seen.terastallized || seen.fainted() && seen.tera.is_some());
     let names = copied.map_or(&guess.moves, |copied| &copied.moves);
     let locked = seen.and_then(|seen| locked_into(seen, &guess.item));
     let known = |place: usize| {

@@ -1,0 +1,193 @@
+//! A server that lies: what one battle suffers, the others do not notice, and nothing is said twice.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use interlock_battles::{
+    domain::{battle::Outcome, chance::Chance},
+    io::{Account, Client, ConnectError, Event, Events, Finished, PlayError, Room, Settings, play},
+    limits,
+    players::{Budget, Candidate, Player, Position, Random, Searches},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), what).await.expect("it happens soon")
+}
+
+/// The server's end of a connection.
+struct Liar(WebSocketStream<TcpStream>);
+
+impl Liar {
+    async fn say(&mut self, text: impl Into<String>) {
+        self.0.send(Message::text(text.into())).await.unwrap();
+    }
+
+    async fn hears(&mut self) -> String {
+        let message =
+            timeout(Duration::from_secs(20), self.0.next()).await.expect("it says something");
+        message.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
+    }
+
+    /// Opens a room and gives it time to be joined: its player turns the timer on.
+    async fn open(&mut self, room: &str, events: &mut Events) -> Room {
+        self.say(format!(">{room}\n|init|battle\n|title|<script>alert(1)</script>|/choose move 1"))
+            .await;
+        let Some(Event::Battle(joined)) = soon(events.recv()).await else {
+            panic!("a battle begins")
+        };
+        assert_eq!(joined.id(), room);
+        joined
+    }
+
+    async fn asks(&mut self, room: &str, rqid: u64) {
+        let team: Vec<String> = ["A", "B", "C"]
+            .iter()
+            .map(|name| {
+                let active = *name == "A";
+                format!(r#"{{"ident":"p1: {name}","details":"Newmon","condition":"9/9","active":{active}}}"#)
+            })
+            .collect();
+        let side = format!(r#"{{"name":"Bot","id":"p1","pokemon":[{}]}}"#, team.join(","));
+        self.say(format!(
+            ">{room}\n|request|{{\"rqid\":{rqid},\"forceSwitch\":[true],\"side\":{side}}}"
+        ))
+        .await;
+    }
+}
+
+async fn met(name: &str, reply: &str) -> (Liar, Result<(Client, Events), ConnectError>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/showdown/websocket", listener.local_addr().unwrap());
+    let account = Account::Unproven(name.to_owned());
+    let client = tokio::spawn(async move { Client::connect(&url, &account).await });
+    let mut liar = Liar(accept_async(listener.accept().await.unwrap().0).await.unwrap());
+    liar.say("|updateuser| Guest 1|0|1|{}\n|challstr|4|ab").await;
+    assert_eq!(liar.hears().await, format!("|/trn {name},0,"));
+    liar.say(reply).await;
+    (liar, client.await.unwrap())
+}
+
+async fn meet() -> (Liar, Client, Events) {
+    let (liar, client) = met("Bot", "|updateuser|☆Bot|1|1|{}").await;
+    let (client, events) = client.unwrap();
+    assert_eq!(client.name(), "Bot");
+    (liar, client, events)
+}
+
+fn settings(player: impl Player + 'static) -> Settings {
+    let searches = Arc::new(Searches::on_all_cores());
+    Settings { player: Arc::new(player), searches, budget: Budget::Iterations(1), seed: 1 }
+}
+
+type Playing = tokio::task::JoinHandle<Result<Finished, PlayError>>;
+
+fn start(room: Room, settings: Settings) -> Playing {
+    tokio::spawn(async move { play(room, &settings, |_| ()).await })
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_said_so() {
+    let (_liar, client) = met("Bot", "|nametaken|Bot|Someone is already using the name").await;
+    let Err(ConnectError::NameTaken { name, .. }) = client else { panic!("it is taken") };
+    assert_eq!(name, "Bot");
+}
+
+#[tokio::test]
+async fn lies_about_numbers_are_answered_once_or_not_at_all() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-lies-1", &mut events).await;
+    let playing = start(room, settings(Random));
+    assert_eq!(liar.hears().await, "battle-lies-1|/timer on");
+    for nonsense in [
+        "|request|{",
+        "|request|[1]",
+        "|turn|banana",
+        "|switch|p7q: |",
+        "|error|[Invalid choice] No",
+    ] {
+        liar.say(format!(">battle-lies-1\n{nonsense}")).await;
+    }
+    for rqid in [7, 7, 3] {
+        liar.asks("battle-lies-1", rqid).await;
+    }
+    liar.say(">battle-lies-1\n|error|[Invalid choice] Sorry, too late to make a different move")
+        .await;
+    liar.asks("battle-lies-1", 9).await;
+    let (first, second) = (liar.hears().await, liar.hears().await);
+    assert!(first.starts_with("battle-lies-1|/choose switch ") && first.ends_with("|7"), "{first}");
+    assert!(
+        second.starts_with("battle-lies-1|/choose switch ") && second.ends_with("|9"),
+        "{second}"
+    );
+    liar.say(">battle-lies-1\n|win|Bot").await;
+    assert_eq!(liar.hears().await, "battle-lies-1|/leave");
+    assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Won("Bot".to_owned()));
+}
+
+/// Thinks until it is allowed to stop.
+struct Stuck(Arc<Semaphore>);
+
+impl Player for Stuck {
+    fn think(&self, _: Position<'_>, _: Budget, _: &mut Chance) -> Vec<Candidate> {
+        while self.0.available_permits() == 0 {
+            std::thread::yield_now();
+        }
+        Vec::new()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_in_one_battle_leaves_the_others_alone() {
+    let (mut liar, _client, mut events) = meet().await;
+    let flooded = liar.open("battle-flood-1", &mut events).await;
+    let release = Arc::new(Semaphore::new(0));
+    let drowning = start(flooded, settings(Stuck(release.clone())));
+    assert_eq!(liar.hears().await, "battle-flood-1|/timer on");
+    liar.asks("battle-flood-1", 1).await;
+    for number in 0..limits::ROOM_FRAMES + 10 {
+        liar.say(format!(">battle-flood-1\n|c|☆Eve|{number}")).await;
+    }
+    let calm = liar.open("battle-calm-2", &mut events).await;
+    let playing = start(calm, settings(Random));
+    assert_eq!(liar.hears().await, "battle-calm-2|/timer on");
+    liar.asks("battle-calm-2", 5).await;
+    assert!(liar.hears().await.starts_with("battle-calm-2|/choose switch "));
+    liar.say(">battle-calm-2\n|tie").await;
+    assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Tie);
+    release.add_permits(1);
+    assert!(matches!(soon(drowning).await.unwrap(), Err(PlayError::Gone { .. })));
+}
+
+#[tokio::test]
+async fn what_is_no_room_is_skipped_and_challenges_cannot_say_more() {
+    let (mut liar, client, mut events) = meet().await;
+    for hostile in [
+        ">battle-1|/logout\n|init|battle",
+        ">BATTLE-1\n|init|battle",
+        ">\n|init|battle",
+        ">battle-2\n|win|Bot",
+    ] {
+        liar.say(hostile).await;
+    }
+    liar.say("|pm|☆Bot|☆Eve|/challenge gen9randombattle|x|||").await; // our own, come back
+    liar.say("|pm|☆Eve|☆Bot|/challenge gen9randombattle|x|||").await;
+    let Some(Event::Challenge { from, format }) = soon(events.recv()).await else {
+        panic!("a challenge")
+    };
+    assert_eq!(format, "gen9randombattle");
+    client.accept(&from).await.unwrap();
+    client.challenge("Eve,ou\n|/logout", "gen9\n|/logout").await.unwrap();
+    client.team(Some("a\n|/logout")).await.unwrap();
+    // The sign of a rank is no part of an id.
+    assert_eq!(liar.hears().await, "|/accept eve");
+    assert_eq!(liar.hears().await, "|/challenge eveoulogout,gen9logout");
+    assert_eq!(liar.hears().await, "|/utm a |/logout");
+}
