@@ -17,6 +17,7 @@ pub mod players;
 pub mod routes;
 
 use interlock_runtime::Builder;
+pub use interlock_runtime::limits::RETENTION;
 
 /// Adds the runs to a runtime.
 #[must_use]

@@ -1,5 +1,7 @@
 //! What can be said on the command line, and its help.
 
+pub mod battles;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{
@@ -47,6 +49,7 @@ const EXAMPLES: &str = "\
 Examples:
   interlock serve --demo          Try it: engines that are not real, and a stream to play
   interlock serve                 Serve on http://127.0.0.1:7070 from ./interlock-data
+  interlock battles run -u MyBot  Play battles on a Showdown server on this machine
   interlock config check          Find mistakes in ./interlock.toml
   interlock store verify          Recount everything in ./interlock-data
   interlock audit                 Find every race that Interlock was built against, and none in it
@@ -70,6 +73,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: StoreCommand,
+    },
+    /// Play Pokémon Showdown battles: many at once, counted exactly
+    Battles {
+        /// What to do.
+        #[command(subcommand)]
+        command: battles::Battles,
     },
     /// Search for races: in models of five systems as they were found, and in Interlock itself
     ///

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "standard output is where a program answers")]
 
 mod audit;
+mod battles;
 mod check;
 mod cli;
 mod config;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(serve),
         Command::Config { command: ConfigCommand::Check(check) } => check::run(&check),
         Command::Store { command: StoreCommand::Verify(verify) } => verify::run(&verify),
+        Command::Battles { command } => battles::run(command),
         Command::Audit(audit) => audit::run(&audit),
     });
     match done {
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
 fn default_log(command: &Command) -> &'static str {
     match command {
         Command::Audit(_) => "off",
+        // Its progress is on the same terminal.
+        Command::Battles { .. } => "warn",
         Command::Serve(_) | Command::Config { .. } | Command::Store { .. } => "info",
     }
 }

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("battles", &["kernel", "runtime", "web"]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams", "battles", "audit"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
-    ("interlock", &["server", "audit"]),
+    ("interlock", &["kernel", "server", "battles", "audit"]),
 ];
 
 /// What pure code may depend on.

@@ -13,11 +13,11 @@ use maud::Markup;
 
 use crate::{
     config::Config,
-    services::{primitives, streams},
+    services::{battles, primitives, streams},
 };
 
 /// Every service.
-const SERVICES: &[Prepare] = &[primitives::prepare, streams::prepare];
+const SERVICES: &[Prepare] = &[primitives::prepare, streams::prepare, battles::prepare];
 
 /// Prepares a service.
 type Prepare = fn(&Config) -> Box<dyn Prepared>;

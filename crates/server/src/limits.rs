@@ -54,3 +54,7 @@ pub const LISTED: usize = 200;
 pub const TIMELINE_SHOWN: usize = 50;
 /// Characters of an entity's state on its page.
 pub const STATE_CHARS: usize = 20_000;
+/// Battles of a run that are plotted.
+pub const BATTLES_PLOTTED: usize = 2_000;
+/// Battles of a run that are listed.
+pub const BATTLES_SHOWN: usize = 100;

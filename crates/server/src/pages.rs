@@ -4,10 +4,12 @@
 //! [`interlock_web::page`]. A page that cannot be shown says so as a page.
 
 mod audit;
+pub(crate) mod battles;
 mod entities;
 mod feeds;
 pub(crate) mod figures;
 mod overview;
+mod plot;
 mod timeline;
 
 use axum::{
@@ -45,6 +47,7 @@ pub fn routes() -> Routes<Site> {
             audit::run,
         )
         .on(feed("/audit/feed"), feeds::audit)
+        .on(page("/battles/{run}", "A run of battles"), battles::show)
         .on(page("/entities/{type}", "Entities of a type"), entities::show)
         .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)
         .on(feed("/entities/{type}/{key}/feed"), feeds::entity)

@@ -1,0 +1,217 @@
+//! A run of battles: how it stands, who plays, how it went.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use interlock_battles::{
+    domain::{
+        run::{Ending, LiveBattle, Outcome, Over, Phase, Run, RunView, Tally},
+        score::{Estimate, Score},
+    },
+    history,
+};
+use interlock_kernel::{ids::Key, quota::Limit};
+use interlock_web::{
+    page::{Column, Tone, badge, facts, live, table},
+    path::Path,
+};
+use maud::{Markup, html};
+
+use super::{
+    apology, entity_path,
+    figures::{clock, count},
+    page, plot,
+};
+use crate::{app::Site, limits};
+
+/// A run's page.
+pub fn path(run: &Key) -> String {
+    format!("/battles/{run}")
+}
+
+/// `GET /battles/{run}`
+pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
+    let title = format!("Run {run}");
+    let Ok(view) = site.runtime.handle::<Run>().view(&run).await else {
+        let says = "The run cannot be read now.";
+        return apology(StatusCode::SERVICE_UNAVAILABLE, &title, says);
+    };
+    let Some(ledger) = view.state.ledger() else {
+        return apology(StatusCode::NOT_FOUND, &title, "There is no such run.");
+    };
+    let over = history::battles(&site.runtime, &run, None, limits::BATTLES_PLOTTED).await;
+    let over = over.unwrap_or_default();
+    let view = ledger.view(view.now);
+    let feed = format!("{}/feed", entity_path("run", run.as_str()));
+    let body = html! {
+        p class="quiet" {
+            (view.plan.format) ", " (view.plan.mode.word()) ", on " (view.plan.server) " · "
+            a href=(entity_path("run", run.as_str())) { "timeline" }
+        }
+        (live("counts", counts(&view)))
+        (live("course", course(&over)))
+        h2 { "In play" }
+        (live("in-play", in_play(&view.live)))
+        h2 { "Workers" }
+        (live("workers", workers(&view)))
+        @if !view.teams.is_empty() {
+            h2 { "Teams" }
+            (live("teams", teams(&view)))
+        }
+        h2 { "Over" }
+        (live("over", finished(&over)))
+    };
+    page(&title, "").feed(&feed).body(body).into_response()
+}
+
+fn counts(view: &RunView) -> Markup {
+    let Tally { wins, losses, ties, forfeits, void } = view.total;
+    let target = match view.plan.target {
+        Limit::Of(target) => format!("Finished of {}", count(target)),
+        Limit::Unlimited => "Finished".to_owned(),
+    };
+    html! {
+        (facts(&[
+            (&target, html! { (count(view.total.finished())) }),
+            ("Won", html! { (count(wins)) " " (rate(Score::from(view.total))) }),
+            ("Lost", html! { (count(losses)) }),
+            ("Tied", html! { (count(ties)) }),
+            ("Given up", html! { (count(forfeits)) }),
+            ("In play", html! { (count(view.claimed)) }),
+            ("In doubt", html! {
+                (count(view.in_doubt)) @if void > 0 { " " (badge(Tone::Warn, &format!("{} void", count(void)))) }
+            }),
+            ("Rating", html! { @if let Some(rating) = view.rating { (count(rating.into())) } @else { "–" } }),
+        ]))
+    }
+}
+
+/// A win rate, with its interval.
+fn rate(score: Score) -> Markup {
+    let Some(Estimate { value, low, high }) = score.rate() else { return html! {} };
+    let [value, low, high] = [value, low, high].map(|rate| format!("{:.0}", rate * 100.0));
+    html! { span class="badge" title="with 95 % interval" { (value) " % (" (low) "–" (high) ")" } }
+}
+
+/// Win rate and rating, battle by battle.
+fn course(newest_first: &[Over]) -> Markup {
+    let mut score = Score::default();
+    let mut rates = Vec::new();
+    for over in newest_first.iter().rev() {
+        let mut tally = Tally::default();
+        tally.add(over.ending);
+        let one = Score::from(tally);
+        score.wins += one.wins;
+        score.losses += one.losses;
+        score.ties += one.ties;
+        rates.extend(score.rate());
+    }
+    let ratings: Vec<f64> =
+        newest_first.iter().rev().filter_map(|over| over.rating.map(f64::from)).collect();
+    html! {
+        @if rates.len() > 1 {
+            h2 { "Win rate" }
+            (plot::band(&rates.iter().map(|rate| [rate.low, rate.value, rate.high]).collect::<Vec<_>>(), 0.0..1.0, "Win rate with its interval, battle by battle"))
+        }
+        @if ratings.len() > 1 {
+            h2 { "Rating" }
+            (plot::line(&ratings, "Rating, battle by battle"))
+        }
+    }
+}
+
+fn in_play(battles: &[LiveBattle]) -> Markup {
+    let columns = [
+        Column::Text("Worker"),
+        Column::Text("Room"),
+        Column::Text("Against"),
+        Column::Text("State"),
+        Column::Number("Since, UTC"),
+    ];
+    let row = |battle: &LiveBattle| {
+        let room = battle.room.as_ref();
+        let state = match battle.phase {
+            Phase::Searching => badge(Tone::Plain, "searching"),
+            Phase::Playing => badge(Tone::Good, "playing"),
+        };
+        vec![
+            html! { (battle.worker) },
+            html! { @if let Some(room) = room { (room.id) } },
+            html! { @if let Some(opponent) = room.and_then(|room| room.opponent.as_deref()) { (opponent) } },
+            state,
+            clock(battle.since),
+        ]
+    };
+    let rows: Vec<_> = battles.iter().map(row).collect();
+    table(&columns, &rows, "Nothing is played now.")
+}
+
+fn workers(view: &RunView) -> Markup {
+    let columns = [
+        Column::Text("Worker"),
+        Column::Number("Finished"),
+        Column::Number("Share"),
+        Column::Number("Won"),
+        Column::Number("Lost"),
+        Column::Number("Tied"),
+        Column::Text("Win rate"),
+    ];
+    let rows: Vec<_> = view
+        .workers
+        .iter()
+        .map(|(name, worker)| {
+            let share = worker.quota.map_or_else(|| "any".to_owned(), count);
+            vec![
+                html! { (name) @if worker.retired { " " (badge(Tone::Plain, "retired")) } },
+                html! { (count(worker.tally.finished())) },
+                html! { (share) },
+                html! { (count(worker.tally.wins)) },
+                html! { (count(worker.tally.losses + worker.tally.forfeits)) },
+                html! { (count(worker.tally.ties)) },
+                rate(Score::from(worker.tally)),
+            ]
+        })
+        .collect();
+    table(&columns, &rows, "Nobody has claimed a battle.")
+}
+
+fn teams(view: &RunView) -> Markup {
+    let columns = [Column::Text("Team"), Column::Number("Finished"), Column::Text("Win rate")];
+    let row = |(name, tally): (&String, &Tally)| {
+        vec![html! { (name) }, html! { (count(tally.finished())) }, rate(Score::from(*tally))]
+    };
+    let rows: Vec<_> = view.teams.iter().map(row).collect();
+    table(&columns, &rows, "")
+}
+
+fn finished(over: &[Over]) -> Markup {
+    let columns = [
+        Column::Text("Room"),
+        Column::Text("Against"),
+        Column::Text("Ending"),
+        Column::Text("Worker"),
+        Column::Number("Rating"),
+        Column::Number("UTC"),
+    ];
+    let row = |over: &Over| {
+        let room = over.room.as_ref();
+        let tone = match over.ending {
+            Ending::Of(Outcome::Win) => Tone::Good,
+            Ending::Of(Outcome::Loss | Outcome::Forfeit) => Tone::Bad,
+            Ending::Of(Outcome::Tie) => Tone::Plain,
+            Ending::Void => Tone::Warn,
+        };
+        vec![
+            html! { @if let Some(room) = room { (room.id) } },
+            html! { @if let Some(opponent) = room.and_then(|room| room.opponent.as_deref()) { (opponent) } },
+            badge(tone, over.ending.word()),
+            html! { (over.worker) },
+            html! { @if let Some(rating) = over.rating { (count(rating.into())) } },
+            clock(over.at),
+        ]
+    };
+    let rows: Vec<_> = over.iter().take(limits::BATTLES_SHOWN).map(row).collect();
+    table(&columns, &rows, "No battle is over yet.")
+}
