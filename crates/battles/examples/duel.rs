@@ -17,7 +17,7 @@ use std::{
 use interlock_battles::{
     domain::battle::Outcome,
     io::{Account, Client, Event, Events, Finished, Settings, play},
-    players::{Budget, Greedy, Mcts, Player, Random, Searches},
+    players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
 };
 
 const FORMAT: &str = "gen9randombattle";
@@ -54,7 +54,7 @@ fn settings(player: &str) -> Settings {
         _ => panic!("no such player: {name}"),
     };
     let budget = Budget::Time(Duration::from_millis(time.parse().unwrap()));
-    Settings { player, searches: Arc::new(Searches::on_all_cores()), budget, seed: 0 }
+    Settings { player, thinkers: Arc::new(Thinkers::on_all_cores()), budget, seed: 0 }
 }
 
 /// Two accounts that battle each other until enough battles were begun: wins and losses of the first, and ties.
@@ -98,8 +98,9 @@ async fn one_battle((client, events): &mut (Client, Events), settings: Settings)
                 client.accept(&from).await.unwrap();
             }
             Event::Battle(room) => return play(room, &settings, |_| ()).await.unwrap(),
+            Event::Searches(_) => (),
             Event::Popup(text) => println!("the server says: {text}"),
-            Event::NoRoom(_) | Event::Searches { .. } => {}
+            Event::NoRoom(_) => (),
         }
     }
 }

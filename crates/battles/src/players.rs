@@ -8,7 +8,7 @@ mod engine;
 mod greedy;
 mod mcts;
 mod random;
-mod searches;
+mod thinkers;
 mod world;
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use greedy::Greedy;
 pub use mcts::Mcts;
 pub use random::Random;
-pub use searches::{BrokeDown, Searches};
+pub use thinkers::{BrokeDown, Thinkers};
 pub use world::World;
 
 use crate::domain::{
@@ -86,3 +86,6 @@ pub fn ranked(
 fn sort_by_value(candidates: &mut [Candidate]) {
     candidates.sort_by(|one, two| two.value.total_cmp(&one.value));
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use interlock_battles::{
     },
     io::{Account, Settings},
     limits,
-    players::{Budget, Random, Searches},
+    players::{Budget, Random, Thinkers},
     register,
 };
 use interlock_kernel::{
@@ -69,7 +69,7 @@ impl Ground {
             teams: Vec::new(),
             playing: Settings {
                 player: Arc::new(Random),
-                searches: Arc::new(Searches::on_all_cores()),
+                thinkers: Arc::new(Thinkers::on_all_cores()),
                 budget: Budget::Iterations(1),
                 seed: 1,
             },

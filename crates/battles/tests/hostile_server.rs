@@ -7,9 +7,12 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use interlock_battles::{
     domain::{battle::Outcome, chance::Chance},
-    io::{Account, Client, ConnectError, Event, Events, Finished, PlayError, Room, Settings, play},
+    io::{
+        Account, Client, ConnectError, Event, Events, Finished, PlayError, Room, Searches,
+        Settings, play,
+    },
     limits,
-    players::{Budget, Candidate, Player, Position, Random, Searches},
+    players::{Budget, Candidate, Player, Position, Random, Thinkers},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -83,8 +86,8 @@ async fn meet() -> (Liar, Client, Events) {
 }
 
 fn settings(player: impl Player + 'static) -> Settings {
-    let searches = Arc::new(Searches::on_all_cores());
-    Settings { player: Arc::new(player), searches, budget: Budget::Iterations(1), seed: 1 }
+    let thinkers = Arc::new(Thinkers::on_all_cores());
+    Settings { player: Arc::new(player), thinkers, budget: Budget::Iterations(1), seed: 1 }
 }
 
 type Playing = tokio::task::JoinHandle<Result<Finished, PlayError>>;
@@ -130,6 +133,21 @@ async fn lies_about_numbers_are_answered_once_or_not_at_all() {
     liar.say(">battle-lies-1\n|win|Bot").await;
     assert_eq!(liar.hears().await, "battle-lies-1|/leave");
     assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Won("Bot".to_owned()));
+}
+
+#[tokio::test]
+async fn what_goes_on_is_told_and_nonsense_is_not() {
+    let (mut liar, _client, mut events) = meet().await;
+    for json in ["{", "7", r#"{"games":7}"#, r#"{"searching":[],"games":null}"#] {
+        liar.say(format!("|updatesearch|{json}")).await;
+    }
+    liar.say(r#"|updatesearch|{"searching":["gen9ou"],"games":{"battle-x-1":"A vs. B"}}"#).await;
+    let Some(Event::Searches(none)) = soon(events.recv()).await else { panic!("nothing goes on") };
+    assert_eq!(none, Searches::default());
+    let Some(Event::Searches(some)) = soon(events.recv()).await else {
+        panic!("something goes on")
+    };
+    assert_eq!((&*some.searching[0], &*some.games["battle-x-1"]), ("gen9ou", "A vs. B"));
 }
 
 /// Thinks until it is allowed to stop.

@@ -19,7 +19,7 @@ use interlock_battles::{
     fleet::{Fleet, FleetSettings, Overhead, Report, Team, counter::Counter, logs::Logs},
     io::{Account, PUBLIC_LOGIN, Password, Settings},
     limits,
-    players::{Budget, Greedy, Mcts, Player, Random, Searches},
+    players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
 };
 use interlock_kernel::ids::{Key, Worker};
 use interlock_server::{config::Config, server::Server};
@@ -149,7 +149,7 @@ fn settings(run: &Run) -> Result<FleetSettings> {
         teams: run.team_dir.as_deref().map(teams).transpose()?.unwrap_or_default(),
         playing: Settings {
             player,
-            searches: Arc::new(Searches::on_all_cores()),
+            thinkers: Arc::new(Thinkers::on_all_cores()),
             budget,
             seed: seed(),
         },

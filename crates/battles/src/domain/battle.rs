@@ -6,6 +6,7 @@
 //!
 //! Lines that contradict the state (an unknown Pokémon, a seventh of a team) change nothing.
 
+mod changes;
 mod fold;
 mod pokemon;
 mod reveal;

@@ -21,7 +21,7 @@ use crate::{
         seat::{Ask, Seat},
     },
     limits,
-    players::{Budget, Candidate, Player, Position, Searches, ranked},
+    players::{Budget, Candidate, Player, Position, Thinkers, ranked},
 };
 
 /// How to play.
@@ -30,7 +30,7 @@ pub struct Settings {
     /// Who thinks.
     pub player: Arc<dyn Player>,
     /// Where.
-    pub searches: Arc<Searches>,
+    pub thinkers: Arc<Thinkers>,
     /// How much one decision may cost.
     pub budget: Budget,
     /// Where the player's chance comes from.
@@ -186,7 +186,7 @@ async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> (Vec<C
         Budget::Iterations(_) => (Some(settings.budget), limits::DECISION),
     };
     let deadline = asked + limits::DECISION;
-    let thinking = settings.searches.run(deadline, wants, move |time| {
+    let thinking = settings.thinkers.run(deadline, wants, move |time| {
         let begun = Instant::now();
         let position = Position { battle: &battle, request: &question };
         let budget = budget.unwrap_or(Budget::Time(time));

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{SinkExt, StreamExt};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -106,15 +106,26 @@ pub enum Event {
     Battle(Room),
     /// There is no such room (any more).
     NoRoom(String),
-    /// Which formats are searched for, and which battles are played: said after the login, and on every change.
-    Searches {
-        /// Ids of formats.
-        searching: Vec<String>,
-        /// Ids of rooms.
-        games: Vec<String>,
-    },
+    /// What goes on for this account: said after the login, and on every change.
+    Searches(Searches),
     /// Something that a person should read.
     Popup(String),
+}
+
+/// What goes on for an account, by the server's word.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Searches {
+    /// Formats in which an opponent is looked for.
+    #[serde(default)]
+    pub searching: Vec<String>,
+    /// Rooms of the battles that still run, with their titles.
+    #[serde(default, deserialize_with = "or_none")]
+    pub games: BTreeMap<String, String>,
+}
+
+/// The server says `null` for none.
+fn or_none<'de, D: Deserializer<'de>>(json: D) -> Result<BTreeMap<String, String>, D::Error> {
+    Ok(Option::deserialize(json)?.unwrap_or_default())
 }
 
 /// What happens outside of battles, until the connection ends.
@@ -142,7 +153,7 @@ impl Client {
         let own = id(&name);
         let rooms = Rooms { own, open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
         if let Some(searches) = searches {
-            rooms.tell(searches);
+            rooms.tell(Event::Searches(searches));
         }
         tokio::spawn(run(socket, to_send, rooms));
         Ok((Self { name, outgoing }, receiver))
@@ -185,11 +196,13 @@ impl Client {
 
     /// Asks to see a room: it comes as [`Event::Battle`], or [`Event::NoRoom`].
     pub async fn join(&self, room: &str) -> Result<(), Gone> {
+        assert!(is_room(room), "{room:?} is no room");
         self.say(&format!("/join {room}")).await
     }
 
-    /// Gives a battle up.
+    /// Gives up a battle. It ends as any other does, for whoever plays it.
     pub async fn forfeit(&self, room: &str) -> Result<(), Gone> {
+        assert!(is_room(room), "{room:?} is no room");
         self.outgoing.send(format!("{room}|/forfeit")).await.map_err(|_| Gone)
     }
 
@@ -254,7 +267,7 @@ fn socket_error(url: &str, source: tungstenite::Error) -> ConnectError {
 struct Welcome {
     name: String,
     /// What the server said of searches and battles, if it did.
-    searches: Option<Event>,
+    searches: Option<Searches>,
 }
 
 async fn log_in(
@@ -276,7 +289,7 @@ async fn log_in(
                     let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
                     sent.map_err(|error| socket_error(url, error))?;
                 }
-                (Line::UpdateSearch(json), _) => searches = read_searches(json),
+                (Line::UpdateSearch(json), _) => searches = serde_json::from_str(json).ok(),
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {
                     return Ok(Welcome { name: name.to_owned(), searches });
                 }
@@ -330,21 +343,6 @@ async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Roo
     }
 }
 
-/// `{"searching":["gen9ou"],"games":{"battle-gen9ou-1":"…"}}`, with null for nothing.
-fn read_searches(json: &str) -> Option<Event> {
-    #[derive(Deserialize)]
-    struct Searches {
-        #[serde(default)]
-        searching: Vec<String>,
-        #[serde(default)]
-        games: Option<BTreeMap<String, IgnoredAny>>,
-    }
-    let Searches { searching, games } = serde_json::from_str(json).ok()?;
-    let is_room = |room: &String| is_room(room);
-    let games = games.unwrap_or_default().into_keys().filter(is_room).collect();
-    Some(Event::Searches { searching, games })
-}
-
 /// The battles of a connection.
 struct Rooms {
     /// The id of the own name.
@@ -378,10 +376,12 @@ impl Rooms {
                 Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
             }
             Line::Popup(text) => Event::Popup((*text).to_owned()),
-            Line::UpdateSearch(json) => {
-                let Some(searches) = read_searches(json) else { return };
-                searches
-            }
+            Line::UpdateSearch(json) => match serde_json::from_str(json) {
+                Ok(searches) => Event::Searches(searches),
+                Err(error) => {
+                    return tracing::warn!(%error, "searches that cannot be read were skipped");
+                }
+            },
             Line::Challstr(_)
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }

@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use interlock_battles::{
     domain::battle::Outcome,
-    io::{BattleEvent, Client, Event, Events, Settings, play},
+    io::{BattleEvent, Client, Event, Events, Room, Settings, play},
     players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::{
     support::{FORMAT, Seen, Server, duel, settings, side},
@@ -109,9 +109,41 @@ async fn a_player_that_panics_still_plays_legally_to_the_end() {
     agree(&sides, names);
 }
 
+async fn first_battle(events: &mut Events) -> Room {
+    loop {
+        let event = timeout(Duration::from_secs(60), events.recv()).await.expect("a battle begins");
+        match event.expect("the connection stays") {
+            Event::Battle(room) => return room,
+            Event::Searches(_) => (),
+            other @ (Event::Challenge { .. } | Event::NoRoom(_) | Event::Popup(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_search_meet_and_one_gives_up() {
+    let server = Server::start().await;
+    let [(one, mut one_events), (two, two_events)] =
+        [server.enter("Seeker").await, server.enter("Finder").await];
+    for client in [&one, &two] {
+        client.team(None).await.unwrap();
+        client.search(FORMAT).await.unwrap();
+    }
+    let winner = tokio::spawn(side(two, two_events, settings(Random, 1)));
+    let room = first_battle(&mut one_events).await;
+    let id = room.id().to_owned();
+    one.forfeit(&id).await.unwrap();
+    // It asks for nothing more once it is over, and hears the end all the same.
+    let lost = play(room, &settings(Random, 2), |_| ()).await.unwrap();
+    assert_eq!(lost.outcome, Outcome::Won("Finder".to_owned()));
+    assert_eq!(winner.await.unwrap().finished.outcome, lost.outcome);
+}
+
 /// Plays until it has decided so often, then leaves without a word, as a program that is killed does.
 async fn vanish(client: Client, mut events: Events, decisions: usize) {
-    let Some(Event::Battle(room)) = events.recv().await else { panic!("a battle begins") };
+    let room = first_battle(&mut events).await;
     let (decided, mut enough) = mpsc::channel(100);
     let settings = settings(Random, 1);
     let playing = play(room, &settings, |event| decided.try_send(event).unwrap());

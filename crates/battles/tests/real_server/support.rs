@@ -10,7 +10,7 @@ use std::{
 
 use interlock_battles::{
     io::{Account, BattleEvent, Client, Event, Events, Finished, Settings, play},
-    players::{Budget, Player, Searches},
+    players::{Budget, Player, Thinkers},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -80,8 +80,8 @@ impl Server {
 }
 
 pub fn settings(player: impl Player + 'static, seed: u64) -> Settings {
-    let searches = Arc::new(Searches::on_all_cores());
-    Settings { player: Arc::new(player), searches, budget: Budget::Iterations(1000), seed }
+    let thinkers = Arc::new(Thinkers::on_all_cores());
+    Settings { player: Arc::new(player), thinkers, budget: Budget::Iterations(1000), seed }
 }
 
 /// What one side saw of a battle.
@@ -114,8 +114,9 @@ pub async fn side(client: Client, mut events: Events, settings: Settings) -> See
                 let finished = play(room, &settings, |event| events.push(event)).await.unwrap();
                 return Seen { finished, events };
             }
+            Event::Searches(_) => (),
             Event::Popup(text) => panic!("{text}"),
-            Event::NoRoom(_) | Event::Searches { .. } => {}
+            Event::NoRoom(_) => (),
         }
     }
 }

@@ -243,6 +243,25 @@ impl Pokemon {
         self.species = species;
     }
 
+    pub(super) fn change_forme(&mut self, species: String, lasting: bool) {
+        if lasting {
+            self.turn_into(species);
+        } else {
+            self.stint.forme = Some(species);
+        }
+    }
+
+    /// It cannot act, for this reason.
+    pub(super) fn cannot(&mut self, reason: &str) {
+        match reason {
+            "slp" => self.slept = self.slept.saturating_add(1),
+            "recharge" => {
+                self.stint.volatiles.remove("mustrecharge");
+            }
+            _ => (),
+        }
+    }
+
     /// A hungry Morpeko stays so, once it has terastallized.
     pub(super) fn terastallize(&mut self, tera: String) {
         (self.tera, self.terastallized) = (Some(tera), true);

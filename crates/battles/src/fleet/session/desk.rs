@@ -13,8 +13,8 @@ use tokio::{
 
 use super::{Ask, Match, NotFound, SessionSettings, Stage, link};
 use crate::{
-    domain::id::id,
-    io::{Client, Event, Events, Gone, Room},
+    domain::{id::id, protocol::is_room},
+    io::{Client, Event, Events, Gone, Room, Searches},
     limits,
 };
 
@@ -196,8 +196,8 @@ impl Desk {
         match event {
             Event::Battle(room) => self.enter(room),
             Event::NoRoom(room) => self.give(&room, None),
-            Event::Searches { searching, games } => {
-                self.games = games.into_iter().collect();
+            Event::Searches(Searches { searching, games }) => {
+                self.games = games.into_keys().filter(|game| is_room(game)).collect();
                 self.searching(searching.contains(&self.settings.format));
             }
             Event::Challenge { from, format } => self.challenged(&from, &format),

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::oneshot;
 
 /// The threads, and who waits for one. Dropped, they end what they are at and go.
-pub struct Searches {
+pub struct Thinkers {
     line: Arc<Line>,
 }
 
@@ -51,7 +51,7 @@ struct State {
     is_over: bool,
 }
 
-impl Searches {
+impl Thinkers {
     /// So many threads.
     #[must_use]
     pub fn new(threads: NonZeroUsize) -> Self {
@@ -71,7 +71,7 @@ impl Searches {
         Self::new(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// Searches for at most `wants`, and has the result by the deadline unless there is no way to.
+    /// Thinkers for at most `wants`, and has the result by the deadline unless there is no way to.
     ///
     /// # Errors
     /// If the search panics.
@@ -97,7 +97,7 @@ impl Searches {
     }
 }
 
-impl Drop for Searches {
+impl Drop for Thinkers {
     fn drop(&mut self) {
         self.line.lock().is_over = true;
         self.line.changed.notify_all();
@@ -164,21 +164,21 @@ mod tests {
 
     /// Keeps the only thread busy until it is let go.
     fn occupied(
-        searches: &Searches,
+        thinkers: &Thinkers,
     ) -> (impl Future<Output = Result<(), BrokeDown>>, mpsc::Sender<()>) {
         let (go, wait) = mpsc::channel();
-        let busy = searches.run(at(0), Duration::ZERO, move |_| wait.recv().expect("it is let go"));
+        let busy = thinkers.run(at(0), Duration::ZERO, move |_| wait.recv().expect("it is let go"));
         (busy, go)
     }
 
     #[tokio::test]
     async fn whoever_must_answer_first_is_served_first() {
-        let searches = Searches::new(ONE);
-        let (busy, go) = occupied(&searches);
+        let thinkers = Thinkers::new(ONE);
+        let (busy, go) = occupied(&thinkers);
         let (sender, served) = mpsc::channel();
         let search = |name: &'static str, seconds| {
             let sender = sender.clone();
-            searches
+            thinkers
                 .run(at(seconds), Duration::ZERO, move |_| sender.send(name).expect("read below"))
         };
         let all =
@@ -192,18 +192,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_search_that_panics_disturbs_nobody() {
-        let searches = Searches::new(ONE);
-        let broken = searches.run(at(9), Duration::ZERO, |_| -> u8 { panic!("on purpose") });
+        let thinkers = Thinkers::new(ONE);
+        let broken = thinkers.run(at(9), Duration::ZERO, |_| -> u8 { panic!("on purpose") });
         assert_eq!(broken.await, Err(BrokeDown));
-        assert_eq!(searches.run(at(9), Duration::ZERO, |_| 7).await, Ok(7));
+        assert_eq!(thinkers.run(at(9), Duration::ZERO, |_| 7).await, Ok(7));
     }
 
     #[tokio::test]
     async fn a_search_that_nobody_waits_for_is_not_begun() {
-        let searches = Searches::new(ONE);
-        let (busy, go) = occupied(&searches);
+        let thinkers = Thinkers::new(ONE);
+        let (busy, go) = occupied(&thinkers);
         let (sender, begun) = mpsc::channel();
-        let mut gone = Box::pin(searches.run(at(9), Duration::ZERO, move |_| sender.send(())));
+        let mut gone = Box::pin(thinkers.run(at(9), Duration::ZERO, move |_| sender.send(())));
         let mut busy = Box::pin(busy);
         tokio::select! {
             biased;
@@ -214,7 +214,7 @@ mod tests {
         drop(gone);
         go.send(()).unwrap();
         busy.await.unwrap();
-        assert_eq!(searches.run(at(9), Duration::ZERO, |_| 7).await, Ok(7));
+        assert_eq!(thinkers.run(at(9), Duration::ZERO, |_| 7).await, Ok(7));
         assert!(begun.try_recv().is_err(), "it was begun");
     }
 
