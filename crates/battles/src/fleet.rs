@@ -13,6 +13,7 @@
 //! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void.
 
 pub mod counter;
+mod fleets;
 pub mod logs;
 pub mod session;
 mod tracker;
@@ -33,6 +34,7 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 
+pub use self::fleets::Fleets;
 pub use self::tracker::{Overhead, Tracker, Watched};
 use self::{
     counter::{CountError, Counter},

@@ -4,6 +4,6 @@ mod battle;
 mod connection;
 mod login;
 
-pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, play};
+pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, Thought, play};
 pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room, Searches};
 pub use login::{LoginError, PUBLIC as PUBLIC_LOGIN, Password};

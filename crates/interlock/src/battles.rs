@@ -38,11 +38,6 @@ pub fn run(battles: Battles) -> Result<()> {
     }
 }
 
-/// Where the logs of a run are.
-fn folder(data: &Path, run: &Key) -> std::path::PathBuf {
-    data.join("battles").join(run.as_str())
-}
-
 async fn play(run: Run) -> Result<()> {
     let mut signals = Signals::listen()?;
     open_files::allow_many();
@@ -53,7 +48,7 @@ async fn play(run: Run) -> Result<()> {
     let counter = Counter::new(server.runtime(), name.clone());
     let retention = interlock_battles::RETENTION;
     let created = counter.open(plan, limits::CLAIM_TTL, retention).await?;
-    let folder = folder(&run.data, &name);
+    let (fleets, folder) = (server.fleets().clone(), server.fleets().folder(&name));
     eprintln!("run {name}: {}", if created { "new" } else { "goes on" });
     eprintln!("its page: http://{}/battles/{name}", server.address());
 
@@ -61,6 +56,7 @@ async fn play(run: Run) -> Result<()> {
     let played = async {
         let fleet = Fleet::start(counter.clone(), FleetSettings { folder, ..settings }).await?;
         let brake = fleet.brake();
+        fleets.add(&name, fleet.tracker());
         let told = async {
             signals.next().await;
             eprintln!("\nfinishing what is in play; once more gives it up");
@@ -96,7 +92,7 @@ async fn show_run(show: &Show) -> Result<()> {
     let server = start_server(show.data.clone(), None).await?;
     let counter = Counter::new(server.runtime(), show.run.clone());
     let view = counter.view().await.with_context(|| format!("run {}", show.run))?;
-    let logs = Logs::new(folder(&show.data, &show.run));
+    let logs = Logs::new(server.fleets().folder(&show.run));
     let report = Report::of(show.run.as_str(), &view, &logs, Overhead::default(), Duration::ZERO)?;
     server.run(async {}).await;
     print(&report, show.json)

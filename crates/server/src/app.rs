@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use interlock_battles::fleet::Fleets;
 use interlock_runtime::Runtime;
 use interlock_web::{
     endpoint::{Endpoint, Routes},
@@ -25,6 +26,8 @@ pub struct Site {
     pub services: Arc<Services>,
     /// The audit of this program.
     pub audit: Arc<Audit>,
+    /// The battle fleets of this process.
+    pub fleets: Fleets,
     /// How busy they are.
     pub pulse: Arc<Pulse>,
     /// How busy the server is.

@@ -48,6 +48,8 @@ pub fn routes() -> Routes<Site> {
         )
         .on(feed("/audit/feed"), feeds::audit)
         .on(page("/battles/{run}", "A run of battles"), battles::show)
+        .on(page("/battles/{run}/{claim}", "A battle, with the bot's thoughts"), battles::watch)
+        .on(feed("/battles/{run}/feed"), battles::feed)
         .on(page("/entities/{type}", "Entities of a type"), entities::show)
         .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)
         .on(feed("/entities/{type}/{key}/feed"), feeds::entity)

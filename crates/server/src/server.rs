@@ -14,6 +14,7 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
+use interlock_battles::fleet::Fleets;
 use interlock_runtime::{
     Builder, Runtime,
     env::{Env, tokio::Tokio},
@@ -53,6 +54,7 @@ pub struct Server {
     app: Arc<App>,
     runtime: Runtime,
     services: Arc<Services>,
+    fleets: Fleets,
     pulse: JoinHandle<()>,
     stopping: watch::Sender<bool>,
 }
@@ -106,6 +108,7 @@ impl Server {
         let services = compose::start(services, &runtime).await.map_err(StartError::Service)?;
         let services = Arc::new(services);
 
+        let fleets = Fleets::new(&config.data);
         let stopping = watch::Sender::new(false);
         let pulse = Arc::new(Pulse::default());
         let traffic = Arc::new(Traffic::default());
@@ -113,6 +116,7 @@ impl Server {
             runtime: runtime.clone(),
             services: Arc::clone(&services),
             audit: Arc::default(),
+            fleets: fleets.clone(),
             pulse: Arc::clone(&pulse),
             traffic: Arc::clone(&traffic),
             stopping: stopping.subscribe(),
@@ -122,7 +126,7 @@ impl Server {
             let runtime = runtime.clone();
             async move { pulse.run(&runtime).await }
         });
-        Ok(Self { listener, address, app, runtime, services, pulse, stopping })
+        Ok(Self { listener, address, app, runtime, services, fleets, pulse, stopping })
     }
 
     /// Where it listens.
@@ -135,6 +139,12 @@ impl Server {
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// The battle fleets of this process: who starts one adds it, so that pages show it.
+    #[must_use]
+    pub fn fleets(&self) -> &Fleets {
+        &self.fleets
     }
 
     /// Serves until `stop` is done, then ends in order: services end what would go on for ever, requests

@@ -11,7 +11,10 @@ use std::{
 use interlock_kernel::{ids::Worker, quota::ClaimId};
 use tokio::sync::watch;
 
-use crate::{io::BattleEvent, limits, players::Candidate};
+use crate::{
+    io::{BattleEvent, Thought},
+    limits,
+};
 
 /// A battle in play, as it was last seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +26,7 @@ pub struct Watched {
     /// Its turn.
     pub turn: u16,
     /// What could be chosen in that turn, best first.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<Thought>,
 }
 
 /// What decisions cost beside thinking.

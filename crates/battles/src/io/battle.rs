@@ -16,8 +16,9 @@ use crate::{
     domain::{
         battle::Outcome,
         chance::Chance,
-        choice,
+        choice::{self, Choice},
         protocol::{Frame, Line},
+        request::Request,
         seat::{Ask, Seat},
     },
     limits,
@@ -60,7 +61,7 @@ pub enum BattleEvent {
         /// In which turn.
         turn: u16,
         /// What could be chosen, best first: the first was played.
-        candidates: Vec<Candidate>,
+        candidates: Vec<Thought>,
         /// What it cost.
         cost: Cost,
     },
@@ -71,6 +72,35 @@ pub enum BattleEvent {
         /// In which turn.
         turn: u16,
     },
+}
+
+/// A candidate, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thought {
+    /// The move, or who comes in.
+    pub name: String,
+    /// What speaks for it.
+    pub candidate: Candidate,
+}
+
+impl Thought {
+    fn of(candidate: Candidate, request: &Request) -> Self {
+        let move_name = |place: usize| {
+            let slot = request.active.first().and_then(|active| active.moves.get(place));
+            slot.map_or_else(String::new, |slot| slot.id.clone())
+        };
+        let pokemon = |place: usize| {
+            request.side.pokemon.get(place).map_or_else(String::new, |own| own.name().to_owned())
+        };
+        let name = match candidate.choice {
+            Choice::Move { place, tera: false } => move_name(place),
+            Choice::Move { place, tera: true } => format!("{}, terastallized", move_name(place)),
+            Choice::Switch { place } => format!("→ {}", pokemon(place)),
+            Choice::Lead { place, .. } => format!("lead with {}", pokemon(place)),
+            Choice::Default => "whatever the server likes".to_owned(),
+        };
+        Self { name, candidate }
+    }
 }
 
 /// What a decision cost, from the request to the choice.
@@ -147,10 +177,13 @@ pub async fn play(
         if !must_choose {
             continue;
         }
-        let (candidates, cost) = decide(&seat, settings, &mut chance).await;
+        let Some(question) = seat.question().cloned() else { continue };
+        let (candidates, cost) = decide(&seat, &question, settings, &mut chance).await;
         if let Some(text) = seat.answer(candidates.iter().map(|candidate| candidate.choice)) {
             room.say(&text).await.map_err(gone)?;
             let turn = seat.battle().turn;
+            let thought = |candidate| Thought::of(candidate, &question);
+            let candidates = candidates.into_iter().map(thought).collect();
             watch(BattleEvent::Decided { room: id.clone(), turn, candidates, cost });
         }
     }
@@ -175,9 +208,13 @@ async fn take_leave(room: &mut Room, log: &mut String) {
 }
 
 /// What could be chosen, best first; something legal when the player fails. And what it cost.
-async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> (Vec<Candidate>, Cost) {
+async fn decide(
+    seat: &Seat,
+    request: &Request,
+    settings: &Settings,
+    chance: &mut Chance,
+) -> (Vec<Candidate>, Cost) {
     let asked = Instant::now();
-    let Some(request) = seat.question().cloned() else { return (Vec::new(), Cost::default()) };
     let player = Arc::clone(&settings.player);
     let (battle, question) = (seat.battle().clone(), request.clone());
     let mut chance = Chance::new(chance.bits());
@@ -201,7 +238,7 @@ async fn decide(seat: &Seat, settings: &Settings, chance: &mut Chance) -> (Vec<C
         Err(_) => tracing::error!("a player thought for too long: something legal is played"),
     }
     let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
-    let candidates = choice::legal(&request).into_iter().map(unseen).collect();
+    let candidates = choice::legal(request).into_iter().map(unseen).collect();
     (candidates, Cost { took: asked.elapsed(), ..Cost::default() })
 }
 

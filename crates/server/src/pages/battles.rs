@@ -5,23 +5,33 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use std::collections::BTreeMap;
+
 use interlock_battles::{
     domain::{
         run::{Ending, LiveBattle, Outcome, Over, Phase, Run, RunView, Tally},
         score::{Estimate, Score},
     },
+    fleet::Watched,
     history,
+    io::Thought,
+    players::Candidate,
 };
-use interlock_kernel::{ids::Key, quota::Limit};
+use interlock_kernel::{
+    ids::Key,
+    quota::{ClaimId, Limit},
+};
 use interlock_web::{
+    connection::Client,
     page::{Column, Tone, badge, facts, live, table},
-    path::Path,
+    path::{Id, Path},
+    problem::Problem,
 };
 use maud::{Markup, html};
 
 use super::{
-    apology, entity_path,
-    figures::{clock, count},
+    apology, entity_path, feeds,
+    figures::{clock, count, gauge},
     page, plot,
 };
 use crate::{app::Site, limits};
@@ -44,16 +54,25 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
     let over = history::battles(&site.runtime, &run, None, limits::BATTLES_PLOTTED).await;
     let over = over.unwrap_or_default();
     let view = ledger.view(view.now);
-    let feed = format!("{}/feed", entity_path("run", run.as_str()));
+    let drift = {
+        let (fleets, run, total) = (site.fleets.clone(), run.clone(), view.total);
+        tokio::task::spawn_blocking(move || fleets.drift(&run, total)).await
+    };
+    let drift = drift.ok().and_then(Result::ok);
+    let watched = site.fleets.tracker(&run).map(|tracker| tracker.battles()).unwrap_or_default();
+    let feed = match site.fleets.tracker(&run) {
+        Some(_) => format!("{}/feed", path(&run)),
+        None => format!("{}/feed", entity_path("run", run.as_str())),
+    };
     let body = html! {
         p class="quiet" {
             (view.plan.format) ", " (view.plan.mode.word()) ", on " (view.plan.server) " · "
             a href=(entity_path("run", run.as_str())) { "timeline" }
         }
-        (live("counts", counts(&view)))
+        (live("counts", counts(&view, drift)))
         (live("course", course(&over)))
         h2 { "In play" }
-        (live("in-play", in_play(&view.live)))
+        (live("in-play", in_play(&run, &view.live, &watched)))
         h2 { "Workers" }
         (live("workers", workers(&view)))
         @if !view.teams.is_empty() {
@@ -66,24 +85,36 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
     page(&title, "").feed(&feed).body(body).into_response()
 }
 
-fn counts(view: &RunView) -> Markup {
+fn counts(view: &RunView, drift: Option<u64>) -> Markup {
     let Tally { wins, losses, ties, forfeits, void } = view.total;
     let target = match view.plan.target {
         Limit::Of(target) => format!("Finished of {}", count(target)),
         Limit::Unlimited => "Finished".to_owned(),
     };
+    let lost = html! {
+        (count(losses + forfeits))
+        @if forfeits > 0 { " " (badge(Tone::Plain, &format!("{} given up", count(forfeits)))) }
+    };
+    let in_play = html! {
+        (count(view.claimed))
+        @if view.in_doubt > 0 { " " (badge(Tone::Warn, &format!("{} in doubt", count(view.in_doubt)))) }
+        @if void > 0 { " " (badge(Tone::Warn, &format!("{} void", count(void)))) }
+    };
+    let drift = html! {
+        @match drift {
+            Some(0) => "0",
+            Some(drift) => { (count(drift)) " " (badge(Tone::Bad, "must be 0")) }
+            None => "?",
+        }
+    };
     html! {
         (facts(&[
             (&target, html! { (count(view.total.finished())) }),
             ("Won", html! { (count(wins)) " " (rate(Score::from(view.total))) }),
-            ("Lost", html! { (count(losses)) }),
+            ("Lost", lost),
             ("Tied", html! { (count(ties)) }),
-            ("Given up", html! { (count(forfeits)) }),
-            ("In play", html! { (count(view.claimed)) }),
-            ("In doubt", html! {
-                (count(view.in_doubt)) @if void > 0 { " " (badge(Tone::Warn, &format!("{} void", count(void)))) }
-            }),
-            ("Rating", html! { @if let Some(rating) = view.rating { (count(rating.into())) } @else { "–" } }),
+            ("In play", in_play),
+            ("Drift, against the logs", drift),
         ]))
     }
 }
@@ -122,30 +153,96 @@ fn course(newest_first: &[Over]) -> Markup {
     }
 }
 
-fn in_play(battles: &[LiveBattle]) -> Markup {
+fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watched>) -> Markup {
     let columns = [
         Column::Text("Worker"),
         Column::Text("Room"),
         Column::Text("Against"),
-        Column::Text("State"),
+        Column::Number("Turn"),
+        Column::Text("Last choice"),
         Column::Number("Since, UTC"),
     ];
     let row = |battle: &LiveBattle| {
         let room = battle.room.as_ref();
-        let state = match battle.phase {
-            Phase::Searching => badge(Tone::Plain, "searching"),
-            Phase::Playing => badge(Tone::Good, "playing"),
-        };
+        let seen = watched.get(&battle.claim);
+        let chosen = seen.and_then(|seen| seen.candidates.first());
         vec![
             html! { (battle.worker) },
-            html! { @if let Some(room) = room { (room.id) } },
+            html! {
+                @match (battle.phase, room) {
+                    (Phase::Playing, Some(room)) => {
+                        a href=(format!("{}/{}", path(run), battle.claim)) { (room.id) }
+                    }
+                    (Phase::Searching | Phase::Playing, _) => (badge(Tone::Plain, "searching")),
+                }
+            },
             html! { @if let Some(opponent) = room.and_then(|room| room.opponent.as_deref()) { (opponent) } },
-            state,
+            html! { @if let Some(seen) = seen { (seen.turn) } },
+            html! { @if let Some(chosen) = chosen { (chosen.name) } },
             clock(battle.since),
         ]
     };
     let rows: Vec<_> = battles.iter().map(row).collect();
     table(&columns, &rows, "Nothing is played now.")
+}
+
+/// `GET /battles/{run}/{claim}`
+pub async fn watch(State(site): State<Site>, Path((run, claim)): Path<(Key, Id)>) -> Response {
+    let title = format!("Run {run}, battle {}", claim.0);
+    let tracker = site.fleets.tracker(&run);
+    let battles = tracker.as_ref().map(|tracker| tracker.battles()).unwrap_or_default();
+    let watched = ClaimId::parse(&claim.0).and_then(|claim| battles.get(&claim));
+    let feed = format!("{}/feed", path(&run));
+    let body = html! {
+        p { a href=(path(&run)) { "Run " (run) } }
+        (live("battle", match watched {
+            Some(watched) => thoughts(watched),
+            None => html! { p class="empty" { "This battle is not played here now." } },
+        }))
+    };
+    let page = page(&title, "");
+    let page = if tracker.is_some() { page.feed(&feed) } else { page };
+    page.body(body).into_response()
+}
+
+fn thoughts(Watched { worker, room, turn, candidates }: &Watched) -> Markup {
+    let columns = [
+        Column::Text("Candidate"),
+        Column::Number("Visits"),
+        Column::Text(""),
+        Column::Number("Value"),
+    ];
+    let most = candidates.iter().map(|thought| thought.candidate.visits).max().unwrap_or(0);
+    let row = |thought: &Thought| {
+        let Candidate { visits, value, .. } = thought.candidate;
+        vec![
+            html! { (thought.name) },
+            html! { (count(visits)) },
+            gauge(visits, most),
+            html! { (format!("{value:.3}")) },
+        ]
+    };
+    let rows: Vec<_> = candidates.iter().map(row).collect();
+    html! {
+        (facts(&[
+            ("Turn", html! { (turn) }),
+            ("Worker", html! { (worker) }),
+            ("Room", html! { (room) }),
+        ]))
+        h2 { "What the bot thought last" }
+        (table(&columns, &rows, "Nothing yet."))
+    }
+}
+
+/// `GET /battles/{run}/feed`
+pub async fn feed(
+    State(site): State<Site>,
+    Path(run): Path<Key>,
+    client: Client,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::unknown("unknown_fleet", format!("fleet of run {run} here"));
+    let tracker = site.fleets.tracker(&run).ok_or_else(unknown)?;
+    Ok(feeds::whenever(tracker.news(), site.stopping, client))
 }
 
 fn workers(view: &RunView) -> Markup {

@@ -19,7 +19,8 @@ pub async fn audit(State(site): State<Site>, client: Client) -> Response {
     whenever(site.audit.news(), site.stopping, client)
 }
 
-fn whenever(
+/// Says when this changes.
+pub fn whenever(
     news: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     client: Client,
