@@ -32,8 +32,6 @@ use crate::domain::{
 #[derive(Debug, Clone)]
 pub struct World {
     state: State,
-    /// For every move of the request, where it is among the engine's.
-    places: Vec<usize>,
 }
 
 impl World {
@@ -44,7 +42,7 @@ impl World {
         let (mine, theirs) = (battle.side(slot), battle.side(slot.other()));
         let guesses = guess::team(battle, slot.other(), dex, chance);
         let mut state = State::default();
-        let places = own::fill(&mut state.side_one, mine, request, dex)?;
+        own::fill(&mut state.side_one, mine, request, dex)?;
         theirs::fill(&mut state.side_two, theirs, &guesses, dex)?;
         field::fill(&mut state, battle);
         field::fill_side(&mut state.side_one, mine, battle, |place| {
@@ -53,7 +51,7 @@ impl World {
         field::fill_side(&mut state.side_two, theirs, battle, Some);
         copy_moves(&mut state, theirs.active()?.stint.copied.is_some());
         state.set_conditional_mechanics();
-        Some(Self { state, places })
+        Some(Self { state })
     }
 
     pub(super) fn state(&self) -> &State {
@@ -64,7 +62,7 @@ impl World {
     pub(super) fn option(&self, choice: &Choice) -> Option<MoveChoice> {
         match choice {
             Choice::Move { place, tera } => {
-                let place = MOVES_BY_PLACE[*self.places.get(*place)?];
+                let place = *MOVES_BY_PLACE.get(*place)?;
                 Some(if *tera { MoveChoice::MoveTera(place) } else { MoveChoice::Move(place) })
             }
             Choice::Switch { place } => Some(MoveChoice::Switch(*TEAM_BY_PLACE.get(*place)?)),

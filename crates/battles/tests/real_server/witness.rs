@@ -36,8 +36,8 @@ impl Witness {
             return self.expect(position, own, "shown", false, own.active);
         };
         let seen = &side.team[place];
-        // Nobody says when Regenerator heals on the bench.
-        if own.active || own.base_ability != "regenerator" {
+        // Nobody says when Regenerator heals on the bench, one's own or one that Ditto copied.
+        if own.active || !["regenerator", "imposter"].contains(&own.base_ability.as_str()) {
             self.expect(position, own, "HP", seen.hp, told.hp);
         }
         self.expect(position, own, "status", seen.status, told.status);
@@ -45,16 +45,11 @@ impl Witness {
         let known =
             seen.stint.copied.is_some() || seen.moves.keys().all(|name| own.moves.contains(name));
         self.expect(position, own, "moves", known, true);
+        let tera = seen.tera.clone().filter(|_| seen.terastallized).unwrap_or_default();
+        self.expect(position, own, "tera", tera, id(&own.terastallized));
         if own.fainted() {
             return;
         }
-        self.expect(
-            position,
-            own,
-            "tera",
-            seen.tera.clone().unwrap_or_default(),
-            id(&own.terastallized),
-        );
         self.expect(position, own, "species", seen.species.clone(), id(own.details().species));
         if let Some(ability) = seen.ability.as_ref().filter(|_| own.active) {
             self.expect(position, own, "ability", ability, &own.ability);

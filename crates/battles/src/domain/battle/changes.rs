@@ -1,6 +1,6 @@
 //! How each kind of line changes a battle.
 
-use super::{Battle, Copied, Pokemon, Stat, Stint, reveal::Owner};
+use super::{Battle, Copied, Held, Pokemon, Stat, Stint, reveal::Owner};
 use crate::domain::{
     id::{effect_id, id},
     protocol::{BoostChange, Cause, Condition, Details, Ident, Slot, Status},
@@ -131,7 +131,8 @@ impl Battle {
         pokemon.species = id(details.species);
         let before = (pokemon.hp, pokemon.max_hp, pokemon.status);
         let known = pokemon.max_hp == condition.max_hp; // in which unit, too
-        if known && !pokemon.fainted() && pokemon.hp < condition.hp {
+        let healed = known && !pokemon.fainted() && pokemon.hp < condition.hp;
+        if healed && pokemon.base_ability.is_none() {
             pokemon.show_ability("regenerator".to_owned(), true); // nothing else heals on the bench
         }
         pokemon.set(condition);
@@ -271,7 +272,10 @@ impl Battle {
                 let own = pokemon.ability.is_none();
                 pokemon.show_ability(id(ability), own);
             } else if let Some(item) = effect.strip_prefix("item: ") {
-                pokemon.show_item(id(item), true);
+                // A berry works after it was eaten.
+                if pokemon.item != Held::Nothing {
+                    pokemon.show_item(id(item), true);
+                }
             } else if effect == "trapped" {
                 pokemon.begin("trapped".to_owned(), String::new(), turn);
             } else if TRAPS.contains(&effect_id(effect).as_str()) {

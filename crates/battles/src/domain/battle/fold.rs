@@ -59,7 +59,10 @@ impl Battle {
                 let team = &mut self.side_mut(who.slot).team;
                 team.iter_mut().for_each(|pokemon| pokemon.set_status(None));
             }
-            BattleLine::Transform { who, into } => self.transform(who, into),
+            BattleLine::Transform { who, into, cause } => {
+                self.reveal(Some(who), cause, Owner::Victim);
+                self.transform(who, into);
+            }
             BattleLine::Move { who, name, cause } => self.moved(who, name, cause),
             BattleLine::Hp { who, condition, rose, cause } => {
                 self.change(who, |pokemon| pokemon.set(condition));

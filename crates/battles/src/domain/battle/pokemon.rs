@@ -225,12 +225,12 @@ impl Pokemon {
 
     /// It leaves the field.
     pub(super) fn leave(&mut self) {
-        // What was swapped or suppressed comes back.
-        self.ability.clone_from(&self.base_ability);
-        self.turn_into(self.species.clone());
         if self.ability.as_deref() == Some("regenerator") && !self.fainted() {
             self.hp = (self.hp + self.max_hp / 3).min(self.max_hp);
         }
+        // What was swapped or suppressed comes back.
+        self.ability.clone_from(&self.base_ability);
+        self.turn_into(self.species.clone());
     }
 
     /// It is of another forme from now on. Those of Terapagos have other abilities, and nobody says so.

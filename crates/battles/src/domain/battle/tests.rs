@@ -132,6 +132,30 @@ fn fields_count_from_their_beginning() {
 }
 
 #[test]
+fn whoever_is_brought_back_to_life_has_not_terastallized() {
+    let battle = folded(&[
+        "|switch|p1a: A|Ditto|9/9",
+        "|-terastallize|p1a: A|Ice",
+        "|-damage|p1a: A|0 fnt",
+        "|faint|p1a: A",
+        "|-heal|p1: A|4/9|[from] move: Revival Blessing",
+    ]);
+    let side = battle.side(Slot::P1);
+    assert!(!side.team[0].terastallized && side.terastallized() && side.team[0].hp == 4);
+}
+
+#[test]
+fn a_berry_that_works_was_eaten_before() {
+    let battle = folded(&[
+        "|switch|p1a: A|Ditto|9/9",
+        "|-enditem|p1a: A|Leppa Berry|[eat]",
+        "|-activate|p1a: A|item: Leppa Berry|Splash|[consumed]",
+    ]);
+    let eater = battle.side(Slot::P1).active().unwrap();
+    assert_eq!((&eater.item, eater.base_item.as_deref()), (&Held::Nothing, Some("leppaberry")));
+}
+
+#[test]
 fn a_lying_server_cannot_make_a_team_grow() {
     let mut battle = Battle::default();
     for number in 0..1000 {

@@ -30,7 +30,7 @@ pub enum BattleLine<'a> {
     /// It is of another forme from now on; `lasting` beyond leaving the field.
     Forme { who: Ident<'a>, species: &'a str, lasting: bool },
     /// It copies another one.
-    Transform { who: Ident<'a>, into: Ident<'a> },
+    Transform { who: Ident<'a>, into: Ident<'a>, cause: Cause<'a> },
     /// It fainted.
     Faint(Ident<'a>),
     /// It uses a move.
@@ -137,7 +137,7 @@ fn happening<'a>(kind: &str, args: &Args<'a>) -> Option<BattleLine<'a>> {
             let species = Details::parse(at(1))?.species;
             BattleLine::Forme { who: who()?, species, lasting: kind == "detailschange" }
         }
-        "-transform" => BattleLine::Transform { who: who()?, into: Ident::parse(at(1))? },
+        "-transform" => BattleLine::Transform { who: who()?, into: Ident::parse(at(1))?, cause },
         "faint" => BattleLine::Faint(who()?),
         "move" => BattleLine::Move { who: who()?, name: at(1), cause },
         "cant" => BattleLine::Cant { who: who()?, reason: at(1) },

@@ -13,29 +13,23 @@ use crate::{
     players::engine,
 };
 
-/// Fills the own side. Returns, for every move of the request, where it is among the engine's.
-pub(super) fn fill(
-    side: &mut EngineSide,
-    seen: &Side,
-    request: &Request,
-    dex: &Dex,
-) -> Option<Vec<usize>> {
+/// Fills the own side; `None` while nobody is on the field.
+pub(super) fn fill(side: &mut EngineSide, seen: &Side, request: &Request, dex: &Dex) -> Option<()> {
     let team = &request.side.pokemon;
     let active = team.iter().position(|pokemon| pokemon.active)?;
     for (place, slot) in side.pokemon.pkmn.iter_mut().enumerate() {
         *slot = team.get(place).map_or_else(nobody, |own| {
             // In disguise, the one on the field goes by another name in the battle's lines.
-            let seen = match place == active {
-                true => seen.active(),
-                false => seen.place(own.name()).and_then(|place| seen.team.get(place)),
-            };
+            let named = || seen.place(own.name()).and_then(|place| seen.team.get(place));
+            let seen = if place == active { seen.active() } else { named() };
             pokemon(own, seen, dex)
         });
     }
     side.active_index = index(active);
     side.force_switch = request.must_switch() && !team[active].fainted();
     side.force_trapped = request.active.first().is_some_and(|active| active.trapped);
-    Some(moves(&mut side.pokemon.pkmn[active], request))
+    moves(&mut side.pokemon.pkmn[active], request);
+    Some(())
 }
 
 /// Where in the request's list the Pokémon at this place of the battle's team is.
@@ -81,16 +75,15 @@ fn pokemon(own: &OwnPokemon, seen: Option<&Pokemon>, dex: &Dex) -> EnginePokemon
     pokemon
 }
 
-/// Uses left and what is disabled, of the one on the field.
-fn moves(pokemon: &mut EnginePokemon, request: &Request) -> Vec<usize> {
-    let Some(active) = request.active.first() else { return Vec::new() };
+/// What the one on the field is offered, in that order.
+fn moves(pokemon: &mut EnginePokemon, request: &Request) {
+    let Some(active) = request.active.first() else { return };
     let offered = |place: usize| {
         active.moves.get(place).map_or_else(engine::no_move, |slot| {
             engine::a_move(&slot.id, slot.pp.unwrap_or(1), slot.disabled)
         })
     };
     set_moves(pokemon, [offered(0), offered(1), offered(2), offered(3)]);
-    (0..active.moves.len()).collect()
 }
 
 /// The server's numbers are not larger than the engine's, but it may lie.
