@@ -60,7 +60,13 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
     let world = Sim::new(chooser);
     let stage = Stage::new(world.clone(), records);
     let play = scenario.play(stage.clone());
-    let ended = quietly(|| world.run(play));
+    let ended = quietly(|| {
+        let ended = world.run(play);
+        if ended.is_ok() {
+            stage.end();
+        }
+        ended
+    });
     let record = world.record();
     let (violation, timeline) = stage.take();
     let violation = match ended {

@@ -34,6 +34,7 @@ struct Shared {
 struct Play {
     timeline: Timeline,
     show: Option<Box<dyn Fn() -> String + Send>>,
+    at_end: Vec<AtEnd>,
     violation: Option<String>,
 }
 
@@ -43,6 +44,9 @@ pub struct Actor {
     stage: Stage,
     column: usize,
 }
+
+/// What is checked when a run has ended. An error: what is wrong.
+type AtEnd = Box<dyn FnOnce() -> Result<(), String> + Send>;
 
 /// Counts an actor as playing until it is dropped, however it ends.
 struct Playing(Arc<Shared>);
@@ -118,9 +122,23 @@ impl Stage {
         play.violation.get_or_insert(violation);
     }
 
+    /// Checks this when the play is over and nobody is left to change anything.
+    pub fn at_end(&self, check: impl FnOnce() -> Result<(), String> + Send + 'static) {
+        self.play().at_end.push(Box::new(check));
+    }
+
+    /// The play is over.
+    pub(crate) fn end(&self) {
+        let checks = std::mem::take(&mut self.play().at_end);
+        for check in checks {
+            check().unwrap_or_else(|wrong| self.violation(wrong));
+        }
+    }
+
     pub(crate) fn take(&self) -> (Option<String>, Timeline) {
         let mut play = self.play();
         play.show = None;
+        play.at_end.clear();
         (play.violation.take(), std::mem::take(&mut play.timeline))
     }
 }

@@ -142,6 +142,16 @@ impl Sim {
         self.lock().wall_skew += ms;
     }
 
+    /// Lets no task of this process go on, wherever it is, while time and all others do.
+    pub fn pause(&self) {
+        self.lock().pause(self.process);
+    }
+
+    /// Lets the tasks of a paused process go on.
+    pub fn resume(&self) {
+        self.lock().resume(self.process);
+    }
+
     /// An await at which nothing is waited for: others may go on here.
     pub async fn give_way(&self) {
         let mut given = false;
@@ -251,6 +261,7 @@ impl Sim {
         self.drop_tasks(|spawned| spawned.process == process);
         let watchers = {
             let mut shared = self.lock();
+            shared.resume(process);
             let process = &mut shared.processes[process];
             process.generation += 1;
             std::mem::take(&mut process.watchers)

@@ -47,6 +47,9 @@ pub(super) struct Process {
     pub(super) crashes_left: u32,
     pub(super) generation: u64,
     pub(super) watchers: Vec<Waker>,
+    pub(super) is_paused: bool,
+    /// Tasks that could go on if it were not paused.
+    pub(super) held: Vec<u32>,
 }
 
 /// What happens next.
@@ -70,9 +73,30 @@ impl Shared {
 
     pub(super) fn wake(&mut self, id: u32) {
         let Some(spawned) = self.tasks.get_mut(id as usize) else { return };
-        if !spawned.is_over && !std::mem::replace(&mut spawned.is_ready, true) {
+        if spawned.is_over || std::mem::replace(&mut spawned.is_ready, true) {
+            return;
+        }
+        let process = &mut self.processes[spawned.process];
+        if process.is_paused {
+            process.held.push(id);
+        } else {
             let place = self.ready.partition_point(|other| *other < id);
             self.ready.insert(place, id);
+        }
+    }
+
+    pub(super) fn pause(&mut self, process: usize) {
+        let Self { ready, tasks, processes, .. } = self;
+        processes[process].is_paused = true;
+        let held = ready.extract_if(.., |id| tasks[*id as usize].process == process);
+        processes[process].held.extend(held);
+    }
+
+    pub(super) fn resume(&mut self, process: usize) {
+        self.processes[process].is_paused = false;
+        for id in std::mem::take(&mut self.processes[process].held) {
+            self.tasks[id as usize].is_ready = false;
+            self.wake(id);
         }
     }
 
