@@ -23,6 +23,7 @@ mod ledger;
 pub mod linear;
 pub mod live;
 pub mod node;
+pub mod own;
 pub mod report;
 pub mod run;
 pub mod search;

@@ -7,7 +7,7 @@
 mod battles;
 mod decisions;
 mod matches;
-mod parts;
+pub(crate) mod parts;
 mod stories;
 mod streams;
 
