@@ -59,6 +59,10 @@ fn judge(history: &[check::Event]) -> Result<()> {
         "{} answers ({} of them repeats), {} requests without one, {} commands kept on {} entities",
         verdict.answers, verdict.replays, verdict.unanswered, verdict.kept, verdict.entities
     );
+    println!(
+        "{} of the answers checked in every order that they may have had",
+        verdict.cross_checked
+    );
     verdict.wrong.iter().take(SHOWN).for_each(|wrong| println!("wrong: {wrong}"));
     match verdict.wrong.len() {
         0 if verdict.answers == 0 => bail!("there is no answer in it to check"),
