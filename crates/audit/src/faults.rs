@@ -50,8 +50,6 @@ impl Faults {
     /// One of each.
     pub const ONE: Self =
         Self { crashes: 1, commits: 1, full: 1, clocks: 1, pauses: 1, takeovers: 1, messages: 1 };
-    /// One of each that leaves time as it is: for those who rest on their own clock going as the server's does.
-    pub const IN_TIME: Self = Self { clocks: 0, ..Self::ONE };
     /// The disk fails, whichever way, and the process with it.
     pub const DISK: Self = Self { crashes: 1, commits: 2, full: 1, ..Self::NONE };
     /// Only the clock, forward and back, and crashes between.
@@ -158,4 +156,46 @@ pub(crate) fn pause(process: &Sim) {
         process.resume();
     };
     outside.spawn("pause", Box::pin(wakes));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::{Replay, Schedule};
+
+    #[test]
+    fn a_paused_process_stands_still_while_time_and_others_go_on() {
+        let world = Sim::new(Box::new(Replay::new(Schedule::default())));
+        let process = world.process(0);
+        let ticks = Arc::new(Mutex::new(0));
+        let (counter, sleeper) = (ticks.clone(), process.clone());
+        let counts = async move {
+            loop {
+                sleeper.sleep(Duration::from_secs(1)).await;
+                *counter.lock().unwrap() += 1;
+            }
+        };
+        let (outside, counted) = (world.clone(), ticks.clone());
+        let ended = world.run(async move {
+            process.spawn("counts", Box::pin(counts));
+            let count = || *counted.lock().unwrap();
+            outside.sleep(Duration::from_millis(2_500)).await;
+            assert_eq!(count(), 2);
+            pause(&process);
+            outside.sleep(PAUSE.saturating_sub(Duration::from_millis(100))).await;
+            assert_eq!(count(), 2, "it was paused");
+            outside.sleep(Duration::from_secs(3)).await;
+            assert!(count() > 2, "it goes on");
+        });
+        assert_eq!(ended, Ok(()));
+    }
+
+    #[test]
+    fn each_fault_strikes_as_often_as_it_may() {
+        let always = Schedule(vec![1; 20]);
+        let world = Sim::new(Box::new(Replay::new(always)));
+        let luck = Luck::new(&world, Faults { commits: 2, pauses: 1, ..Faults::NONE });
+        let struck: Vec<Mishap> = (0..20).filter_map(|_| luck.strikes(&MISHAPS)).collect();
+        assert_eq!(struck, [Mishap::Refused, Mishap::Refused, Mishap::Paused]);
+    }
 }

@@ -10,6 +10,8 @@
 //! are commands of handlers and results of effects, which nobody sent that is heard here.
 
 mod sequential;
+#[cfg(test)]
+mod tests;
 
 use std::{
     any::Any,

@@ -6,7 +6,7 @@
 mod outages;
 mod phases;
 mod primitives;
-mod tally;
+pub(crate) mod tally;
 mod waiters;
 mod zombies;
 

@@ -63,10 +63,10 @@ async fn counted(stage: Stage, faults: Faults) {
     }
 }
 
-/// A lease of ten seconds whose holder is silent is over for whoever waits: soon, whatever the wall clock says.
+/// A lease of ten seconds whose holder is silent is over for whoever waits, whatever the wall clock says.
 async fn lease_ends(stage: Stage) {
-    /// Two leases, once more after a crash, and some air.
-    const SOON: Millis = Millis::from_secs(50);
+    /// Less than a jump. On a machine as slow as one may be here, ten seconds take a while.
+    const SOON: Millis = Millis::from_secs(600);
     let node = Node::start(&stage, Faults::CLOCK, |builder| builder.entity::<PoolEntity>());
     let mut first = node.client(&stage.extra("first"), "first");
     let change = MemberChange { limit: Some(1), ..MemberChange::default() };

@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 /// How often each thing was added, and in which order they first were.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Tally {
-    pub(super) counts: BTreeMap<String, u32>,
-    pub(super) order: Vec<String>,
+pub(crate) struct Tally {
+    pub(crate) counts: BTreeMap<String, u32>,
+    pub(crate) order: Vec<String>,
 }
 
 /// Adds a thing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Add(pub(super) String);
+pub(crate) struct Add(pub(crate) String);
 
 /// Something was added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum TallyEvent {
+pub(crate) enum TallyEvent {
     /// This.
     Added(Added),
 }
 
 /// What was added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Added(pub(super) String);
+pub(crate) struct Added(pub(crate) String);
 
 impl Entity for Tally {
     const TYPE: &'static str = "tally";
@@ -58,7 +58,7 @@ impl Entity for Tally {
 
 impl Tally {
     /// Who was not added exactly once.
-    pub(super) fn not_once<'a>(&self, all: impl IntoIterator<Item = &'a String>) -> Option<String> {
+    pub(crate) fn not_once<'a>(&self, all: impl IntoIterator<Item = &'a String>) -> Option<String> {
         let count = |what: &String| self.counts.get(what).copied().unwrap_or(0);
         let wrong = all.into_iter().find(|what| count(what) != 1);
         wrong.map(|what| format!("{what} was added {} times", count(what)))
