@@ -1,13 +1,11 @@
-//! What clients were told, checked as it happens: entities are linearizable through their versions.
+//! What clients of a machine ask and are told, in full.
 //!
-//! Sorted by version, the commands that changed an entity are one order that everybody agrees on, if no two
-//! share a version, and if whoever sends a command after another was answered gets a later one. What was
-//! acknowledged is then not lost either: the next answer would come with too small a version.
-//!
-//! When all is over, it is compared with the log as well: see [`crate::ledger`].
+//! As it happens, versions are watched: whoever sends a command after another was answered is told no smaller
+//! one, or something acknowledged is lost. When all is over, everything is compared with the log: see
+//! [`crate::ledger`].
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -21,9 +19,10 @@ use interlock_kernel::{
 use interlock_runtime::{
     Receipt, SendError,
     codec::{self, Codec},
+    engine::POISONED,
     env::World,
     limits,
-    store::{Chunk, Store, StoreError, memory::MemoryStore},
+    store::{Chunk, Scan, Store, StoreError, memory::MemoryStore},
     verify::verify,
 };
 
@@ -41,20 +40,13 @@ pub struct History {
 
 #[derive(Default)]
 struct Shared {
-    entities: BTreeMap<String, Versions>,
+    /// The newest version that anybody was told, by entity.
+    newest: BTreeMap<String, Version>,
     ledgers: BTreeMap<&'static str, Box<dyn AnyLedger>>,
     /// Orders what happens at the same simulated time.
     tick: u64,
     /// The highest that log time can be, and when it was.
     log_time: (Time, Duration),
-}
-
-/// The versions of one entity.
-#[derive(Default)]
-struct Versions {
-    newest: Version,
-    /// Who made which version.
-    made: BTreeMap<Version, CommandId>,
 }
 
 /// A command that a client sends until it is answered.
@@ -76,14 +68,6 @@ impl<E: Entity> Clone for Asked<E> {
     }
 }
 
-/// An answer, as far as versions care.
-#[derive(Debug, Clone, Copy)]
-struct Answered<'a> {
-    id: &'a CommandId,
-    version: Version,
-    changed: bool,
-}
-
 impl History {
     /// A history in which nothing has happened.
     #[must_use]
@@ -99,8 +83,7 @@ impl History {
     pub fn asked<E: Entity>(&self, key: &Key, id: CommandId, command: E::Command) -> Asked<E> {
         let first = self.sent();
         let mut shared = self.lock();
-        let versions = shared.entities.get(&name::<E>(key));
-        let newest = versions.map(|versions| versions.newest).unwrap_or_default();
+        let newest = shared.newest.get(&name::<E>(key)).copied().unwrap_or_default();
         shared.ledger::<E>().asked(key, &id, &command, first);
         Asked { key: key.clone(), id, command, newest }
     }
@@ -148,11 +131,16 @@ impl History {
             ) => return Ok(()),
         };
         let mut shared = self.lock();
-        if let Ok(Receipt { version, changed, .. }) = answer {
-            let entity = name::<E>(&asked.key);
-            let versions = shared.entities.entry(entity.clone()).or_default();
-            let answered = Answered { id: &asked.id, version: *version, changed: *changed };
-            versions.answered(&entity, asked.newest, answered)?;
+        if let Ok(Receipt { version, .. }) = answer {
+            let (entity, id) = (name::<E>(&asked.key), asked.id.as_str());
+            if *version < asked.newest {
+                return Err(format!(
+                    "{entity}: {id} is told version {version}, although {} was known when it was sent",
+                    asked.newest
+                ));
+            }
+            let newest = shared.newest.entry(entity).or_default();
+            *newest = (*newest).max(*version);
         }
         shared.ledger::<E>().told(&asked.key, &asked.id, Told { sent, heard, what })
     }
@@ -168,6 +156,12 @@ impl History {
         let report = report.map_err(|error| format!("the store cannot be read: {error}"))?;
         if let Some(problem) = report.problems.first() {
             return Err(format!("the store does not verify: {problem}"));
+        }
+        let set_aside = store.scan(Scan::table(POISONED)).now_or_never();
+        let set_aside = set_aside.expect("memory answers at once");
+        let set_aside = set_aside.map_err(|error| format!("the store cannot be read: {error}"))?;
+        if let Some((entity, _)) = set_aside.first() {
+            return Err(format!("{} is set aside", String::from_utf8_lossy(entity)));
         }
         self.lock().ledgers.values().try_for_each(|ledger| ledger.settle(&log))
     }
@@ -196,66 +190,7 @@ impl Shared {
     }
 }
 
-impl Versions {
-    fn answered(
-        &mut self,
-        entity: &str,
-        newest: Version,
-        answer: Answered<'_>,
-    ) -> Result<(), String> {
-        let Answered { id, version, changed } = answer;
-        self.newest = self.newest.max(version);
-        let is_old = if changed { version <= newest } else { version < newest };
-        if is_old {
-            return Err(format!(
-                "{entity}: {} is told version {version}, although {newest} was known when it was sent",
-                id.as_str()
-            ));
-        }
-        if !changed {
-            return Ok(());
-        }
-        match self.made.entry(version) {
-            Entry::Vacant(free) => {
-                free.insert(id.clone());
-                Ok(())
-            }
-            // The answer was lost on its way, and came again.
-            Entry::Occupied(taken) if taken.get() == id => Ok(()),
-            Entry::Occupied(taken) => Err(format!(
-                "{entity}: {} and {} both made version {version}",
-                id.as_str(),
-                taken.get().as_str()
-            )),
-        }
-    }
-}
-
 /// What an entity is called.
 pub(crate) fn name<E: Entity>(key: &Key) -> String {
     format!("{}/{key}", E::TYPE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_that_no_single_order_explains_are_told() {
-        let mut versions = Versions::default();
-        let (a, b) = (CommandId::new("a").unwrap(), CommandId::new("b").unwrap());
-        let mut answer = |id, version, changed| {
-            let newest = versions.newest;
-            versions.answered("x/1", newest, Answered { id, version: Version(version), changed })
-        };
-        assert_eq!(answer(&a, 1, true), Ok(()));
-        assert!(answer(&b, 1, true).unwrap_err().contains("was known"));
-        assert_eq!(answer(&b, 2, true), Ok(()));
-        assert_eq!(answer(&b, 2, false), Ok(()), "a look");
-        assert!(answer(&a, 1, false).is_err(), "a look at what is over");
-        // Sent when nothing was known.
-        let again = |id| Answered { id, version: Version(2), changed: true };
-        assert_eq!(versions.answered("x/1", Version(0), again(&b)), Ok(()));
-        assert!(versions.answered("x/1", Version(0), again(&a)).unwrap_err().contains("both made"));
-    }
 }

@@ -2,7 +2,7 @@
 //! over.
 //!
 //! - What was told twice under one id is the same both times.
-//! - What was acknowledged is in the log, at that version and with that reply.
+//! - What was acknowledged is in the log, at that version and with that reply, in an order that fits real time.
 //! - Each record is what `decide` says on the state before it; each state keeps its invariants.
 //! - For small histories: some order explains all answers, whatever versions say ([`crate::linear`]).
 //!
@@ -85,6 +85,7 @@ pub(crate) trait AnyLedger: Send {
 
 /// What the log holds of a command that a client sent.
 struct Kept {
+    position: Position,
     version: Version,
     at: Time,
     reply: Vec<u8>,
@@ -157,7 +158,7 @@ impl<E: Entity> Ledger<E> {
         (position, record): (Position, &Record<'_>),
     ) -> Result<(), String> {
         if let Record::Decided(decided) = record {
-            self.decided(seen, key, folded, decided)?;
+            self.decided(seen, key, folded, (position, decided))?;
         }
         folded.record(position, record).map_err(|error| error.to_string())?;
         let version = folded.version;
@@ -171,7 +172,7 @@ impl<E: Entity> Ledger<E> {
         seen: &mut Seen,
         key: &Key,
         folded: &Folded<E>,
-        decided: &Decided<'_>,
+        (position, decided): (Position, &Decided<'_>),
     ) -> Result<(), String> {
         let (id, command) = match decided.cause {
             Cause::Id(id) if decided.caller == Caller::local().as_str() => {
@@ -181,9 +182,9 @@ impl<E: Entity> Ledger<E> {
                     seen.others.insert(key.clone());
                     return Ok(());
                 };
-                let head = &decided.head;
+                let (version, at) = (decided.head.version, decided.head.at);
                 let reply = decided.reply.0.to_vec();
-                seen.kept.insert(asked, Kept { version: head.version, at: head.at, reply });
+                seen.kept.insert(asked, Kept { position, version, at, reply });
                 (Some(id), question.command.clone())
             }
             Cause::Timer(name) => {
@@ -245,6 +246,28 @@ impl<E: Entity> Ledger<E> {
         Ok(())
     }
 
+    /// Whatever was sent after something was answered stands behind it in the log.
+    fn in_real_time(&self, seen: &Seen) -> Result<(), String> {
+        let mut ends: BTreeMap<&Key, Vec<(u64, Position)>> = BTreeMap::new();
+        let mut starts: Vec<(u64, Position, &Key, &CommandId)> = Vec::new();
+        for ((key, id), question) in &self.asked {
+            let Some(kept) = seen.kept.get(&(key.clone(), id.clone())) else { continue };
+            starts.push((question.first.tick, kept.position, key, id));
+            let heard = question.told.iter().filter(|told| told.is_change());
+            if let Some(end) = heard.map(|told| told.heard.tick).min() {
+                ends.entry(key).or_default().push((end, kept.position));
+            }
+        }
+        for (start, position, key, id) in starts {
+            let before = ends.get(key).into_iter().flatten().filter(|(end, _)| *end < start);
+            if before.map(|(_, position)| *position).max() > Some(position) {
+                let (entity, id) = (name::<E>(key), id.as_str());
+                return Err(format!("{entity}: {id} stands before what was answered before it"));
+            }
+        }
+        Ok(())
+    }
+
     /// What clients asked of an entity and were told, for the general check.
     fn operations(&self, key: &Key, seen: &Seen) -> Vec<Operation<Op<E>>> {
         let mut operations = Vec::new();
@@ -287,6 +310,7 @@ impl<E: Entity> AnyLedger for Ledger<E> {
     fn settle(&self, log: &[Chunk]) -> Result<(), String> {
         let seen = self.replay(log)?;
         self.acknowledged(&seen)?;
+        self.in_real_time(&seen)?;
         let keys: BTreeSet<&Key> = self.asked.keys().map(|(key, _)| key).collect();
         for key in keys.into_iter().filter(|key| !seen.others.contains(*key)) {
             let operations = self.operations(key, &seen);

@@ -116,5 +116,5 @@ fn an_order_against_time_is_told() {
         ledger.told(&key, &id, told.clone()).unwrap();
     }
     let wrong = ledger.settle(&log(&["b", "a"], str::to_owned)).unwrap_err();
-    assert!(wrong.contains("no order"), "{wrong}");
+    assert!(wrong.contains("b stands before what was answered before it"), "{wrong}");
 }
