@@ -23,6 +23,7 @@ use interlock_runtime::{
 use tokio::sync::watch;
 
 use crate::{
+    coverage,
     faults::{self, FULL, Faults, JUMP_MS, LATE, Luck, MISHAPS, Mishap},
     world::Sim,
 };
@@ -42,9 +43,11 @@ impl Disk {
     /// An empty disk, whose commits meet some of these faults.
     #[must_use]
     pub fn new(world: &Sim, faults: Faults) -> Self {
+        let memory = MemoryStore::new();
+        coverage::disk(&memory);
         Self {
             world: world.outside(),
-            memory: Arc::new(Mutex::new(MemoryStore::new())),
+            memory: Arc::new(Mutex::new(memory)),
             luck: Luck::new(world, faults),
             full_until: Arc::default(),
             replaced: Arc::new(watch::Sender::new(0)),
@@ -146,10 +149,12 @@ impl Mount {
     /// Runs a write as the disk's own task, which a crash of the process does not stop.
     fn write<T: Send + 'static>(
         &self,
+        name: &'static str,
         write: impl Future<Output = T> + Send + 'static,
     ) -> StoreFuture<Option<T>> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let world = self.disk.world.clone();
+        // A crash of the process strikes beside it, at one of its awaits.
+        let world = self.process.outside();
         let turn = world.clone();
         let work = async move {
             let written = write.await;
@@ -157,7 +162,7 @@ impl Mount {
             // The process may have crashed.
             let _ = sender.send(written);
         };
-        world.spawn("disk", Box::pin(work));
+        world.spawn(name, Box::pin(work));
         Box::pin(async move { receiver.await.ok() })
     }
 }
@@ -173,7 +178,7 @@ impl Store for Mount {
             self.disk.befalls(&self.process, mishap);
         }
         let append = self.disk.clone().append(self.memory.clone(), chunk, mishap);
-        let outcome = self.write(append);
+        let outcome = self.write("commit", append);
         Box::pin(async move { outcome.await.unwrap_or_else(|| Append::Unknown(gone())) })
     }
 
@@ -199,7 +204,7 @@ impl Store for Mount {
         durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
         let (disk, memory) = (self.disk.clone(), self.memory.clone());
-        let written = self.write(async move {
+        let written = self.write("rows", async move {
             if disk.is_full() {
                 return Err(full());
             }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 pub use crate::faults::Faults;
 use crate::{
+    coverage,
     disk::Disk,
     faults::{LATE, LOSSES, Loss, Luck, PATIENCE},
     history::{Asked, History},
@@ -98,6 +99,7 @@ impl Node {
 
     /// An entity's committed state.
     pub async fn state<E: Entity>(&self, key: &Key) -> E {
+        coverage::entity::<E>();
         loop {
             if let Some(Ok(view)) = self.look::<E>(key).await {
                 return E::clone(&view.state);
@@ -212,6 +214,7 @@ impl Client {
     /// The entity's own "no", and an entity that was closed or set aside.
     pub async fn send<E: Entity>(&mut self, key: &Key, command: E::Command) -> Answer<E> {
         self.sent += 1;
+        coverage::entity::<E>();
         let id = CommandId::new(&format!("{}-{}", self.name, self.sent)).expect("a short name");
         let asked = self.node.history.asked::<E>(key, id, command);
         let mut pause = RETRY.0;

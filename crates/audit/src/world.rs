@@ -28,7 +28,10 @@ use interlock_runtime::env::{Task, World};
 
 pub(crate) use self::state::mix;
 use self::state::{Alarm, Next, Process, Shared, Sleep, Spawned, lock};
-use crate::choice::{Choice, Chooser, Kind};
+use crate::{
+    choice::{Choice, Chooser, Kind},
+    coverage,
+};
 
 /// Steps after which nothing unusual is chosen any more.
 pub const CALM_AFTER: u64 = 5_000;
@@ -43,6 +46,8 @@ pub const EPOCH: Time = Time(1_767_225_600_000);
 #[derive(Clone)]
 pub struct Sim {
     process: usize,
+    /// Whose work is done here: an outside process may do another's.
+    works_for: usize,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -87,8 +92,9 @@ impl Sim {
             choices: Vec::new(),
             faults: 0,
             trace: 0,
+            is_observed: coverage::is_on(),
         };
-        Self { process: 0, shared: Arc::new(Mutex::new(shared)) }
+        Self { process: 0, works_for: 0, shared: Arc::new(Mutex::new(shared)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -102,13 +108,13 @@ impl Sim {
         let mut shared = self.lock();
         let process = shared.processes.len();
         shared.processes.push(Process { crashes_left: crashes, ..Process::default() });
-        Self { process, shared: self.shared.clone() }
+        Self { process, works_for: process, shared: self.shared.clone() }
     }
 
     /// What no process of this world takes along when it crashes.
     #[must_use]
     pub fn outside(&self) -> Self {
-        Self { process: 0, shared: self.shared.clone() }
+        Self { process: 0, works_for: self.works_for, shared: self.shared.clone() }
     }
 
     /// How often this process has crashed.
@@ -183,6 +189,9 @@ impl Sim {
         };
         self.drop_tasks(|_| true);
         // Wakers hold the world, and the world holds wakers.
+        if self.lock().is_observed {
+            coverage::ended();
+        }
         let left = {
             let mut shared = self.lock();
             let processes = std::mem::take(&mut shared.processes);
@@ -237,6 +246,7 @@ impl Sim {
         shared.last = id;
         let spawned = &mut shared.tasks[id as usize];
         spawned.is_ready = false;
+        spawned.steps += 1;
         // Dropped by a crash since it was woken.
         let Some(mut task) = spawned.task.take() else { return };
         let waker = spawned.waker.clone();
@@ -251,13 +261,18 @@ impl Sim {
         } else {
             spawned.task = Some(task);
         }
+        shared.observe_wait(id);
         // What a task drops may wake others.
         drop(shared);
         drop(over);
     }
 
     fn crash(&self, process: usize) {
-        self.lock().processes[process].crashes_left -= 1;
+        {
+            let mut shared = self.lock();
+            shared.observe_crash(process);
+            shared.processes[process].crashes_left -= 1;
+        }
         self.drop_tasks(|spawned| spawned.process == process);
         let watchers = {
             let mut shared = self.lock();
@@ -310,11 +325,14 @@ impl World for Sim {
         self.lock().draw()
     }
 
-    fn spawn(&self, _name: &'static str, task: Task) {
+    fn spawn(&self, name: &'static str, task: Task) {
         let mut shared = self.lock();
         let id = u32::try_from(shared.tasks.len()).expect("fewer than 4 billion tasks");
         let waker = Waker::from(Arc::new(Alarm { task: id, shared: self.shared.clone() }));
         shared.tasks.push(Spawned {
+            name,
+            steps: 0,
+            works_for: self.works_for,
             process: self.process,
             is_ready: false,
             is_over: false,
@@ -322,6 +340,7 @@ impl World for Sim {
             task: Some(task),
         });
         shared.wake(id);
+        shared.observe_wait(id);
     }
 
     fn sleep(&self, span: Duration) -> Task {

@@ -3,6 +3,7 @@
 //!
 //! Besides what a scenario itself says, every answer in it is compared with the log ([`crate::history`]).
 
+mod lasting;
 mod outages;
 mod phases;
 mod primitives;
@@ -22,7 +23,8 @@ pub struct Own {
     pub scenario: &'static dyn Scenario,
 }
 
-const OWN: &[&[Own]] = &[phases::OWN, zombies::OWN, outages::OWN, waiters::OWN, primitives::OWN];
+const OWN: &[&[Own]] =
+    &[lasting::OWN, phases::OWN, zombies::OWN, outages::OWN, waiters::OWN, primitives::OWN];
 
 /// Every promise.
 pub fn all() -> impl Iterator<Item = &'static Own> {

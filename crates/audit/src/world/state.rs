@@ -12,7 +12,10 @@ use std::{
 use interlock_runtime::env::Task;
 
 use super::CALM_AFTER;
-use crate::choice::{Choice, Chooser, Kind, Point};
+use crate::{
+    choice::{Choice, Chooser, Kind, Point},
+    coverage::{self, Await},
+};
 
 pub(super) struct Shared {
     pub(super) now: Duration,
@@ -31,9 +34,16 @@ pub(super) struct Shared {
     pub(super) choices: Vec<Choice>,
     pub(super) faults: u32,
     pub(super) trace: u64,
+    /// Whether somebody wants to know what it comes to.
+    pub(super) is_observed: bool,
 }
 
 pub(super) struct Spawned {
+    pub(super) name: &'static str,
+    /// Steps so far.
+    pub(super) steps: u32,
+    /// Whose work it does.
+    pub(super) works_for: usize,
     pub(super) process: usize,
     pub(super) is_ready: bool,
     pub(super) is_over: bool,
@@ -60,7 +70,33 @@ pub(super) enum Next {
     Nothing,
 }
 
+impl Spawned {
+    /// Where it waits.
+    fn place(&self) -> Await {
+        Await::new(self.name, self.steps)
+    }
+}
+
 impl Shared {
+    /// Notes where a task waits, if a crash could strike it there.
+    pub(super) fn observe_wait(&self, id: u32) {
+        let spawned = &self.tasks[id as usize];
+        if self.is_observed
+            && !spawned.is_over
+            && self.processes[spawned.works_for].crashes_left > 0
+        {
+            coverage::waits(spawned.place());
+        }
+    }
+
+    /// Notes where the tasks of a process waited when it crashed.
+    pub(super) fn observe_crash(&self, process: usize) {
+        if self.is_observed {
+            let own = |spawned: &&Spawned| !spawned.is_over && spawned.works_for == process;
+            self.tasks.iter().filter(own).for_each(|spawned| coverage::crashed(spawned.place()));
+        }
+    }
+
     /// `splitmix64`: a full-period generator that any seed will do for.
     pub(super) fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
