@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("streams", &["kernel", "runtime", "web"]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams", "audit"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
+    ("trust", &["kernel", "runtime", "audit"]),
     ("interlock", &["server", "audit"]),
 ];
 
