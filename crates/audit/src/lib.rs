@@ -8,8 +8,9 @@
 //! ```
 //!
 //! [`world`] is the one thread on which everything happens; [`choice`] the only source of chance in it;
-//! [`stage`] what a scenario says and checks; [`search`] tries schedules, [`shrink`] makes a failing one small,
-//! [`timeline`] prints it. [`live`] kills the real program instead, and [`check`] judges what was recorded.
+//! [`stage`] what a scenario says and checks; [`search`] tries schedules, or every order that can show,
+//! [`shrink`] makes a failing one small, [`timeline`] prints it. [`live`] kills the real program instead, and
+//! [`check`] judges what was recorded.
 
 pub mod cases;
 pub mod check;

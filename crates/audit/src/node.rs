@@ -10,9 +10,8 @@ use interlock_kernel::{
 };
 use interlock_runtime::{
     Builder, Meta, Receipt, Runtime, SendError, View,
-    env::{Env, World},
+    env::{Access, Env, WatchReceiver, Witness, World, channel},
 };
-use tokio::sync::watch;
 
 use crate::{
     disk::Disk,
@@ -43,9 +42,13 @@ impl Faults {
 #[derive(Clone)]
 pub struct Node {
     process: Sim,
-    running: watch::Receiver<Option<Runtime>>,
+    running: WatchReceiver<Option<Runtime>>,
     faults: Faults,
     history: History,
+    /// The history, as the world knows it.
+    told: u64,
+    /// Whether it shares memory with nobody but through the world.
+    is_apart: bool,
 }
 
 impl Node {
@@ -55,9 +58,13 @@ impl Node {
         faults: Faults,
         build: impl Fn(Builder) -> Builder + Send + Sync + 'static,
     ) -> Self {
-        let process = stage.world().process(faults.crashes);
+        let world = stage.world();
+        let process = world.process(faults.crashes);
         let disk = Disk::new(faults.commits);
-        let (announce, running) = watch::channel(None);
+        let (announce, running) = channel::watch(world.witness().as_ref(), None);
+        let only_crashes = faults == Faults { crashes: faults.crashes, ..Faults::NONE };
+        // Then it holds no handler that could reach into the scenario, and shares no count of faults.
+        let is_apart = size_of_val(&build) == 0 && only_crashes;
         let announce = Arc::new(announce);
         let supervised = process.clone();
         let supervisor = async move {
@@ -77,12 +84,20 @@ impl Node {
                 announce.send_replace(None);
             }
         };
-        stage.world().spawn("supervisor", Box::pin(supervisor));
-        Self { process, running, faults, history: History::default() }
+        if is_apart {
+            world.spawn_apart(Box::pin(supervisor));
+        } else {
+            world.spawn("supervisor", Box::pin(supervisor));
+        }
+        let told = process.object();
+        Self { process, running, faults, history: History::default(), told, is_apart }
     }
 
     /// The runtime, once it runs.
     pub async fn runtime(&self) -> Runtime {
+        if !self.is_apart {
+            self.process.touches_anything();
+        }
         let mut running = self.running.clone();
         let runtime = running.wait_for(Option::is_some).await.expect("it is supervised");
         runtime.clone().expect("it was waited for")
@@ -134,6 +149,7 @@ impl Client {
     ) -> Result<Receipt<E::Reply>, SendError<E::Rejection>> {
         self.sent += 1;
         let (entity, history) = (format!("{}/{key}", E::TYPE), self.node.history.clone());
+        self.node.process.touches(self.node.told, Access::Read);
         let newest = history.newest(&entity);
         let id = CommandId::new(&format!("{}-{}", self.name, self.sent)).expect("a short name");
         loop {
@@ -156,6 +172,8 @@ impl Client {
                 answer => {
                     if let Ok(Receipt { version, changed, replayed, .. }) = answer {
                         let answered = Answered { id: &id, version, changed, replayed };
+                        // Of two answers the order does not show: each adds its own version.
+                        self.node.process.touches(self.node.told, Access::Merge);
                         let told = history.answered(&entity, newest, answered);
                         told.unwrap_or_else(|wrong| self.actor.stage().violation(wrong));
                     }
