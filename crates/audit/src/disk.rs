@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use interlock_kernel::{bus::RowChange, ids::Position};
 use interlock_runtime::{
-    env::{WatchReceiver, WatchSender, World},
+    env::World,
     store::{
         Append, Chunk, Durability, Row, Scan, Span, Store, StoreError, StoreFuture,
         memory::MemoryStore,
@@ -35,8 +35,8 @@ pub struct Disk {
     memory: Arc<Mutex<MemoryStore>>,
     luck: Luck,
     full_until: Arc<Mutex<Duration>>,
-    /// How often another process was to open it.
-    replaced: Arc<WatchSender<u32>>,
+    /// How often another process was to open it. Only its own machine looks, whose tasks share a memory.
+    replaced: Arc<watch::Sender<u32>>,
 }
 
 impl Disk {
@@ -70,7 +70,7 @@ impl Disk {
 
     /// Changes whenever another process is to open it while this one is paused.
     #[must_use]
-    pub fn replaced(&self) -> WatchReceiver<u32> {
+    pub fn replaced(&self) -> watch::Receiver<u32> {
         self.replaced.subscribe()
     }
 

@@ -20,7 +20,7 @@ use interlock_runtime::{
     Receipt, SendError,
     codec::{self, Codec},
     engine::POISONED,
-    env::World,
+    env::{Access, Witness, World},
     limits,
     store::{Chunk, Scan, Store, StoreError, memory::MemoryStore},
     verify::verify,
@@ -35,6 +35,10 @@ use crate::{
 #[derive(Clone)]
 pub struct History {
     world: Sim,
+    /// What leaves, and what is told, as the world knows them: of two that leave the order does not show, nor of two
+    /// that are told, but of one of each.
+    requests: u64,
+    answers: u64,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -72,7 +76,8 @@ impl History {
     /// A history in which nothing has happened.
     #[must_use]
     pub fn new(world: &Sim) -> Self {
-        Self { world: world.clone(), shared: Arc::default() }
+        let (requests, answers) = (world.object(), world.object());
+        Self { world: world.clone(), requests, answers, shared: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -91,6 +96,12 @@ impl History {
     /// The moment at which a request leaves.
     #[must_use]
     pub fn sent(&self) -> Moment {
+        self.world.touches(self.requests, Access::Merge);
+        self.world.touches(self.answers, Access::Read);
+        self.moment()
+    }
+
+    fn moment(&self) -> Moment {
         let (now, wall) = (self.world.now(), self.world.wall());
         let mut shared = self.lock();
         shared.tick += 1;
@@ -111,7 +122,9 @@ impl History {
         sent: Moment,
         answer: &Result<Receipt<E::Reply>, SendError<E::Rejection>>,
     ) -> Result<(), String> {
-        let heard = self.sent();
+        self.world.touches(self.requests, Access::Read);
+        self.world.touches(self.answers, Access::Merge);
+        let heard = self.moment();
         let what = match answer {
             Ok(Receipt { reply, version, changed, .. }) => {
                 let (version, reply) = (*version, codec::encode(reply));

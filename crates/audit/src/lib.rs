@@ -8,9 +8,11 @@
 //! ```
 //!
 //! [`world`] is the one thread on which everything happens; [`choice`] the only source of chance in it;
-//! [`stage`] what a scenario says and checks; [`search`] tries schedules, [`shrink`] makes a failing one small,
-//! [`timeline`] prints it. [`node`] is a machine in it, [`faults`] what may go wrong there, [`history`] what its
-//! clients were told, and [`linear`] whether any order explains that. [`coverage`] tells what runs came to. [`live`] kills the real program instead, and [`check`] judges what was recorded.
+//! [`stage`] what a scenario says and checks; [`search`] tries schedules, or every order that can show,
+//! [`shrink`] makes a failing one small, [`timeline`] prints it. [`node`] is a machine in it, [`faults`] what may
+//! go wrong there, [`history`] what its clients were told, and [`linear`] whether any order explains that.
+//! [`coverage`] tells what runs came to. [`live`] kills the real program instead, and [`check`] judges what was
+//! recorded.
 
 pub mod cases;
 pub mod check;

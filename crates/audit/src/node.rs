@@ -14,9 +14,8 @@ use interlock_kernel::{
 };
 use interlock_runtime::{
     Builder, Meta, Receipt, Runtime, SendError, View,
-    env::{Env, WatchReceiver, WatchSender, World},
+    env::{Env, WatchReceiver, WatchSender, Witness, World, channel},
 };
-use tokio::sync::watch;
 
 pub use crate::faults::Faults;
 use crate::{
@@ -41,6 +40,8 @@ pub struct Node {
     seat: WatchReceiver<Seat>,
     faults: Faults,
     history: History,
+    /// Whether it shares memory with nobody but through the world.
+    is_apart: bool,
 }
 
 /// Which process is the one to talk to.
@@ -60,19 +61,30 @@ impl Node {
         build: impl Fn(Builder) -> Builder + Send + Sync + 'static,
     ) -> Self {
         let world = stage.world().outside();
+        let only_crashes = faults == Faults { crashes: faults.crashes, ..Faults::NONE };
+        // Then it holds no handler that could reach into the scenario, and shares no count of faults.
+        let is_apart = size_of_val(&build) == 0 && only_crashes;
         let disk = Disk::new(&world, faults);
         let history = History::new(&world);
-        let (announce, seat) = watch::channel(Seat::default());
+        let (announce, seat) = channel::watch(world.witness().as_ref(), Seat::default());
         let supervisor = Supervisor { disk, build, announce: Arc::new(announce) };
         let (told, disk) = (history.clone(), supervisor.disk.clone());
         let codecs = (supervisor.build)(Builder::new(supervisor.env(&world))).codecs();
         stage.at_end(move || told.settle(&disk.reopen(), &codecs));
         let process = stage.world().process(faults.crashes);
-        world.spawn("supervisor", Box::pin(supervisor.run(process)));
-        Self { world, seat, faults, history }
+        let supervisor = Box::pin(supervisor.run(process));
+        if is_apart {
+            world.spawn_apart("supervisor", supervisor);
+        } else {
+            world.spawn("supervisor", supervisor);
+        }
+        Self { world, seat, faults, history, is_apart }
     }
 
     async fn seat(&self) -> (u64, Runtime) {
+        if !self.is_apart {
+            self.world.touches_anything();
+        }
         let mut seat = self.seat.clone();
         let taken = seat.wait_for(|seat| seat.runtime.is_some()).await;
         let Seat { term, runtime } = taken.expect("it is supervised").clone();

@@ -75,6 +75,7 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
             violation.or_else(|| Some("nobody can go on, and nothing will wake anybody".to_owned()))
         }
         Ok(Err(Stuck::Endless)) => violation.or_else(|| Some("it never ends".to_owned())),
+        Ok(Err(Stuck::Redundant)) => violation,
         Err(panicked) => Some(panicked),
     };
     Run { record, violation, timeline }
