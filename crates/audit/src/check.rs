@@ -2,7 +2,10 @@
 //!
 //! Something is wrong if an acknowledged command was lost or doubled, if one id got two answers, if versions
 //! have gaps, or if a command that was answered before another began comes after it. Versions give the order:
-//! so it takes sorting, not searching, however long the history is.
+//! so it takes sorting, not searching, however long the history is. Where few commands were under way at once,
+//! the general check ([`crate::linear`]) says so, too, without believing versions.
+
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +72,8 @@ pub struct Verdict {
     pub kept: usize,
     /// Entities that they belong to.
     pub entities: usize,
+    /// Commands whose answers the general check explained, too.
+    pub cross_checked: u64,
 }
 
 /// Reads a history.
@@ -98,6 +103,9 @@ pub fn check(history: &[Event]) -> Verdict {
         }
     }
     checker.in_real_time();
+    if checker.verdict.wrong.is_empty() {
+        checker.in_windows(history);
+    }
     checker.verdict
 }
 
@@ -238,6 +246,38 @@ mod tests {
             let verdict = check(&history);
             assert_eq!(verdict.wrong.len(), wrong, "{what}: {:?}", verdict.wrong);
         }
+    }
+
+    /// A claim's answer, under way from `start_us` to `end_us`.
+    fn claim(id: &str, (version, number): (u64, u64), (start_us, end_us): (u64, u64)) -> Event {
+        let Event::Request(mut request) = answer(id, version, start_us, end_us) else {
+            unreachable!("an answer is to a request")
+        };
+        request.body = Some(json!({
+            "version": version, "claim": format!("c{number}"), "number": number, "remaining": 9
+        }));
+        Event::Request(request)
+    }
+
+    #[test]
+    fn a_server_that_lies_about_versions_is_caught_where_few_were_under_way_at_once() {
+        let kept = || [kept("put", 1), kept("a", 2), kept("b", 3), kept("c", 4)];
+        let last = claim("c", (4, 3), (20, 21));
+        let honest = [claim("a", (2, 1), (0, 9)), claim("b", (3, 2), (1, 8)), last.clone()];
+        let verdict = check(&[&kept()[..], &honest].concat());
+        assert_eq!((verdict.wrong.len(), verdict.cross_checked), (0, 3));
+        // Each version is told once and kept, and fits real time: only the claims are the other way round.
+        let lies = [claim("a", (2, 2), (0, 9)), claim("b", (3, 1), (1, 8)), last];
+        let verdict = check(&[&kept()[..], &lies].concat());
+        assert_eq!(verdict.wrong.len(), 1, "{:?}", verdict.wrong);
+        assert!(verdict.wrong[0].contains("no order explains"), "{:?}", verdict.wrong);
+    }
+
+    #[test]
+    fn answers_that_nobody_saw_are_taken_as_kept() {
+        let history = [kept("put", 1), kept("lost", 2), kept("a", 3), claim("a", (3, 2), (0, 9))];
+        let verdict = check(&history);
+        assert_eq!((verdict.wrong.len(), verdict.cross_checked), (0, 1), "{:?}", verdict.wrong);
     }
 
     #[test]

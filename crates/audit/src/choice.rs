@@ -9,6 +9,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::world::{Footprint, Step};
+
 /// What kind of thing is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -35,6 +37,19 @@ pub struct Point<'a> {
 pub trait Chooser: Send {
     /// A number below `point.options`, which is at least 2.
     fn choose(&mut self, point: &Point<'_>) -> usize;
+
+    /// Whether it wants to hear of steps: what they touch is written down only for those who do.
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// A step is about to be taken. False: nothing new can come of this run, and it ends here.
+    fn goes_on(&mut self, _step: Step) -> bool {
+        true
+    }
+
+    /// A step was taken, and touched that.
+    fn took(&mut self, _step: Step, _touched: &Footprint) {}
 }
 
 /// One answer, as it was given.

@@ -1,10 +1,15 @@
 //! A simulated disk under the shipping runtime: a store that is an actor of its own.
 //!
 //! A commit has three scheduling points (it is submitted, it happens, its outcome is told), and others may go
-//! on, or the process crash, between any two. Besides, it may be refused, or have an unknown outcome, kept or
-//! lost. It survives whole or not at all. Reads wait for their turn, too.
+//! on, or the process crash, between any two. Besides, it may be refused, come late, or have an unknown outcome,
+//! kept or lost. It survives whole or not at all. Reads wait for their turn, too.
+//!
+//! One process has the disk at a time: whoever opens it shuts out those before, even if they only slept.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use interlock_kernel::{bus::RowChange, ids::Position};
@@ -15,36 +20,108 @@ use interlock_runtime::{
         memory::MemoryStore,
     },
 };
+use tokio::sync::watch;
 
-use crate::world::Sim;
+use crate::{
+    coverage,
+    faults::{self, FULL, Faults, JUMP_MS, LATE, Luck, MISHAPS, Mishap},
+    world::Sim,
+};
 
 /// What survives crashes.
 #[derive(Clone)]
 pub struct Disk {
+    world: Sim,
     memory: Arc<Mutex<MemoryStore>>,
-    /// Commits that may still fail.
-    faults_left: Arc<Mutex<u32>>,
+    luck: Luck,
+    full_until: Arc<Mutex<Duration>>,
+    /// How often another process was to open it. Only its own machine looks, whose tasks share a memory.
+    replaced: Arc<watch::Sender<u32>>,
 }
 
 impl Disk {
-    /// An empty disk, of whose commits at most so many fail.
+    /// An empty disk, whose commits meet some of these faults.
     #[must_use]
-    pub fn new(faults: u32) -> Self {
+    pub fn new(world: &Sim, faults: Faults) -> Self {
+        let memory = MemoryStore::new();
+        coverage::disk(&memory);
         Self {
-            memory: Arc::new(Mutex::new(MemoryStore::new())),
-            faults_left: Arc::new(Mutex::new(faults)),
+            world: world.outside(),
+            memory: Arc::new(Mutex::new(memory)),
+            luck: Luck::new(world, faults),
+            full_until: Arc::default(),
+            replaced: Arc::new(watch::Sender::new(0)),
         }
     }
 
     /// What a process sees that begins now. Those before it can write no more.
     #[must_use]
     pub fn open(&self, process: &Sim) -> Mount {
+        Mount { memory: self.reopen(), process: process.clone(), disk: self.clone() }
+    }
+
+    /// What is on it, for whoever looks when all is over.
+    #[must_use]
+    pub fn reopen(&self) -> MemoryStore {
         let mut memory = lock(&self.memory);
         *memory = memory.reopen();
-        Mount {
-            memory: memory.clone(),
-            process: process.clone(),
-            faults_left: self.faults_left.clone(),
+        memory.clone()
+    }
+
+    /// Changes whenever another process is to open it while this one is paused.
+    #[must_use]
+    pub fn replaced(&self) -> watch::Receiver<u32> {
+        self.replaced.subscribe()
+    }
+
+    fn is_full(&self) -> bool {
+        self.world.now() < *lock(&self.full_until)
+    }
+
+    /// What is not only about the commit during which it happens.
+    fn befalls(&self, process: &Sim, mishap: Mishap) {
+        match mishap {
+            Mishap::Full => *lock(&self.full_until) = self.world.now() + FULL,
+            Mishap::Forward => self.world.shift_wall(JUMP_MS),
+            Mishap::Back => self.world.shift_wall(-JUMP_MS),
+            Mishap::Paused => faults::pause(process),
+            Mishap::Replaced => {
+                faults::pause(process);
+                self.replaced.send_modify(|times| *times += 1);
+            }
+            Mishap::Refused
+            | Mishap::UnknownLost
+            | Mishap::UnknownWritten
+            | Mishap::WrittenLate
+            | Mishap::ToldLate => {}
+        }
+    }
+
+    async fn append(self, memory: MemoryStore, chunk: Chunk, mishap: Option<Mishap>) -> Append {
+        if self.is_full() {
+            return Append::Refused(full());
+        }
+        let failed = || StoreError::Failed("as the audit wants it".to_owned());
+        match mishap {
+            Some(Mishap::Refused) => Append::Refused(failed()),
+            Some(Mishap::UnknownLost) => Append::Unknown(failed()),
+            Some(Mishap::UnknownWritten) => match memory.append(chunk).await {
+                Append::Done => Append::Unknown(failed()),
+                refused @ (Append::Refused(_) | Append::Unknown(_)) => refused,
+            },
+            Some(Mishap::WrittenLate) => {
+                self.world.sleep(LATE).await;
+                memory.append(chunk).await
+            }
+            Some(Mishap::ToldLate) => {
+                let outcome = memory.append(chunk).await;
+                self.world.sleep(LATE).await;
+                outcome
+            }
+            Some(
+                Mishap::Full | Mishap::Forward | Mishap::Back | Mishap::Paused | Mishap::Replaced,
+            )
+            | None => memory.append(chunk).await,
         }
     }
 }
@@ -53,53 +130,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no code panics while it holds the lock")
 }
 
+fn full() -> StoreError {
+    StoreError::Full("as the audit wants it".to_owned())
+}
+
+fn gone() -> StoreError {
+    StoreError::Failed("the disk is gone".to_owned())
+}
+
 /// The disk as one life of a process sees it.
 pub struct Mount {
     memory: MemoryStore,
     process: Sim,
-    faults_left: Arc<Mutex<u32>>,
-}
-
-/// How a commit goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Well,
-    Refused,
-    UnknownLost,
-    UnknownWritten,
+    disk: Disk,
 }
 
 impl Mount {
-    fn fate(&self) -> Fate {
-        let mut left = lock(&self.faults_left);
-        if *left == 0 {
-            return Fate::Well;
-        }
-        let fate = match self.process.fault(3) {
-            0 => return Fate::Well,
-            1 => Fate::Refused,
-            2 => Fate::UnknownLost,
-            _ => Fate::UnknownWritten,
-        };
-        *left -= 1;
-        fate
-    }
-
     /// Runs a write as the disk's own task, which a crash of the process does not stop.
     fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(MemoryStore) -> StoreFuture<T> + Send + 'static,
+        name: &'static str,
+        write: impl Future<Output = T> + Send + 'static,
     ) -> StoreFuture<Option<T>> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let (memory, disk) = (self.memory.clone(), self.process.outside());
-        let turn = disk.clone();
+        // A crash of the process strikes beside it, at one of its awaits.
+        let world = self.process.outside();
+        let turn = world.clone();
         let work = async move {
-            let written = write(memory).await;
+            let written = write.await;
             turn.give_way().await;
             // The process may have crashed.
             let _ = sender.send(written);
         };
-        disk.spawn("disk", Box::pin(work));
+        world.spawn(name, Box::pin(work));
         Box::pin(async move { receiver.await.ok() })
     }
 }
@@ -110,26 +173,13 @@ impl Store for Mount {
     }
 
     fn append(&self, chunk: Chunk) -> StoreFuture<Append> {
-        let fate = self.fate();
-        let failed = || StoreError::Failed("as the audit wants it".to_owned());
-        let outcome = self.write(move |memory| match fate {
-            Fate::Refused => Box::pin(async move { Append::Refused(failed()) }),
-            Fate::UnknownLost => Box::pin(async move { Append::Unknown(failed()) }),
-            Fate::UnknownWritten => {
-                let written = memory.append(chunk);
-                Box::pin(async move {
-                    match written.await {
-                        Append::Done => Append::Unknown(failed()),
-                        refused @ (Append::Refused(_) | Append::Unknown(_)) => refused,
-                    }
-                })
-            }
-            Fate::Well => memory.append(chunk),
-        });
-        Box::pin(async move {
-            let closed = || StoreError::Failed("the disk is gone".to_owned());
-            outcome.await.unwrap_or_else(|| Append::Unknown(closed()))
-        })
+        let mishap = self.disk.luck.strikes(&MISHAPS);
+        if let Some(mishap) = mishap {
+            self.disk.befalls(&self.process, mishap);
+        }
+        let append = self.disk.clone().append(self.memory.clone(), chunk, mishap);
+        let outcome = self.write("commit", append);
+        Box::pin(async move { outcome.await.unwrap_or_else(|| Append::Unknown(gone())) })
     }
 
     fn settle(&self) -> StoreFuture<Result<Span, StoreError>> {
@@ -153,11 +203,14 @@ impl Store for Mount {
         changes: Vec<RowChange>,
         durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
-        let written = self.write(move |memory| memory.write_rows(changes, durability));
-        Box::pin(async move {
-            let closed = || StoreError::Failed("the disk is gone".to_owned());
-            written.await.unwrap_or_else(|| Err(closed()))
-        })
+        let (disk, memory) = (self.disk.clone(), self.memory.clone());
+        let written = self.write("rows", async move {
+            if disk.is_full() {
+                return Err(full());
+            }
+            memory.write_rows(changes, durability).await
+        });
+        Box::pin(async move { written.await.unwrap_or_else(|| Err(gone())) })
     }
 
     fn row(&self, table: &str, key: &[u8]) -> StoreFuture<Result<Option<Bytes>, StoreError>> {

@@ -1,116 +1,209 @@
-//! What clients were told, checked as it happens: entities are linearizable through their versions.
+//! What clients of a machine ask and are told, in full.
 //!
-//! Sorted by version, the commands that changed an entity are one order that everybody agrees on, if no two
-//! share a version, and if whoever sends a command after another was answered gets a later one. What was
-//! acknowledged is then not lost either: the next answer would come with too small a version.
+//! As it happens, versions are watched: whoever sends a command after another was answered is told no smaller
+//! one, or something acknowledged is lost. When all is over, everything is compared with the log: see
+//! [`crate::ledger`].
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
-use interlock_kernel::ids::{CommandId, Version};
+use futures_util::FutureExt;
+use interlock_kernel::{
+    entity::Entity,
+    ids::{CommandId, Key, Version},
+    time::{Millis, Time},
+};
+use interlock_runtime::{
+    Receipt, SendError,
+    codec::{self, Codec},
+    engine::POISONED,
+    env::{Access, Witness, World},
+    limits,
+    store::{Chunk, Scan, Store, StoreError, memory::MemoryStore},
+    verify::verify,
+};
 
-/// What all clients of a machine were told.
-#[derive(Clone, Default)]
-pub struct History(Arc<Mutex<BTreeMap<String, Told>>>);
+use crate::{
+    ledger::{AnyLedger, Ledger, Moment, Told, What},
+    world::Sim,
+};
 
-/// What was told about one entity.
-#[derive(Default)]
-struct Told {
-    newest: Version,
-    /// Who made which version.
-    made: BTreeMap<Version, CommandId>,
+/// What all clients of a machine asked and were told.
+#[derive(Clone)]
+pub struct History {
+    world: Sim,
+    /// What leaves, and what is told, as the world knows them: of two that leave the order does not show, nor of two
+    /// that are told, but of one of each.
+    requests: u64,
+    answers: u64,
+    shared: Arc<Mutex<Shared>>,
 }
 
-/// An answer, as far as the history cares.
-#[derive(Debug, Clone, Copy)]
-pub struct Answered<'a> {
-    /// The command's id.
-    pub id: &'a CommandId,
-    /// The entity's version after it.
-    pub version: Version,
-    /// Whether the command changed something.
-    pub changed: bool,
-    /// Whether it is an earlier answer, given again.
-    pub replayed: bool,
+#[derive(Default)]
+struct Shared {
+    /// The newest version that anybody was told, by entity.
+    newest: BTreeMap<String, Version>,
+    ledgers: BTreeMap<&'static str, Box<dyn AnyLedger>>,
+    /// Orders what happens at the same simulated time.
+    tick: u64,
+    /// The highest that log time can be, and when it was.
+    log_time: (Time, Duration),
+}
+
+/// A command that a client sends until it is answered.
+pub struct Asked<E: Entity> {
+    /// Of which entity.
+    pub key: Key,
+    /// The same for each sending.
+    pub id: CommandId,
+    /// What.
+    pub command: E::Command,
+    /// The newest version that anybody was told of when it was first sent.
+    newest: Version,
+}
+
+impl<E: Entity> Clone for Asked<E> {
+    fn clone(&self) -> Self {
+        let Self { key, id, command, newest } = self;
+        Self { key: key.clone(), id: id.clone(), command: command.clone(), newest: *newest }
+    }
 }
 
 impl History {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Told>> {
-        self.0.lock().expect("no code panics while it holds the lock")
-    }
-
-    /// The newest version that anybody was told of an entity, for a command that is sent now.
+    /// A history in which nothing has happened.
     #[must_use]
-    pub fn newest(&self, entity: &str) -> Version {
-        self.lock().get(entity).map(|told| told.newest).unwrap_or_default()
+    pub fn new(world: &Sim) -> Self {
+        let (requests, answers) = (world.object(), world.object());
+        Self { world: world.clone(), requests, answers, shared: Arc::default() }
     }
 
-    /// Takes in an answer to a command that was first sent when `newest` was.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no code panics while it holds the lock")
+    }
+
+    /// Takes in a command before it is sent for the first time.
+    pub fn asked<E: Entity>(&self, key: &Key, id: CommandId, command: E::Command) -> Asked<E> {
+        let first = self.sent();
+        let mut shared = self.lock();
+        let newest = shared.newest.get(&name::<E>(key)).copied().unwrap_or_default();
+        shared.ledger::<E>().asked(key, &id, &command, first);
+        Asked { key: key.clone(), id, command, newest }
+    }
+
+    /// The moment at which a request leaves.
+    #[must_use]
+    pub fn sent(&self) -> Moment {
+        self.world.touches(self.requests, Access::Merge);
+        self.world.touches(self.answers, Access::Read);
+        self.moment()
+    }
+
+    fn moment(&self) -> Moment {
+        let (now, wall) = (self.world.now(), self.world.wall());
+        let mut shared = self.lock();
+        shared.tick += 1;
+        // As the engine's clock goes: never back, and no slower than time.
+        let (time, at) = shared.log_time;
+        let passed = u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
+        shared.log_time = (wall.max(time + Millis(passed)), now);
+        Moment { tick: shared.tick, wall, log_time_max: shared.log_time.0 }
+    }
+
+    /// Takes in what came of a request.
     ///
     /// # Errors
     /// What contradicts an earlier answer, in words.
-    pub fn answered(
+    pub fn answered<E: Entity>(
         &self,
-        entity: &str,
-        newest: Version,
-        answer: Answered<'_>,
+        asked: &Asked<E>,
+        sent: Moment,
+        answer: &Result<Receipt<E::Reply>, SendError<E::Rejection>>,
     ) -> Result<(), String> {
-        let Answered { id, version, changed, replayed } = answer;
-        let mut history = self.lock();
-        let told = history.entry(entity.to_owned()).or_default();
-        told.newest = told.newest.max(version);
-        if !changed {
-            let late = version < newest;
-            return if late { Err(old(entity, id, version, newest)) } else { Ok(()) };
-        }
-        if version <= newest {
-            return Err(old(entity, id, version, newest));
-        }
-        match told.made.entry(version) {
-            Entry::Vacant(free) => {
-                free.insert(id.clone());
-                Ok(())
+        self.world.touches(self.requests, Access::Read);
+        self.world.touches(self.answers, Access::Merge);
+        let heard = self.moment();
+        let what = match answer {
+            Ok(Receipt { reply, version, changed, .. }) => {
+                let (version, reply) = (*version, codec::encode(reply));
+                if *changed { What::Changed { version, reply } } else { What::Unchanged(reply) }
             }
-            // The answer was lost on its way, and came again.
-            Entry::Occupied(taken) if taken.get() == id && replayed => Ok(()),
-            Entry::Occupied(taken) => Err(format!(
-                "{entity}: {} and {} both made version {version}",
-                id.as_str(),
-                taken.get().as_str()
-            )),
-        }
-    }
-}
-
-fn old(entity: &str, id: &CommandId, version: Version, newest: Version) -> String {
-    let id = id.as_str();
-    format!(
-        "{entity}: {id} is told version {version}, although {newest} was known when it was sent"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_that_no_single_order_explains_are_told() {
-        let history = History::default();
-        let (a, b) = (CommandId::new("a").unwrap(), CommandId::new("b").unwrap());
-        let answer = |id, version, changed, replayed| {
-            let answered = Answered { id, version: Version(version), changed, replayed };
-            history.answered("x/1", history.newest("x/1"), answered)
+            Err(SendError::Rejected { .. }) => What::Rejected,
+            Err(SendError::Poisoned { why, .. }) => {
+                return Err(format!("{}: it is set aside: {why}", name::<E>(&asked.key)));
+            }
+            Err(
+                SendError::Busy
+                | SendError::Stopping
+                | SendError::Unavailable(_)
+                | SendError::Closed { .. }
+                | SendError::IdReused
+                | SendError::TooLarge { .. },
+            ) => return Ok(()),
         };
-        assert_eq!(answer(&a, 1, true, false), Ok(()));
-        assert!(answer(&b, 1, true, false).unwrap_err().contains("was known"));
-        assert_eq!(answer(&b, 2, true, false), Ok(()));
-        assert_eq!(answer(&b, 2, false, false), Ok(()), "a look");
-        assert!(answer(&a, 1, false, false).is_err(), "a look at what is over");
-        // Sent when nothing was known.
-        let again = |id| Answered { id, version: Version(2), changed: true, replayed: true };
-        assert_eq!(history.answered("x/1", Version(0), again(&b)), Ok(()));
-        assert!(history.answered("x/1", Version(0), again(&a)).unwrap_err().contains("both made"));
+        let mut shared = self.lock();
+        if let Ok(Receipt { version, .. }) = answer {
+            let (entity, id) = (name::<E>(&asked.key), asked.id.as_str());
+            if *version < asked.newest {
+                return Err(format!(
+                    "{entity}: {id} is told version {version}, although {} was known when it was sent",
+                    asked.newest
+                ));
+            }
+            let newest = shared.newest.entry(entity).or_default();
+            *newest = (*newest).max(*version);
+        }
+        shared.ledger::<E>().told(&asked.key, &asked.id, Told { sent, heard, what })
     }
+
+    /// Compares what was told with what the log holds, now that all is over, and the log with itself.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn settle(&self, store: &MemoryStore, codecs: &[Codec]) -> Result<(), String> {
+        let log = read(store).map_err(|error| format!("the log cannot be read: {error}"))?;
+        let store: Arc<dyn Store> = Arc::new(store.clone());
+        let report = verify(&store, codecs).now_or_never().expect("memory answers at once");
+        let report = report.map_err(|error| format!("the store cannot be read: {error}"))?;
+        if let Some(problem) = report.problems.first() {
+            return Err(format!("the store does not verify: {problem}"));
+        }
+        let set_aside = store.scan(Scan::table(POISONED)).now_or_never();
+        let set_aside = set_aside.expect("memory answers at once");
+        let set_aside = set_aside.map_err(|error| format!("the store cannot be read: {error}"))?;
+        if let Some((entity, _)) = set_aside.first() {
+            return Err(format!("{} is set aside", String::from_utf8_lossy(entity)));
+        }
+        self.lock().ledgers.values().try_for_each(|ledger| ledger.settle(&log))
+    }
+}
+
+/// The whole log.
+fn read(store: &MemoryStore) -> Result<Vec<Chunk>, StoreError> {
+    let now = |span: Option<_>| span.expect("memory answers at once");
+    let span = now(store.span().now_or_never())?;
+    let (mut log, mut at) = (Vec::new(), span.first);
+    while at < span.end {
+        let chunks = store.read(at, limits::READ_BYTES).now_or_never();
+        let chunks = chunks.expect("memory answers at once")?;
+        let Some(last) = chunks.last() else { break };
+        at = last.end();
+        log.extend(chunks);
+    }
+    Ok(log)
+}
+
+impl Shared {
+    fn ledger<E: Entity>(&mut self) -> &mut Ledger<E> {
+        let ledger =
+            self.ledgers.entry(E::TYPE).or_insert_with(|| Box::new(Ledger::<E>::default()));
+        ledger.as_any().downcast_mut().expect("a type's name is its own")
+    }
+}
+
+/// What an entity is called.
+pub(crate) fn name<E: Entity>(key: &Key) -> String {
+    format!("{}/{key}", E::TYPE)
 }

@@ -8,16 +8,25 @@
 //! ```
 //!
 //! [`world`] is the one thread on which everything happens; [`choice`] the only source of chance in it;
-//! [`stage`] what a scenario says and checks; [`search`] tries schedules, [`shrink`] makes a failing one small,
-//! [`timeline`] prints it. [`live`] kills the real program instead, and [`check`] judges what was recorded.
+//! [`stage`] what a scenario says and checks; [`search`] tries schedules, or every order that can show,
+//! [`shrink`] makes a failing one small, [`timeline`] prints it. [`node`] is a machine in it, [`faults`] what may
+//! go wrong there, [`history`] what its clients were told, and [`linear`] whether any order explains that.
+//! [`coverage`] tells what runs came to. [`live`] kills the real program instead, and [`check`] judges what was
+//! recorded.
 
 pub mod cases;
 pub mod check;
 pub mod choice;
+pub mod coverage;
 pub mod disk;
+pub mod faults;
 pub mod history;
+mod invariants;
+mod ledger;
+pub mod linear;
 pub mod live;
 pub mod node;
+pub mod own;
 pub mod report;
 pub mod run;
 pub mod search;

@@ -1,51 +1,56 @@
-//! A simulated machine that runs the shipping runtime: it may crash at any await, and starts again from its
-//! disk; its clients send again with the same id until they have an answer.
+//! A simulated machine that runs the shipping runtime: it may crash at any await, pause, or be replaced by a
+//! second process on the same store; it starts again from its disk. Its clients send again with the same id
+//! until they have an answer, over a network that loses, delays, doubles and reorders.
+//!
+//! When a run has ended, everything that clients were told is compared with what the disk holds
+//! ([`crate::history`]).
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::future::{Either, select};
 use interlock_kernel::{
     entity::Entity,
     ids::{CommandId, Key},
-    time::Millis,
 };
 use interlock_runtime::{
     Builder, Meta, Receipt, Runtime, SendError, View,
-    env::{Env, World},
+    env::{Env, WatchReceiver, WatchSender, Witness, World, channel},
 };
-use tokio::sync::watch;
 
+pub use crate::faults::Faults;
 use crate::{
+    coverage,
     disk::Disk,
-    history::{Answered, History},
+    faults::{LATE, LOSSES, Loss, Luck, PATIENCE},
+    history::{Asked, History},
     stage::{Actor, Stage},
     world::Sim,
 };
 
-/// What may go wrong on a machine, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Faults {
-    /// Crashes of the process.
-    pub crashes: u32,
-    /// Commits that are refused, or whose outcome is unknown.
-    pub commits: u32,
-    /// Requests or answers that are lost, each on the way of one client.
-    pub messages: u32,
-}
+/// The pause after an answer that is none, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-impl Faults {
-    /// Nothing goes wrong.
-    pub const NONE: Self = Self { crashes: 0, commits: 0, messages: 0 };
-    /// One of each.
-    pub const ONE: Self = Self { crashes: 1, commits: 1, messages: 1 };
-}
+/// What came of a command.
+type Answer<E> = Result<Receipt<<E as Entity>::Reply>, SendError<<E as Entity>::Rejection>>;
 
 /// A machine.
 #[derive(Clone)]
 pub struct Node {
-    process: Sim,
-    running: watch::Receiver<Option<Runtime>>,
+    world: Sim,
+    seat: WatchReceiver<Seat>,
     faults: Faults,
     history: History,
+    /// Whether it shares memory with nobody but through the world.
+    is_apart: bool,
+}
+
+/// Which process is the one to talk to.
+#[derive(Clone, Default)]
+struct Seat {
+    /// Grows with every start.
+    term: u64,
+    /// Once it runs.
+    runtime: Option<Runtime>,
 }
 
 impl Node {
@@ -55,61 +60,153 @@ impl Node {
         faults: Faults,
         build: impl Fn(Builder) -> Builder + Send + Sync + 'static,
     ) -> Self {
+        let world = stage.world().outside();
+        let only_crashes = faults == Faults { crashes: faults.crashes, ..Faults::NONE };
+        // Then it holds no handler that could reach into the scenario, and shares no count of faults.
+        let is_apart = size_of_val(&build) == 0 && only_crashes;
+        let disk = Disk::new(&world, faults);
+        let history = History::new(&world);
+        let (announce, seat) = channel::watch(world.witness().as_ref(), Seat::default());
+        let supervisor = Supervisor { disk, build, announce: Arc::new(announce) };
+        let (told, disk) = (history.clone(), supervisor.disk.clone());
+        let codecs = (supervisor.build)(Builder::new(supervisor.env(&world))).codecs();
+        stage.at_end(move || told.settle(&disk.reopen(), &codecs));
         let process = stage.world().process(faults.crashes);
-        let disk = Disk::new(faults.commits);
-        let (announce, running) = watch::channel(None);
-        let announce = Arc::new(announce);
-        let supervised = process.clone();
-        let supervisor = async move {
-            loop {
-                let lives = supervised.crashes();
-                let env = Env::new(supervised.clone(), Arc::new(disk.open(&supervised)));
-                let (builder, announce) = (build(Builder::new(env)), announce.clone());
-                let boot = {
-                    let announce = announce.clone();
-                    async move {
-                        let runtime = builder.start().await.expect("the disk can be read");
-                        announce.send_replace(Some(runtime));
-                    }
-                };
-                supervised.spawn("boot", Box::pin(boot));
-                supervised.crashed(lives).await;
-                announce.send_replace(None);
-            }
-        };
-        stage.world().spawn("supervisor", Box::pin(supervisor));
-        Self { process, running, faults, history: History::default() }
+        let supervisor = Box::pin(supervisor.run(process));
+        if is_apart {
+            world.spawn_apart("supervisor", supervisor);
+        } else {
+            world.spawn("supervisor", supervisor);
+        }
+        Self { world, seat, faults, history, is_apart }
+    }
+
+    async fn seat(&self) -> (u64, Runtime) {
+        if !self.is_apart {
+            self.world.touches_anything();
+        }
+        let mut seat = self.seat.clone();
+        let taken = seat.wait_for(|seat| seat.runtime.is_some()).await;
+        let Seat { term, runtime } = taken.expect("it is supervised").clone();
+        (term, runtime.expect("it was waited for"))
     }
 
     /// The runtime, once it runs.
     pub async fn runtime(&self) -> Runtime {
-        let mut running = self.running.clone();
-        let runtime = running.wait_for(Option::is_some).await.expect("it is supervised");
-        runtime.clone().expect("it was waited for")
+        self.seat().await.1
+    }
+
+    /// Waits for an answer of a process; `None`: another has its place, and it was waited for long enough.
+    async fn unless_replaced<T>(&self, term: u64, answer: impl Future<Output = T>) -> Option<T> {
+        let mut seat = self.seat.clone();
+        let replaced = pin!(async {
+            seat.wait_for(|seat| seat.term > term).await.expect("it is supervised");
+            self.world.sleep(PATIENCE).await;
+        });
+        match select(pin!(answer), replaced).await {
+            Either::Left((answer, _)) => Some(answer),
+            Either::Right(_) => None,
+        }
     }
 
     /// An entity's committed state.
     pub async fn state<E: Entity>(&self, key: &Key) -> E {
+        coverage::entity::<E>();
         loop {
-            let handle = self.runtime().await.handle::<E>();
-            match handle.view(key).await {
-                Ok(view) => return E::clone(&view.state),
-                // It crashes, or its disk fails: it will be there again.
-                Err(_) => self.process.outside().sleep(Duration::from_millis(10)).await,
+            if let Some(Ok(view)) = self.look::<E>(key).await {
+                return E::clone(&view.state);
             }
+            // It crashes, or its disk fails: it will be there again.
+            self.world.sleep(RETRY.0).await;
         }
+    }
+
+    async fn look<E: Entity>(&self, key: &Key) -> Option<Result<View<E>, SendError<E::Rejection>>> {
+        let (term, runtime) = self.seat().await;
+        let handle = runtime.handle::<E>();
+        self.unless_replaced(term, handle.view(key)).await
+    }
+
+    /// Takes a command to the process that is the one to talk to, and its answer back.
+    async fn deliver<E: Entity>(&self, asked: &Asked<E>, stage: &Stage) -> Answer<E> {
+        let (term, runtime) = self.seat().await;
+        let handle = runtime.handle::<E>();
+        let sent = self.history.sent();
+        let meta = Meta::id(asked.id.clone());
+        let answer = handle.send(&asked.key, asked.command.clone(), meta);
+        let answer = self.unless_replaced(term, answer).await.unwrap_or(Err(SendError::Busy));
+        let told = self.history.answered(asked, sent, &answer);
+        told.unwrap_or_else(|wrong| stage.violation(wrong));
+        answer
     }
 
     /// A client of this machine.
     #[must_use]
     pub fn client(&self, actor: &Actor, name: &str) -> Client {
+        let messages = Faults { messages: self.faults.messages, ..Faults::NONE };
         Client {
             node: self.clone(),
             actor: actor.clone(),
             name: name.to_owned(),
             sent: 0,
-            faults_left: self.faults.messages,
+            luck: Luck::new(&self.world, messages),
         }
+    }
+}
+
+/// Starts processes, one after the other.
+struct Supervisor<B> {
+    disk: Disk,
+    build: B,
+    announce: Arc<WatchSender<Seat>>,
+}
+
+impl<B: Fn(Builder) -> Builder> Supervisor<B> {
+    fn env(&self, process: &Sim) -> Env {
+        Env::new(process.clone(), Arc::new(self.disk.open(process)))
+    }
+
+    async fn run(self, mut process: Sim) {
+        let mut replaced = self.disk.replaced();
+        for term in 1.. {
+            self.announce.send_replace(Seat { term, runtime: None });
+            let lives = process.crashes();
+            self.boot(&process, term);
+            let is_replaced = {
+                let crashed = pin!(process.crashed(lives));
+                matches!(select(crashed, pin!(replaced.changed())).await, Either::Right(_))
+            };
+            if is_replaced {
+                // The old one comes back from its pause, and is nobody's to start again.
+                process = process.process(0);
+            }
+        }
+    }
+
+    /// Lets a process start a runtime, again and again while it cannot.
+    fn boot(&self, process: &Sim, term: u64) {
+        let first = (self.build)(Builder::new(self.env(process)));
+        let announce = self.announce.clone();
+        process.spawn(
+            "boot",
+            Box::pin(async move {
+                match first.start().await {
+                    Ok(runtime) => {
+                        announce.send_if_modified(|seat| {
+                            let is_its = seat.term == term;
+                            if is_its {
+                                seat.runtime = Some(runtime);
+                            }
+                            is_its
+                        });
+                    }
+                    Err(error) => {
+                        let is_shut_out = announce.borrow().term != term;
+                        assert!(is_shut_out, "the disk can be read: {error}");
+                    }
+                }
+            }),
+        );
     }
 }
 
@@ -119,7 +216,7 @@ pub struct Client {
     actor: Actor,
     name: String,
     sent: u32,
-    faults_left: u32,
+    luck: Luck,
 }
 
 impl Client {
@@ -127,42 +224,65 @@ impl Client {
     ///
     /// # Errors
     /// The entity's own "no", and an entity that was closed or set aside.
-    pub async fn send<E: Entity>(
-        &mut self,
-        key: &Key,
-        command: E::Command,
-    ) -> Result<Receipt<E::Reply>, SendError<E::Rejection>> {
+    pub async fn send<E: Entity>(&mut self, key: &Key, command: E::Command) -> Answer<E> {
         self.sent += 1;
-        let (entity, history) = (format!("{}/{key}", E::TYPE), self.node.history.clone());
-        let newest = history.newest(&entity);
+        coverage::entity::<E>();
         let id = CommandId::new(&format!("{}-{}", self.name, self.sent)).expect("a short name");
+        let asked = self.node.history.asked::<E>(key, id, command);
+        let mut pause = RETRY.0;
         loop {
-            let handle = self.node.runtime().await.handle::<E>();
-            let (is_lost, answer_is_lost) = (self.is_lost(), self.is_lost());
-            if is_lost {
-                self.actor.says(|| format!("{}: the request is lost", E::command_name(&command)));
-                continue;
+            let loss = self.luck.strikes(&LOSSES);
+            if let Some(loss) = loss {
+                self.tells(&asked, loss);
             }
-            let answer = handle.send(key, command.clone(), Meta::id(id.clone())).await;
-            match answer {
-                _ if answer_is_lost => {
-                    self.actor
-                        .says(|| format!("{}: the answer is lost", E::command_name(&command)));
+            match loss {
+                Some(Loss::Request) => self.node.world.sleep(PATIENCE).await,
+                Some(Loss::Late) => {
+                    self.comes_late(&asked);
+                    self.node.world.sleep(PATIENCE).await;
                 }
-                Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
-                    self.actor.says(|| format!("{}: no answer", E::command_name(&command)));
-                    self.actor.sleep(Millis(10)).await;
+                Some(Loss::Answer) => {
+                    // Whatever it was: it is not heard.
+                    let _ = self.node.deliver(&asked, self.actor.stage()).await;
                 }
-                answer => {
-                    if let Ok(Receipt { version, changed, replayed, .. }) = answer {
-                        let answered = Answered { id: &id, version, changed, replayed };
-                        let told = history.answered(&entity, newest, answered);
-                        told.unwrap_or_else(|wrong| self.actor.stage().violation(wrong));
+                Some(Loss::Twice) | None => {
+                    if loss.is_some() {
+                        self.comes_late(&asked);
                     }
-                    return answer;
+                    match self.node.deliver(&asked, self.actor.stage()).await {
+                        Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
+                            let name = E::command_name(&asked.command);
+                            self.actor.says(|| format!("{name}: no answer"));
+                            self.node.world.sleep(pause).await;
+                            pause = RETRY.1.min(pause * 2);
+                        }
+                        answer => return answer,
+                    }
                 }
             }
         }
+    }
+
+    fn tells<E: Entity>(&self, asked: &Asked<E>, loss: Loss) {
+        let what = match loss {
+            Loss::Request => "the request is lost",
+            Loss::Answer => "the answer is lost",
+            Loss::Late => "the request is late",
+            Loss::Twice => "the request comes twice",
+        };
+        self.actor.says(|| format!("{}: {what}", E::command_name(&asked.command)));
+    }
+
+    /// Lets a request arrive when nobody waits for it.
+    fn comes_late<E: Entity>(&self, asked: &Asked<E>) {
+        let (node, asked) = (self.node.clone(), asked.clone());
+        let stage = self.actor.stage().clone();
+        let courier = async move {
+            node.world.sleep(LATE).await;
+            // Nobody hears the answer; the history does.
+            let _ = node.deliver(&asked, &stage).await;
+        };
+        self.node.world.spawn("late request", Box::pin(courier));
     }
 
     /// Looks at an entity, again and again, until there is an answer.
@@ -171,19 +291,13 @@ impl Client {
     /// An entity that was set aside.
     pub async fn view<E: Entity>(&self, key: &Key) -> Result<View<E>, SendError<E::Rejection>> {
         loop {
-            let handle = self.node.runtime().await.handle::<E>();
-            match handle.view(key).await {
-                Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
-                    self.actor.sleep(Millis(10)).await;
+            match self.node.look::<E>(key).await {
+                None
+                | Some(Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_))) => {
+                    self.node.world.sleep(RETRY.0).await;
                 }
-                answer => return answer,
+                Some(answer) => return answer,
             }
         }
-    }
-
-    fn is_lost(&mut self) -> bool {
-        let is_lost = self.faults_left > 0 && self.node.process.fault(1) == 1;
-        self.faults_left -= u32::from(is_lost);
-        is_lost
     }
 }

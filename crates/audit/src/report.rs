@@ -1,4 +1,5 @@
-//! The report of an audit: every race as it was found, and its twin on Interlock.
+//! The report of an audit: every race as it was found, and its twin on Interlock; then what Interlock promises
+//! besides.
 
 use std::{
     fmt::Write as _,
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     cases::Case,
+    own::Own,
     search::{Budget, Outcome, search},
     timeline::{Row, Timeline},
 };
@@ -18,9 +20,9 @@ use crate::{
 pub struct Effort {
     /// Schedules at most, until a race as found is found.
     pub as_found: u64,
-    /// Schedules of each twin.
+    /// Schedules of each twin, and of each promise of Interlock's own.
     pub interlock: u64,
-    /// The seed of both.
+    /// The seed of all.
     pub seed: u64,
 }
 
@@ -35,6 +37,8 @@ impl Default for Effort {
 pub struct Report {
     /// One for each race.
     pub scenarios: Vec<Line>,
+    /// One for each promise of Interlock's own.
+    pub own: Vec<OwnLine>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -49,6 +53,17 @@ pub struct Line {
     /// The system as it was found.
     pub as_found: Found,
     /// The same work on Interlock.
+    pub interlock: Twin,
+}
+
+/// One promise of Interlock's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnLine {
+    /// What is tried.
+    pub name: &'static str,
+    /// What goes wrong meanwhile.
+    pub faults: &'static str,
+    /// The search for a schedule that breaks it.
     pub interlock: Twin,
 }
 
@@ -124,21 +139,43 @@ impl Report {
             line
         };
         let scenarios = cases.into_iter().map(line).collect();
-        Self { scenarios, seconds: began.elapsed().as_secs_f64() }
+        Self { scenarios, own: Vec::new(), seconds: began.elapsed().as_secs_f64() }
     }
 
-    /// Whether every race was found, and none in a twin.
+    /// Goes on with promises of Interlock's own; `progress` hears of each line as it is ready.
+    #[must_use]
+    pub fn and_own<'a>(
+        mut self,
+        promises: impl IntoIterator<Item = &'a Own>,
+        effort: Effort,
+        mut progress: impl FnMut(&OwnLine),
+    ) -> Self {
+        let began = now();
+        for promise in promises {
+            let line = OwnLine::of(promise, effort);
+            progress(&line);
+            self.own.push(line);
+        }
+        self.seconds += began.elapsed().as_secs_f64();
+        self
+    }
+
+    /// Whether something was audited, every race was found and none in a twin, and every promise kept.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        !self.scenarios.is_empty() && self.scenarios.iter().all(Line::is_good)
+        let is_something = !self.scenarios.is_empty() || !self.own.is_empty();
+        is_something
+            && self.scenarios.iter().all(Line::is_good)
+            && self.own.iter().all(OwnLine::is_good)
     }
 
     /// As a Markdown document: the table, then each timeline.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut text =
-            "| race | document | as found | Interlock | verdict |\n|---|---|---|---|---|\n"
-                .to_owned();
+        let mut text = String::new();
+        if !self.scenarios.is_empty() {
+            text += "| race | document | as found | Interlock | verdict |\n|---|---|---|---|---|\n";
+        }
         for line in &self.scenarios {
             let [found, twin, verdict] = line.cells();
             let _ = writeln!(
@@ -146,6 +183,13 @@ impl Report {
                 "| {} | {} | {found} | {twin} | {verdict} |",
                 line.name, line.document
             );
+        }
+        if !self.own.is_empty() {
+            text += "\n| Interlock's own | while | tried | verdict |\n|---|---|---|---|\n";
+        }
+        for line in &self.own {
+            let [tried, verdict] = line.cells();
+            let _ = writeln!(text, "| {} | {} | {tried} | {verdict} |", line.name, line.faults);
         }
         for line in self.scenarios.iter().filter(|line| line.as_found.found) {
             let Found { violation, table, schedule, .. } = &line.as_found;
@@ -193,15 +237,42 @@ impl Line {
             true => format!("found in {schedules} schedules, {seconds:.1?}"),
             false => format!("missed in {schedules} schedules"),
         };
-        let Twin { schedules, faults, exhausted, .. } = &self.interlock;
-        let all = if *exhausted { "all " } else { "" };
-        let twin = format!("{all}{schedules} schedules, {faults} faults");
+        let twin = self.interlock.tried();
         let verdict = match (found, self.interlock.violations) {
             (true, 0) => "found; the twin holds",
             (false, 0) => "MISSED",
             (_, _) => "THE TWIN FAILS",
         };
         [as_found, twin, verdict.to_owned()]
+    }
+}
+
+impl OwnLine {
+    fn of(promise: &Own, effort: Effort) -> Self {
+        let budget = Budget { schedules: effort.interlock, seed: effort.seed };
+        let interlock = search(promise.scenario, budget).into();
+        Self { name: promise.name, faults: promise.faults, interlock }
+    }
+
+    /// Whether no schedule breaks it.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.interlock.violations == 0
+    }
+
+    /// What was tried, and the verdict: each in a few words.
+    #[must_use]
+    pub fn cells(&self) -> [String; 2] {
+        let verdict = if self.is_good() { "holds" } else { "BROKEN" };
+        [self.interlock.tried(), verdict.to_owned()]
+    }
+}
+
+impl Twin {
+    fn tried(&self) -> String {
+        let Self { schedules, faults, exhausted, .. } = self;
+        let all = if *exhausted { "all " } else { "" };
+        format!("{all}{schedules} schedules, {faults} faults")
     }
 }
 

@@ -60,7 +60,13 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
     let world = Sim::new(chooser);
     let stage = Stage::new(world.clone(), records);
     let play = scenario.play(stage.clone());
-    let ended = quietly(|| world.run(play));
+    let ended = quietly(|| {
+        let ended = world.run(play);
+        if ended.is_ok() {
+            stage.end();
+        }
+        ended
+    });
     let record = world.record();
     let (violation, timeline) = stage.take();
     let violation = match ended {
@@ -69,6 +75,7 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
             violation.or_else(|| Some("nobody can go on, and nothing will wake anybody".to_owned()))
         }
         Ok(Err(Stuck::Endless)) => violation.or_else(|| Some("it never ends".to_owned())),
+        Ok(Err(Stuck::Redundant)) => violation,
         Err(panicked) => Some(panicked),
     };
     Run { record, violation, timeline }

@@ -6,34 +6,45 @@
 
 use std::{
     future::Future,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard},
+    task::{Poll, Waker},
+    time::Duration,
 };
 
-use interlock_kernel::time::Millis;
-use interlock_runtime::env::World;
-use tokio::sync::watch;
+use interlock_kernel::{ids::Key, time::Millis};
+use interlock_runtime::env::{
+    Access, OnceReceiver, OnceSender, Receiver, Sender, WatchReceiver, Witness, World,
+};
 
-use crate::{timeline::Timeline, world::Sim};
+use crate::{node::Node, timeline::Timeline, world::Sim};
 
 /// Where one run of a scenario plays.
 #[derive(Clone)]
 pub struct Stage {
     world: Sim,
-    shared: Arc<Shared>,
+    set: Arc<Set>,
 }
 
-struct Shared {
+struct Set {
     /// Whether anybody will read what is said.
     records: bool,
     play: Mutex<Play>,
-    /// Actors that are still playing.
-    playing: watch::Sender<usize>,
+    playing: Shared<Playing>,
+}
+
+/// Actors that are still playing, and who waits for them.
+#[derive(Default)]
+struct Playing {
+    actors: usize,
+    waits: Vec<Waker>,
 }
 
 #[derive(Default)]
 struct Play {
     timeline: Timeline,
     show: Option<Box<dyn Fn() -> String + Send>>,
+    at_end: Vec<AtEnd>,
     violation: Option<String>,
 }
 
@@ -44,23 +55,115 @@ pub struct Actor {
     column: usize,
 }
 
-/// Counts an actor as playing until it is dropped, however it ends.
-struct Playing(Arc<Shared>);
+/// What is checked when a run has ended. An error: what is wrong.
+type AtEnd = Box<dyn FnOnce() -> Result<(), String> + Send>;
 
-impl Drop for Playing {
+/// Counts an actor as playing until it is dropped, however it ends.
+struct Plays(Shared<Playing>);
+
+impl Drop for Plays {
     fn drop(&mut self) {
-        self.0.playing.send_modify(|playing| *playing -= 1);
+        let waits = {
+            let mut playing = self.0.merge();
+            playing.actors -= 1;
+            if playing.actors > 0 { Vec::new() } else { std::mem::take(&mut playing.waits) }
+        };
+        waits.into_iter().for_each(Waker::wake);
     }
 }
 
+/// State that tasks share, seen by the world: it knows who looks at it and who changes it.
+///
+/// Whoever holds it awaits nothing. What is inside must be plain data, which its [`Hash`] vouches for: no
+/// lock, cell or channel through which it could be reached behind the world's back.
+pub struct Shared<T> {
+    value: Arc<Mutex<T>>,
+    witness: Option<Arc<dyn Witness>>,
+    object: u64,
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        let Self { value, witness, object } = self;
+        Self { value: value.clone(), witness: witness.clone(), object: *object }
+    }
+}
+
+impl<T> Shared<T> {
+    fn new(world: &Sim, value: T) -> Self {
+        let witness = world.witness();
+        let object = witness.as_ref().map_or(0, |witness| witness.object());
+        Self { value: Arc::new(Mutex::new(value)), witness, object }
+    }
+
+    fn touch(&self, access: Access) -> MutexGuard<'_, T> {
+        if let Some(witness) = &self.witness {
+            witness.touches(self.object, access);
+        }
+        self.value.lock().expect("no code panics while it holds the lock")
+    }
+
+    /// To change it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.touch(Access::Write)
+    }
+
+    /// To add something of which the order never shows.
+    fn merge(&self) -> MutexGuard<'_, T> {
+        self.touch(Access::Merge)
+    }
+
+    /// A copy, to look at.
+    #[must_use]
+    pub fn get(&self) -> T
+    where
+        T: Clone,
+    {
+        self.touch(Access::Read).clone()
+    }
+}
+
+/// What an actor may be given that shares no memory with others but what the world sees.
+pub trait Apart: sealed::Apart + Send + 'static {}
+
+mod sealed {
+    pub trait Apart {}
+}
+
+macro_rules! apart {
+    ($($held:ty),*) => {
+        $(impl sealed::Apart for $held {} impl Apart for $held {})*
+    };
+}
+
+apart!((), bool, u8, u16, u32, u64, usize, i64, &'static str, String, Key, Millis, Node);
+
+macro_rules! apart_with {
+    ($($end:ident),*) => {
+        $(
+            impl<T: Apart> sealed::Apart for $end<T> {}
+            impl<T: Apart + Sync> Apart for $end<T> {}
+        )*
+    };
+}
+
+apart_with!(Option, Vec, Sender, Receiver, OnceSender, OnceReceiver, WatchReceiver);
+
+impl<T: Send> sealed::Apart for Shared<T> {}
+impl<T: Send + 'static> Apart for Shared<T> {}
+impl<A: Apart, B: Apart> sealed::Apart for (A, B) {}
+impl<A: Apart, B: Apart> Apart for (A, B) {}
+impl<A: Apart, B: Apart, C: Apart> sealed::Apart for (A, B, C) {}
+impl<A: Apart, B: Apart, C: Apart> Apart for (A, B, C) {}
+
 impl Stage {
     pub(crate) fn new(world: Sim, records: bool) -> Self {
-        let shared = Shared { records, play: Mutex::default(), playing: watch::Sender::new(0) };
-        Self { world, shared: Arc::new(shared) }
+        let playing = Shared::new(&world, Playing::default());
+        Self { world, set: Arc::new(Set { records, play: Mutex::default(), playing }) }
     }
 
     fn play(&self) -> MutexGuard<'_, Play> {
-        self.shared.play.lock().expect("no code panics while it holds the lock")
+        self.set.play.lock().expect("no code panics while it holds the lock")
     }
 
     /// The world that it plays in.
@@ -71,7 +174,7 @@ impl Stage {
 
     /// Shows this beside what actors say: the state that they fight over.
     pub fn show(&self, state: impl Fn() -> String + Send + 'static) {
-        if self.shared.records {
+        if self.set.records {
             self.play().show = Some(Box::new(state));
         }
     }
@@ -81,28 +184,68 @@ impl Stage {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (actor, playing) = (self.extra(name), Playing(self.shared.clone()));
-        self.shared.playing.send_modify(|playing| *playing += 1);
-        let played = plays(actor);
-        let task = async move {
+        let actor = self.extra(name);
+        let task = self.playing(plays(actor));
+        self.world.spawn("actor", Box::pin(task));
+    }
+
+    /// Lets somebody play who holds nothing but what is given here, which the compiler checks: `plays`
+    /// captures nothing. The world then knows what each of its steps touches, and an exhaustive search has
+    /// far fewer orders to try.
+    pub fn actor_with<T: Apart, F>(&self, name: &str, given: T, plays: fn(Actor, T) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let actor = self.extra(name);
+        let task = self.playing(plays(actor, given));
+        self.world.spawn_apart("actor", Box::pin(task));
+    }
+
+    pub(crate) fn playing(
+        &self,
+        played: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        self.set.playing.merge().actors += 1;
+        let playing = Plays(self.set.playing.clone());
+        async move {
             let _playing = playing;
             played.await;
-        };
-        self.world.spawn("actor", Box::pin(task));
+        }
+    }
+
+    /// Lets something happen calmly, without a choice, until everybody rests: what is searched begins after it.
+    pub async fn set_up<T>(&self, happens: impl Future<Output = T>) -> T {
+        self.world.be_calm(true);
+        let happened = happens.await;
+        self.world.sleep(Duration::from_nanos(1)).await;
+        self.world.be_calm(false);
+        happened
+    }
+
+    /// Something that actors share, which the world sees; plain data.
+    #[must_use]
+    pub fn shared<T: Hash>(&self, value: T) -> Shared<T> {
+        Shared::new(&self.world, value)
     }
 
     /// A column for somebody whom nobody waits for.
     #[must_use]
     pub fn extra(&self, name: &str) -> Actor {
-        let column = if self.shared.records { self.play().timeline.column(name) } else { 0 };
+        let column = if self.set.records { self.play().timeline.column(name) } else { 0 };
         Actor { stage: self.clone(), column }
     }
 
     /// Ends when every actor has.
     pub async fn all_done(&self) {
-        let mut playing = self.shared.playing.subscribe();
-        let ended = playing.wait_for(|playing| *playing == 0).await;
-        ended.expect("the stage holds the sender");
+        std::future::poll_fn(|cx| {
+            let mut playing = self.set.playing.lock();
+            if playing.actors == 0 {
+                return Poll::Ready(());
+            }
+            playing.waits.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// What must hold. The first violation of a run is the one that is reported.
@@ -118,9 +261,23 @@ impl Stage {
         play.violation.get_or_insert(violation);
     }
 
+    /// Checks this when the play is over and nobody is left to change anything.
+    pub fn at_end(&self, check: impl FnOnce() -> Result<(), String> + Send + 'static) {
+        self.play().at_end.push(Box::new(check));
+    }
+
+    /// The play is over.
+    pub(crate) fn end(&self) {
+        let checks = std::mem::take(&mut self.play().at_end);
+        for check in checks {
+            check().unwrap_or_else(|wrong| self.violation(wrong));
+        }
+    }
+
     pub(crate) fn take(&self) -> (Option<String>, Timeline) {
         let mut play = self.play();
         play.show = None;
+        play.at_end.clear();
         (play.violation.take(), std::mem::take(&mut play.timeline))
     }
 }
@@ -151,7 +308,7 @@ impl Actor {
 
     /// Says what it does; asked only if somebody will read it.
     pub fn says(&self, words: impl FnOnce() -> String) {
-        if !self.stage.shared.records {
+        if !self.stage.set.records {
             return;
         }
         let now = self.stage.world.now();

@@ -13,6 +13,7 @@
 //! It simulates no parallel steps: code between two awaits is taken to be atomic, as it is for tasks that
 //! share nothing but channels and locks.
 
+mod footprint;
 mod state;
 
 use std::{
@@ -24,11 +25,15 @@ use std::{
 };
 
 use interlock_kernel::time::{Millis, Time};
-use interlock_runtime::env::{Task, World};
+use interlock_runtime::env::{Access, Task, Witness, World};
 
-pub(crate) use self::state::mix;
-use self::state::{Alarm, Next, Process, Shared, Sleep, Spawned, lock};
-use crate::choice::{Choice, Chooser, Kind};
+pub use self::footprint::Footprint;
+use self::state::{Process, Shared, Sleep, Spawned, lock};
+pub(crate) use self::{footprint::Object, state::mix};
+use crate::{
+    choice::{Choice, Chooser, Kind},
+    coverage,
+};
 
 /// Steps after which nothing unusual is chosen any more.
 pub const CALM_AFTER: u64 = 5_000;
@@ -43,12 +48,27 @@ pub const EPOCH: Time = Time(1_767_225_600_000);
 #[derive(Clone)]
 pub struct Sim {
     process: usize,
+    /// Whose work is done here: an outside process may do another's.
+    works_for: usize,
     shared: Arc<Mutex<Shared>>,
+}
+
+/// What happens at once, as far as anybody sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A task goes on to its next await.
+    Task(u32),
+    /// Time moves on to the next sleepers, who wake.
+    Clock,
+    /// A process crashes.
+    Crash(usize),
 }
 
 /// Why a run ended before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stuck {
+    /// The chooser knows all that could still come.
+    Redundant,
     /// Nobody can go on and nobody sleeps.
     Deadlock,
     /// It goes on for ever.
@@ -72,6 +92,7 @@ impl Sim {
     /// A world that asks `chooser`.
     #[must_use]
     pub fn new(chooser: Box<dyn Chooser>) -> Self {
+        let watches = chooser.watches();
         let shared = Shared {
             now: Duration::ZERO,
             wall_skew: 0,
@@ -87,8 +108,16 @@ impl Sim {
             choices: Vec::new(),
             faults: 0,
             trace: 0,
+            is_observed: coverage::is_on(),
+            overtakes_left: u32::MAX,
+            is_calm: false,
+            watches,
+            touched: Footprint::default(),
+            objects: 0,
+            memories: 1,
+            memory: 0,
         };
-        Self { process: 0, shared: Arc::new(Mutex::new(shared)) }
+        Self { process: 0, works_for: 0, shared: Arc::new(Mutex::new(shared)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -100,15 +129,16 @@ impl Sim {
     #[must_use]
     pub fn process(&self, crashes: u32) -> Self {
         let mut shared = self.lock();
+        shared.touch(Object::Processes, Access::Write);
         let process = shared.processes.len();
         shared.processes.push(Process { crashes_left: crashes, ..Process::default() });
-        Self { process, shared: self.shared.clone() }
+        Self { process, works_for: process, shared: self.shared.clone() }
     }
 
     /// What no process of this world takes along when it crashes.
     #[must_use]
     pub fn outside(&self) -> Self {
-        Self { process: 0, shared: self.shared.clone() }
+        Self { process: 0, works_for: self.works_for, shared: self.shared.clone() }
     }
 
     /// How often this process has crashed.
@@ -134,12 +164,45 @@ impl Sim {
     /// Whether a fault strikes here, and which: 0 is none.
     #[must_use]
     pub fn fault(&self, kinds: usize) -> usize {
-        self.lock().ask(Kind::Fault, &[], kinds + 1)
+        let mut shared = self.lock();
+        shared.touch(Object::Faults, Access::Write);
+        shared.ask(Kind::Fault, &[], kinds + 1)
+    }
+
+    /// How often the clock may overtake those who could go on: as often as it likes, unless told. Told 0,
+    /// time passes only while everybody rests.
+    pub fn overtakes(&self, times: u32) {
+        let mut shared = self.lock();
+        shared.touched.touch_everything();
+        shared.overtakes_left = times;
     }
 
     /// Sets the wall clock forward or back; the monotonic one goes on as before.
     pub fn shift_wall(&self, ms: i64) {
-        self.lock().wall_skew += ms;
+        let mut shared = self.lock();
+        shared.touch(Object::Wall, Access::Write);
+        shared.wall_skew += ms;
+    }
+
+    /// Whether every answer is the calm one from now on.
+    pub(crate) fn be_calm(&self, is_calm: bool) {
+        let mut shared = self.lock();
+        shared.touched.touch_everything();
+        shared.is_calm = is_calm;
+    }
+
+    /// Lets no task of this process go on, wherever it is, while time and all others do.
+    pub fn pause(&self) {
+        let mut shared = self.lock();
+        shared.touched.touch_everything();
+        shared.pause(self.process);
+    }
+
+    /// Lets the tasks of a paused process go on.
+    pub fn resume(&self) {
+        let mut shared = self.lock();
+        shared.touched.touch_everything();
+        shared.resume(self.process);
     }
 
     /// An await at which nothing is waited for: others may go on here.
@@ -153,6 +216,14 @@ impl Sim {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Runs a task that holds nothing of what its spawner can reach, except through the world.
+    pub(crate) fn spawn_apart(&self, name: &'static str, task: Task) {
+        let mut shared = self.lock();
+        let memory = shared.memories;
+        shared.memories += 1;
+        shared.spawn(self, name, memory, task);
     }
 
     /// Adds something to the trace, for runs that must be told apart.
@@ -173,6 +244,9 @@ impl Sim {
         };
         self.drop_tasks(|_| true);
         // Wakers hold the world, and the world holds wakers.
+        if self.lock().is_observed {
+            coverage::ended();
+        }
         let left = {
             let mut shared = self.lock();
             let processes = std::mem::take(&mut shared.processes);
@@ -200,24 +274,35 @@ impl Sim {
         if shared.steps > STEPS_MAX || shared.now > TIME_MAX {
             return Err(Stuck::Endless);
         }
-        match shared.next() {
-            Next::Nothing => return Err(Stuck::Deadlock),
-            Next::Clock => {
+        let Some(step) = shared.next() else { return Err(Stuck::Deadlock) };
+        if !shared.chooser.goes_on(step) {
+            return Err(Stuck::Redundant);
+        }
+        shared.touched.clear();
+        match step {
+            Step::Clock => {
                 let sleepers = shared.next_morning();
                 shared.note(1 << 32);
+                shared.touched.touch_everything();
                 drop(shared);
                 sleepers.into_iter().for_each(Waker::wake);
             }
-            Next::Crash(process) => {
+            Step::Crash(process) => {
                 shared.note((2 << 32) + process as u64);
+                shared.touched.touch_everything();
                 drop(shared);
                 self.crash(process);
             }
-            Next::Step(id) => {
+            Step::Task(id) => {
                 shared.note(u64::from(id));
                 drop(shared);
                 self.poll(id);
             }
+        }
+        let mut shared = self.lock();
+        if shared.watches {
+            let Shared { chooser, touched, .. } = &mut *shared;
+            chooser.took(step, touched);
         }
         Ok(())
     }
@@ -227,9 +312,13 @@ impl Sim {
         shared.last = id;
         let spawned = &mut shared.tasks[id as usize];
         spawned.is_ready = false;
+        spawned.steps += 1;
         // Dropped by a crash since it was woken.
         let Some(mut task) = spawned.task.take() else { return };
-        let waker = spawned.waker.clone();
+        let (waker, memory) = (spawned.waker.clone(), spawned.memory);
+        shared.memory = memory;
+        shared.touch(Object::Task(id), Access::Write);
+        shared.touch(Object::Memory(memory), Access::Write);
         drop(shared);
         let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut shared = self.lock();
@@ -238,19 +327,29 @@ impl Sim {
         if poll.is_ready() || spawned.is_over {
             spawned.is_over = true;
             over = Some(task);
+            if id == 0 {
+                // With `main` everything ends.
+                shared.touched.touch_everything();
+            }
         } else {
             spawned.task = Some(task);
         }
+        shared.observe_wait(id);
         // What a task drops may wake others.
         drop(shared);
         drop(over);
     }
 
     fn crash(&self, process: usize) {
-        self.lock().processes[process].crashes_left -= 1;
+        {
+            let mut shared = self.lock();
+            shared.observe_crash(process);
+            shared.processes[process].crashes_left -= 1;
+        }
         self.drop_tasks(|spawned| spawned.process == process);
         let watchers = {
             let mut shared = self.lock();
+            shared.resume(process);
             let process = &mut shared.processes[process];
             process.generation += 1;
             std::mem::take(&mut process.watchers)
@@ -261,12 +360,13 @@ impl Sim {
     /// Drops tasks, and what they spawn in falling.
     fn drop_tasks(&self, falls: impl Fn(&Spawned) -> bool) {
         loop {
-            let fallen: Vec<Task> = {
+            let fallen: Vec<(u32, Task)> = {
                 let mut shared = self.lock();
                 let fall = |spawned: &mut Spawned| {
                     let falls = !spawned.is_over && falls(spawned);
                     spawned.is_over |= falls;
-                    falls.then(|| spawned.task.take()).flatten()
+                    let task = if falls { spawned.task.take() } else { None };
+                    task.map(|task| (spawned.memory, task))
                 };
                 let fallen = shared.tasks.iter_mut().filter_map(fall).collect();
                 let Shared { ready, tasks, .. } = &mut *shared;
@@ -275,6 +375,10 @@ impl Sim {
             };
             if fallen.is_empty() {
                 return;
+            }
+            for (memory, task) in fallen {
+                self.lock().memory = memory;
+                drop(task);
             }
         }
     }
@@ -290,31 +394,47 @@ impl World for Sim {
     }
 
     fn wall(&self) -> Time {
-        let shared = self.lock();
+        let mut shared = self.lock();
+        shared.touch(Object::Wall, Access::Read);
         let wall = EPOCH + Millis(millis(shared.now));
         Time(wall.0.saturating_add_signed(shared.wall_skew))
     }
 
     fn random(&self) -> u64 {
-        self.lock().draw()
+        let mut shared = self.lock();
+        shared.touch(Object::Random, Access::Write);
+        shared.draw()
     }
 
-    fn spawn(&self, _name: &'static str, task: Task) {
+    fn spawn(&self, name: &'static str, task: Task) {
+        // Whoever spawns a task can leave something of its own with it.
         let mut shared = self.lock();
-        let id = u32::try_from(shared.tasks.len()).expect("fewer than 4 billion tasks");
-        let waker = Waker::from(Arc::new(Alarm { task: id, shared: self.shared.clone() }));
-        shared.tasks.push(Spawned {
-            process: self.process,
-            is_ready: false,
-            is_over: false,
-            waker,
-            task: Some(task),
-        });
-        shared.wake(id);
+        let memory = shared.memory;
+        shared.spawn(self, name, memory, task);
     }
 
     fn sleep(&self, span: Duration) -> Task {
         let at = self.now() + span;
         Box::pin(Sleep { at, shared: self.shared.clone(), registered: None })
+    }
+
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        self.lock().watches.then(|| Arc::new(self.clone()) as Arc<dyn Witness>)
+    }
+}
+
+impl Witness for Sim {
+    fn object(&self) -> u64 {
+        let mut shared = self.lock();
+        shared.objects += 1;
+        shared.objects
+    }
+
+    fn touches(&self, object: u64, access: Access) {
+        self.lock().touch(Object::Shared(object), access);
+    }
+
+    fn touches_anything(&self) {
+        self.lock().touched.touch_everything();
     }
 }

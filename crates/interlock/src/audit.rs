@@ -8,8 +8,9 @@ use interlock_audit::{
     check,
     choice::Schedule,
     live,
-    report::{Effort, Line, Report},
-    run,
+    own::{self, Own},
+    report::{Effort, Line, OwnLine, Report},
+    run::{self, Scenario},
 };
 
 use crate::cli::{Audit, CheckHistory, Format, Live, OtherAudit};
@@ -58,6 +59,10 @@ fn judge(history: &[check::Event]) -> Result<()> {
         "{} answers ({} of them repeats), {} requests without one, {} commands kept on {} entities",
         verdict.answers, verdict.replays, verdict.unanswered, verdict.kept, verdict.entities
     );
+    println!(
+        "{} of the answers checked in every order that they may have had",
+        verdict.cross_checked
+    );
     verdict.wrong.iter().take(SHOWN).for_each(|wrong| println!("wrong: {wrong}"));
     match verdict.wrong.len() {
         0 if verdict.answers == 0 => bail!("there is no answer in it to check"),
@@ -73,36 +78,48 @@ fn judge(history: &[check::Event]) -> Result<()> {
 fn simulated(audit: &Audit) -> Result<()> {
     let cases: Vec<&Case> =
         cases::all().filter(|case| audit.wants(case.name, case.document)).collect();
-    if cases.is_empty() {
-        bail!("no race has all of these words in its name: {}", audit.words.join(" "));
+    let promises: Vec<&Own> =
+        own::all().filter(|promise| audit.wants(promise.name, "own")).collect();
+    if cases.is_empty() && promises.is_empty() {
+        bail!("nothing has all of these words in its name: {}", audit.words.join(" "));
     }
     if let Some(schedule) = &audit.schedule {
-        let [case] = cases[..] else {
-            bail!("a schedule belongs to one race, and the words fit {}", cases.len());
+        return match (&cases[..], &promises[..]) {
+            ([case], []) => repeat(case.as_found, schedule),
+            ([], [promise]) => repeat(promise.scenario, schedule),
+            (cases, promises) => {
+                let fit = cases.len() + promises.len();
+                bail!("a schedule belongs to one scenario, and the words fit {fit}")
+            }
         };
-        return repeat(case, schedule);
     }
     let mut effort = Effort { seed: audit.seed, ..Effort::default() };
     effort.interlock = audit.schedules.unwrap_or(effort.interlock);
     let report = match audit.format() {
         Format::Text => {
             let report = Report::of(cases, effort, print);
-            println!("{} races in {:.1} s", report.scenarios.len(), report.seconds);
+            if !promises.is_empty() {
+                println!("Interlock's own");
+            }
+            let report = report.and_own(promises, effort, print_own);
+            let Report { scenarios, own, seconds } = &report;
+            let (races, own) = (scenarios.len(), own.len());
+            println!("{races} races and {own} promises of Interlock's own in {seconds:.1} s");
             report
         }
         Format::Markdown => {
-            let report = Report::of(cases, effort, |_| {});
+            let report = Report::of(cases, effort, |_| {}).and_own(promises, effort, |_| {});
             print!("{}", report.markdown());
             report
         }
         Format::Json => {
-            let report = Report::of(cases, effort, |_| {});
+            let report = Report::of(cases, effort, |_| {}).and_own(promises, effort, |_| {});
             println!("{}", serde_json::to_string(&report)?);
             report
         }
     };
     if !report.is_good() {
-        bail!("a race was missed, or a twin fails");
+        bail!("a race was missed, a twin fails, or a promise is broken");
     }
     Ok(())
 }
@@ -124,9 +141,17 @@ fn print(line: &Line) {
     }
 }
 
-/// Plays one schedule of a race as it was found.
-fn repeat(case: &Case, schedule: &Schedule) -> Result<()> {
-    let run = run::replay(case.as_found, schedule, true);
+fn print_own(line: &OwnLine) {
+    let [tried, verdict] = line.cells();
+    println!("  {}: {tried} ({}): {verdict}", line.name, line.faults);
+    if let Some(violation) = &line.interlock.violation {
+        println!("\n  {violation}\n\n{}", line.interlock.table);
+    }
+}
+
+/// Plays one schedule of a race as it was found, or of a promise.
+fn repeat(scenario: &dyn Scenario, schedule: &Schedule) -> Result<()> {
+    let run = run::replay(scenario, schedule, true);
     println!("{}", run.timeline);
     match run.violation {
         Some(violation) => println!("{violation}"),

@@ -163,7 +163,8 @@ pub struct Audit {
     /// Another audit than that of the simulated world.
     #[command(subcommand)]
     pub other: Option<OtherAudit>,
-    /// Only races with all of these words in their name, or of the document with this number
+    /// Only races with all of these words in their name, or of the document with this number; `own`: only what
+    /// Interlock promises besides
     #[arg(value_name = "WORD")]
     pub words: Vec<String>,
     /// How to print it
@@ -175,7 +176,7 @@ pub struct Audit {
     /// The samples' seed: the same seed tries the same schedules
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Schedules to try of Interlock's side of each race
+    /// Schedules to try of Interlock's side of each race, and of each promise
     #[arg(long, value_name = "N")]
     pub schedules: Option<u64>,
     /// Play this one schedule of the race as it was found, such as "3:1 17:2"

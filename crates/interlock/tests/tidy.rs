@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("battles", &["kernel", "runtime", "web"]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams", "battles", "audit"]),
     ("audit", &["kernel", "runtime", "primitives", "streams"]),
+    ("trust", &["kernel", "runtime", "audit"]),
     ("interlock", &["kernel", "server", "battles", "audit"]),
 ];
 

@@ -258,6 +258,7 @@ impl Runtime {
     /// What the runtime counts about itself.
     #[must_use]
     pub fn status(&self) -> &Status {
+        self.shared.env.reach_in();
         &self.shared.status
     }
 
@@ -322,6 +323,7 @@ impl Runtime {
     /// Finishes what was begun, takes nothing new, and closes the store. Commands that arrive from now on
     /// are told that the runtime stops; those in waiting rooms too.
     pub async fn stop(&self) {
+        self.shared.env.reach_in();
         let mut ended = self.shared.ended.lock().await;
         let (sender, stopped) = self.shared.env.once();
         if self.shared.control.send(Control::Stop(sender)).await.is_ok() {
@@ -373,6 +375,7 @@ impl Runtime {
     }
 
     pub(crate) fn shared(&self) -> &Shared {
+        self.shared.env.reach_in();
         &self.shared
     }
 }

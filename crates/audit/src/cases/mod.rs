@@ -2,12 +2,12 @@
 //!
 //! A model as found keeps what made it race, the awaits between a look and the act that rests on it, and
 //! leaves everything else out. A twin does the same work with the shipping runtime and entities, under
-//! crashes, failing commits and lost messages.
+//! one of each fault ([`crate::node::Faults::ONE`]).
 
 mod battles;
 mod decisions;
 mod matches;
-mod parts;
+pub(crate) mod parts;
 mod stories;
 mod streams;
 

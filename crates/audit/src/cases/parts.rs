@@ -25,7 +25,7 @@ use crate::{
 
 /// What several actors look at and change. Whoever holds it awaits nothing.
 #[derive(Default)]
-pub(super) struct Shared<T>(Arc<Mutex<T>>);
+pub(crate) struct Shared<T>(Arc<Mutex<T>>);
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
@@ -34,23 +34,23 @@ impl<T> Clone for Shared<T> {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(Arc::new(Mutex::new(value)))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("no code panics while it holds the lock")
     }
 }
 
 impl<T: Clone> Shared<T> {
-    pub(super) fn get(&self) -> T {
+    pub(crate) fn get(&self) -> T {
         self.lock().clone()
     }
 }
 
 /// A file that is read and written as a whole, each after an await.
-pub(super) struct File<T>(Shared<T>);
+pub(crate) struct File<T>(Shared<T>);
 
 impl<T> Clone for File<T> {
     fn clone(&self) -> Self {
@@ -59,27 +59,27 @@ impl<T> Clone for File<T> {
 }
 
 impl<T: Clone> File<T> {
-    pub(super) fn new(content: T) -> Self {
+    pub(crate) fn new(content: T) -> Self {
         Self(Shared::new(content))
     }
 
     /// What it holds, without an await: for whoever only watches.
-    pub(super) fn content(&self) -> T {
+    pub(crate) fn content(&self) -> T {
         self.0.get()
     }
 
     /// Puts something there, without an await: what a rename ends with.
-    pub(super) fn set(&self, content: T) {
+    pub(crate) fn set(&self, content: T) {
         *self.0.lock() = content;
     }
 
-    pub(super) async fn read(&self, actor: &Actor) -> T {
+    pub(crate) async fn read(&self, actor: &Actor) -> T {
         actor.step().await;
         self.0.get()
     }
 
     /// As by a rename: readers see the old content or the new one.
-    pub(super) async fn replace(&self, actor: &Actor, content: T) {
+    pub(crate) async fn replace(&self, actor: &Actor, content: T) {
         actor.step().await;
         self.set(content);
     }
@@ -87,7 +87,7 @@ impl<T: Clone> File<T> {
 
 impl File<String> {
     /// As `write` does: the old content is gone before the new one has come, half by half.
-    pub(super) async fn overwrite(&self, actor: &Actor, halves: [&str; 2]) {
+    pub(crate) async fn overwrite(&self, actor: &Actor, halves: [&str; 2]) {
         actor.step().await;
         halves[0].clone_into(&mut self.0.lock());
         actor.says(|| "writes the first half".to_owned());
@@ -98,16 +98,16 @@ impl File<String> {
 }
 
 /// A machine with one type of entities, of whose faults each strikes once at most.
-pub(super) fn node<E: Entity>(stage: &Stage) -> Node {
+pub(crate) fn node<E: Entity>(stage: &Stage) -> Node {
     Node::start(stage, Faults::ONE, |builder| builder.entity::<E>())
 }
 
-pub(super) fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::new(name).expect("a valid key")
 }
 
 /// An answer that no schedule may bring.
-pub(super) fn unexpected(error: &dyn std::error::Error) -> ! {
+pub(crate) fn unexpected(error: &dyn std::error::Error) -> ! {
     panic!("an answer that must not come: {error}")
 }
 
@@ -117,12 +117,12 @@ fn json(value: &impl Serialize) -> Json {
 }
 
 /// What a JSON value says, in the type that was written.
-pub(super) fn said<T: DeserializeOwned>(json: &Json) -> T {
+pub(crate) fn said<T: DeserializeOwned>(json: &Json) -> T {
     serde_json::from_str(json.as_str()).expect("what was written")
 }
 
 /// Plays a value on a turn.
-pub(super) async fn post(client: &mut Client, key: &Key, turn: u64, value: &str) -> TurnResult {
+pub(crate) async fn post(client: &mut Client, key: &Key, turn: u64, value: &str) -> TurnResult {
     let turn = NonZeroU64::new(turn).expect("turns are numbered from 1");
     let command = TurnCommand::Post { turn, value: json(&value) };
     match client.send::<TurnEntity>(key, command).await {
@@ -135,7 +135,7 @@ pub(super) async fn post(client: &mut Client, key: &Key, turn: u64, value: &str)
 }
 
 /// The current version of a value, if it was ever written.
-pub(super) async fn read(client: &Client, key: &Key) -> Option<Kept> {
+pub(crate) async fn read(client: &Client, key: &Key) -> Option<Kept> {
     match client.view::<ValueEntity>(key).await {
         Ok(view) => view.state.content(None).ok().cloned(),
         Err(error) => unexpected(&error),
@@ -143,7 +143,7 @@ pub(super) async fn read(client: &Client, key: &Key) -> Option<Kept> {
 }
 
 /// A version of a value that is still kept.
-pub(super) async fn read_at(client: &Client, key: &Key, version: Version) -> Kept {
+pub(crate) async fn read_at(client: &Client, key: &Key, version: Version) -> Kept {
     match client.view::<ValueEntity>(key).await {
         Ok(view) => match view.state.content(Some(version)) {
             Ok(kept) => kept.clone(),
@@ -155,7 +155,7 @@ pub(super) async fn read_at(client: &Client, key: &Key, version: Version) -> Kep
 
 /// Replaces a value whose version `seen` was read (`None`: there was none). `None`: somebody else has
 /// replaced it in between.
-pub(super) async fn replace(
+pub(crate) async fn replace(
     client: &mut Client,
     key: &Key,
     seen: Option<Version>,

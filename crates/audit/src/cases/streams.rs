@@ -195,7 +195,7 @@ async fn interlock(stage: Stage) {
     let state = carried.clone();
     stage.show(move || ENGINES.map(|engine| format!("{engine}: {}", state.on(engine))).join(", "));
     let (stops, playing) = (carried.clone(), stage.clone());
-    let node = Node::start(&stage, Faults::ONE, move |builder| {
+    let node = Node::start(&stage, Faults::IN_TIME, move |builder| {
         let stops = Stops { stage: playing.clone(), carried: stops.clone() };
         builder.entity_with::<Engines, _>(interlock_kernel::bus::NoHandlers, Some(Arc::new(stops)))
     });

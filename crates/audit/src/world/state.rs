@@ -9,10 +9,16 @@ use std::{
     time::Duration,
 };
 
-use interlock_runtime::env::Task;
+use interlock_runtime::env::{Access, Task};
 
-use super::CALM_AFTER;
-use crate::choice::{Choice, Chooser, Kind, Point};
+use super::{
+    CALM_AFTER, Sim, Step,
+    footprint::{Footprint, Object},
+};
+use crate::{
+    choice::{Choice, Chooser, Kind, Point},
+    coverage::{self, Await},
+};
 
 pub(super) struct Shared {
     pub(super) now: Duration,
@@ -31,10 +37,32 @@ pub(super) struct Shared {
     pub(super) choices: Vec<Choice>,
     pub(super) faults: u32,
     pub(super) trace: u64,
+    /// Whether somebody wants to know what it comes to.
+    pub(super) is_observed: bool,
+    /// How often the clock may still overtake those who could go on.
+    pub(super) overtakes_left: u32,
+    /// Whether every answer is the calm one for now.
+    pub(super) is_calm: bool,
+    /// Whether the chooser hears of steps.
+    pub(super) watches: bool,
+    /// What the step that is being taken has touched.
+    pub(super) touched: Footprint,
+    /// Things that tasks share, so far.
+    pub(super) objects: u64,
+    /// Memories, so far.
+    pub(super) memories: u32,
+    /// That of the task that is being polled.
+    pub(super) memory: u32,
 }
 
 pub(super) struct Spawned {
+    pub(super) name: &'static str,
+    /// Steps so far.
+    pub(super) steps: u32,
+    /// Whose work it does.
+    pub(super) works_for: usize,
     pub(super) process: usize,
+    pub(super) memory: u32,
     pub(super) is_ready: bool,
     pub(super) is_over: bool,
     pub(super) waker: Waker,
@@ -47,17 +75,38 @@ pub(super) struct Process {
     pub(super) crashes_left: u32,
     pub(super) generation: u64,
     pub(super) watchers: Vec<Waker>,
+    pub(super) is_paused: bool,
+    /// Tasks that could go on if it were not paused.
+    pub(super) held: Vec<u32>,
 }
 
-/// What happens next.
-pub(super) enum Next {
-    Step(u32),
-    Clock,
-    Crash(usize),
-    Nothing,
+impl Spawned {
+    /// Where it waits.
+    fn place(&self) -> Await {
+        Await::new(self.name, self.steps)
+    }
 }
 
 impl Shared {
+    /// Notes where a task waits, if a crash could strike it there.
+    pub(super) fn observe_wait(&self, id: u32) {
+        let spawned = &self.tasks[id as usize];
+        if self.is_observed
+            && !spawned.is_over
+            && self.processes[spawned.works_for].crashes_left > 0
+        {
+            coverage::waits(spawned.place());
+        }
+    }
+
+    /// Notes where the tasks of a process waited when it crashed.
+    pub(super) fn observe_crash(&self, process: usize) {
+        if self.is_observed {
+            let own = |spawned: &&Spawned| !spawned.is_over && spawned.works_for == process;
+            self.tasks.iter().filter(own).for_each(|spawned| coverage::crashed(spawned.place()));
+        }
+    }
+
     /// `splitmix64`: a full-period generator that any seed will do for.
     pub(super) fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -68,17 +117,63 @@ impl Shared {
         self.trace = mix(self.trace ^ what);
     }
 
+    pub(super) fn touch(&mut self, object: Object, access: Access) {
+        if self.watches {
+            self.touched.touch(object, access);
+        }
+    }
+
+    pub(super) fn spawn(&mut self, sim: &Sim, name: &'static str, memory: u32, task: Task) {
+        let id = u32::try_from(self.tasks.len()).expect("fewer than 4 billion tasks");
+        let waker = Waker::from(Arc::new(Alarm { task: id, shared: sim.shared.clone() }));
+        self.tasks.push(Spawned {
+            name,
+            steps: 0,
+            works_for: sim.works_for,
+            process: sim.process,
+            memory,
+            is_ready: false,
+            is_over: false,
+            waker,
+            task: Some(task),
+        });
+        self.wake(id);
+        self.observe_wait(id);
+    }
+
     pub(super) fn wake(&mut self, id: u32) {
+        self.touch(Object::Task(id), Access::Merge);
         let Some(spawned) = self.tasks.get_mut(id as usize) else { return };
-        if !spawned.is_over && !std::mem::replace(&mut spawned.is_ready, true) {
+        if spawned.is_over || std::mem::replace(&mut spawned.is_ready, true) {
+            return;
+        }
+        let process = &mut self.processes[spawned.process];
+        if process.is_paused {
+            process.held.push(id);
+        } else {
             let place = self.ready.partition_point(|other| *other < id);
             self.ready.insert(place, id);
         }
     }
 
+    pub(super) fn pause(&mut self, process: usize) {
+        let Self { ready, tasks, processes, .. } = self;
+        processes[process].is_paused = true;
+        let held = ready.extract_if(.., |id| tasks[*id as usize].process == process);
+        processes[process].held.extend(held);
+    }
+
+    pub(super) fn resume(&mut self, process: usize) {
+        self.processes[process].is_paused = false;
+        for id in std::mem::take(&mut self.processes[process].held) {
+            self.tasks[id as usize].is_ready = false;
+            self.wake(id);
+        }
+    }
+
     /// Asks the chooser, unless there is nothing to choose or it is time for calm.
     pub(super) fn ask(&mut self, kind: Kind, tasks: &[u32], options: usize) -> usize {
-        if options < 2 || self.steps > CALM_AFTER {
+        if options < 2 || self.is_calm || self.steps > CALM_AFTER {
             return 0;
         }
         let taken = self.chooser.choose(&Point { kind, tasks, options });
@@ -94,9 +189,10 @@ impl Shared {
         taken
     }
 
-    pub(super) fn next(&mut self) -> Next {
+    /// What happens next. `None`: nobody can go on, and nobody sleeps.
+    pub(super) fn next(&mut self) -> Option<Step> {
         if self.ready.is_empty() {
-            return if self.sleepers.is_empty() { Next::Nothing } else { Next::Clock };
+            return (!self.sleepers.is_empty()).then_some(Step::Clock);
         }
         let mut tasks = std::mem::take(&mut self.ready);
         let later = tasks.partition_point(|id| *id <= self.last);
@@ -106,12 +202,12 @@ impl Shared {
             let place = if later < tasks.len() { later } else { 0 };
             let id = tasks.remove(place);
             self.ready = tasks;
-            return Next::Step(id);
+            return Some(Step::Task(id));
         }
         // The calm order: the same task first, then those after it, in a circle.
         let start = if goes_on { later - 1 } else { later };
         tasks.rotate_left(start);
-        let has_clock = !self.sleepers.is_empty();
+        let has_clock = !self.sleepers.is_empty() && self.overtakes_left > 0;
         let clock = usize::from(has_clock);
         let can_crash = |process: &Process| process.crashes_left > 0;
         let crashes = self.processes.iter().filter(|process| can_crash(process)).count();
@@ -120,17 +216,18 @@ impl Shared {
         let taken = self.ask(kind, &tasks, options);
         let next = if let Some(id) = tasks.get(taken).copied() {
             tasks.remove(taken);
-            Next::Step(id)
+            Step::Task(id)
         } else if has_clock && taken == tasks.len() {
-            Next::Clock
+            self.overtakes_left -= 1;
+            Step::Clock
         } else {
             let number = taken - tasks.len() - clock;
             let mut able = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
-            Next::Crash(able.nth(number).expect("it was counted").0)
+            Step::Crash(able.nth(number).expect("it was counted").0)
         };
         tasks.sort_unstable();
         self.ready = tasks;
-        next
+        Some(next)
     }
 
     /// Moves the clock to the next sleepers and takes them out.

@@ -122,6 +122,13 @@ pub struct BarrierView<'a> {
 }
 
 impl BarrierEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.check();
+    }
+
     /// What `GET` shows of the entity at this version.
     pub fn view(&self, version: Version) -> Result<BarrierView<'_>, BarrierRejection> {
         Ok(BarrierView {

@@ -174,6 +174,13 @@ pub struct RunningView {
 }
 
 impl JobEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.check();
+    }
+
     /// What `GET` shows of the entity at this version, as things stand at `now`.
     pub fn view(&self, version: Version, now: Time) -> Result<JobView, JobRejection> {
         self.known()?;

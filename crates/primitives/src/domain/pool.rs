@@ -159,6 +159,13 @@ impl PoolRejection {
 }
 
 impl PoolEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.iter().for_each(Pool::check);
+    }
+
     fn known(&self) -> Result<&Pool, PoolRejection> {
         self.0.as_ref().ok_or(PoolRejection::Unknown)
     }

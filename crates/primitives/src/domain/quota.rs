@@ -160,6 +160,13 @@ impl QuotaRejection {
 }
 
 impl QuotaEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.iter().for_each(Quota::check);
+    }
+
     fn known(&self) -> Result<&Quota, QuotaRejection> {
         self.0.as_ref().ok_or(QuotaRejection::Unknown)
     }

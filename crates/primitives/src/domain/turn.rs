@@ -108,6 +108,13 @@ pub struct LastTurn<'a> {
 }
 
 impl TurnEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.check();
+    }
+
     /// What `GET` shows of the entity at this version.
     pub fn view(&self, version: Version) -> Result<TurnView<'_>, TurnRejection> {
         let (turn, value) = self.0.last().ok_or(TurnRejection::Unknown)?;

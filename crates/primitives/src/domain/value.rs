@@ -100,6 +100,13 @@ pub struct VersionView {
 }
 
 impl ValueEntity {
+    /// Recounts every invariant; for tests and audits.
+    ///
+    /// Panics if one does not hold.
+    pub fn check(&self) {
+        self.0.check();
+    }
+
     /// What `GET` shows: the current version, or the asked one.
     pub fn content(&self, version: Option<Version>) -> Result<&Kept, ValueRejection> {
         let current = self.current()?;

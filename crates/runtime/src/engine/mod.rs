@@ -39,6 +39,7 @@ pub(crate) mod slot;
 mod upkeep;
 
 pub(crate) use poison::PoisonList;
+pub use poison::TABLE as POISONED;
 
 use self::{
     clock::LogClock,

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Durability, Scan, Store, StoreError};
 
-const TABLE: &str = "poisoned";
+/// The table of side records, by `type/key`.
+pub const TABLE: &str = "poisoned";
 const BINARY: &str = env!("CARGO_PKG_VERSION");
 
 /// Why an entity was set aside.

@@ -7,23 +7,14 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use interlock_kernel::time::{Millis, Time};
 
+pub use self::channel::{
+    Access, OnceReceiver, OnceSender, Receiver, Sender, WatchReceiver, WatchSender, Witness,
+};
 use crate::store::Store;
 
+pub mod channel;
 pub mod seeded;
 pub mod tokio;
-
-/// Sends to a bounded channel.
-pub type Sender<T> = ::tokio::sync::mpsc::Sender<T>;
-/// Receives from a bounded channel.
-pub type Receiver<T> = ::tokio::sync::mpsc::Receiver<T>;
-/// Sends one value.
-pub type OnceSender<T> = ::tokio::sync::oneshot::Sender<T>;
-/// Receives one value.
-pub type OnceReceiver<T> = ::tokio::sync::oneshot::Receiver<T>;
-/// Shows the newest of a series of values.
-pub type WatchSender<T> = ::tokio::sync::watch::Sender<T>;
-/// Sees the newest of a series of values.
-pub type WatchReceiver<T> = ::tokio::sync::watch::Receiver<T>;
 
 /// A task's future.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -40,6 +31,10 @@ pub trait World: Send + Sync + 'static {
     fn spawn(&self, name: &'static str, task: Task);
     /// Ends after the given time.
     fn sleep(&self, span: Duration) -> Task;
+    /// Who hears what tasks touch, where somebody cares.
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        None
+    }
 }
 
 /// The runtime's only door to the nondeterministic.
@@ -47,12 +42,14 @@ pub trait World: Send + Sync + 'static {
 pub struct Env {
     world: Arc<dyn World>,
     store: Arc<dyn Store>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Env {
     /// An environment of a world and a store.
     pub fn new(world: impl World, store: Arc<dyn Store>) -> Self {
-        Self { world: Arc::new(world), store }
+        let witness = world.witness();
+        Self { world: Arc::new(world), store, witness }
     }
 
     /// The store.
@@ -93,18 +90,25 @@ impl Env {
     /// A bounded channel.
     #[must_use]
     pub fn channel<T>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
-        ::tokio::sync::mpsc::channel(capacity)
+        channel::bounded(self.witness.as_ref(), capacity)
     }
 
     /// A channel for one value.
     #[must_use]
     pub fn once<T>(&self) -> (OnceSender<T>, OnceReceiver<T>) {
-        ::tokio::sync::oneshot::channel()
+        channel::once(self.witness.as_ref())
     }
 
     /// A value to watch.
     #[must_use]
     pub fn watch<T>(&self, first: T) -> (WatchSender<T>, WatchReceiver<T>) {
-        ::tokio::sync::watch::channel(first)
+        channel::watch(self.witness.as_ref(), first)
+    }
+
+    /// The running task reaches into memory of the runtime's own tasks.
+    pub(crate) fn reach_in(&self) {
+        if let Some(witness) = &self.witness {
+            witness.touches_anything();
+        }
     }
 }

@@ -1,0 +1,182 @@
+//! What is proven: every order that can show was tried, and nothing is left.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+
+use std::convert::Infallible;
+
+use interlock_audit::{
+    node::{Faults, Node},
+    search::{Outcome, exhaust},
+    stage::{Actor, Shared, Stage},
+    world::Sim,
+};
+use interlock_kernel::{
+    entity::{Context, Decision, Entity, Never, Verdict},
+    ids::Key,
+};
+use interlock_runtime::env::{OnceSender, Receiver, Sender, WatchReceiver, World, channel};
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+fn proven(outcome: &Outcome) {
+    println!("{} schedules in {:?}", outcome.schedules, outcome.took);
+    if let Some(failure) = &outcome.failure {
+        panic!("{}\n{}", failure.violation, failure.run.timeline);
+    }
+    assert!(outcome.exhausted, "more than {} schedules", outcome.schedules);
+}
+
+/// Counts; a reply tells the number that its command made.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+struct Counter(u64);
+
+impl Entity for Counter {
+    const TYPE: &'static str = "counter";
+    type Command = u64;
+    type Event = u64;
+    type Reply = u64;
+    type Rejection = Infallible;
+    type Effect = Never;
+
+    fn decide(&self, add: &u64, _: &Context<'_>) -> Verdict<Self> {
+        Ok(Decision::event(self.0 + add, self.0 + add))
+    }
+
+    fn apply(&mut self, number: &u64) {
+        self.0 = *number;
+    }
+
+    fn command_name(_: &u64) -> &'static str {
+        "add"
+    }
+
+    fn event_name(_: &u64) -> &'static str {
+        "added"
+    }
+}
+
+/// So many requests on one entity of a started machine that runs the shipping runtime. Time passes only while
+/// everybody rests.
+async fn requests(stage: Stage, count: u64, crashes: u32) {
+    stage.world().overtakes(0);
+    let faults = Faults { crashes, ..Faults::NONE };
+    let node = Node::start(&stage, faults, |builder| builder.entity::<Counter>());
+    drop(stage.set_up(node.runtime()).await);
+    let mut replies = Vec::new();
+    for name in NAMES.into_iter().take(usize::try_from(count).unwrap()) {
+        replies.push(stage.shared(0));
+        let given = (node.clone(), replies[replies.len() - 1].clone(), name);
+        stage.actor_with(name, given, |actor, (node, reply, name)| async move {
+            let key = Key::new("one").unwrap();
+            let number = node.client(&actor, name).send::<Counter>(&key, 1).await.unwrap().reply;
+            actor.says(|| format!("makes it {number}"));
+            *reply.lock() = number;
+        });
+    }
+    stage.all_done().await;
+    let number = node.state::<Counter>(&Key::new("one").unwrap()).await.0;
+    check(&stage, &replies, count, number);
+}
+
+fn check(stage: &Stage, replies: &[Shared<u64>], count: u64, number: u64) {
+    let mut replies: Vec<u64> = replies.iter().map(Shared::get).collect();
+    replies.sort_unstable();
+    let holds = replies.iter().copied().eq(1..=count) && number == count;
+    stage.check(holds, || format!("{count} requests make {number} and are told {replies:?}"));
+}
+
+#[test]
+fn the_runtime_answers_four_requests_on_one_entity_in_every_order() {
+    proven(&exhaust(&|stage| requests(stage, 4, 0), 100_000));
+}
+
+#[test]
+fn the_runtime_answers_a_request_once_wherever_it_crashes() {
+    proven(&exhaust(&|stage| requests(stage, 1, 1), 10_000));
+}
+
+/// A request, with its id, and where the answer goes.
+type Request = (u64, OnceSender<u64>);
+type Inbox = WatchReceiver<Option<Sender<Request>>>;
+
+/// A single writer and nothing else: an inbox, a log of ids that survives, group commit.
+async fn write(world: Sim, log: Shared<Vec<u64>>, mut inbox: Receiver<Request>) {
+    while let Some(first) = inbox.recv().await {
+        let mut known = log.get();
+        let old = known.len();
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        while let Some((id, reply)) = next {
+            let place = known.iter().position(|known| *known == id);
+            let place = place.unwrap_or_else(|| {
+                known.push(id);
+                known.len() - 1
+            });
+            answers.push((reply, place as u64 + 1));
+            next = inbox.try_recv().ok();
+        }
+        world.give_way().await;
+        if known.len() > old {
+            *log.lock() = known;
+        }
+        for (reply, number) in answers {
+            // Who asked may have gone.
+            let _ = reply.send(number);
+        }
+    }
+}
+
+async fn thin(stage: Stage, count: u64, crashes: u32) {
+    stage.world().overtakes(0);
+    let (log, mut replies) = (stage.shared(Vec::new()), Vec::new());
+    let (show, inbox) = channel::watch(stage.world().witness().as_ref(), None);
+    let (process, kept) = (stage.world().process(crashes), log.clone());
+    let supervisor = async move {
+        loop {
+            let lives = process.crashes();
+            let (sender, receiver) = channel::bounded(process.witness().as_ref(), 8);
+            process.spawn("writer", Box::pin(write(process.clone(), kept.clone(), receiver)));
+            show.send_replace(Some(sender));
+            process.crashed(lives).await;
+            show.send_replace(None);
+        }
+    };
+    stage.world().spawn("supervisor", Box::pin(supervisor));
+    stage.set_up(std::future::ready(())).await;
+    for (name, id) in NAMES.into_iter().zip(0..count) {
+        replies.push(stage.shared(0));
+        let given = (inbox.clone(), replies[replies.len() - 1].clone(), id);
+        stage.actor_with(name, given, |actor, (inbox, reply, id)| async move {
+            let number = ask(&actor, inbox, id).await;
+            actor.says(|| format!("is number {number}"));
+            *reply.lock() = number;
+        });
+    }
+    stage.all_done().await;
+    let number = log.get().len() as u64;
+    check(&stage, &replies, count, number);
+}
+
+/// Sends a request, with the same id again and again, until there is an answer.
+async fn ask(actor: &Actor, mut inbox: Inbox, id: u64) -> u64 {
+    loop {
+        let sender = inbox.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        let (reply, answer) = channel::once(actor.stage().world().witness().as_ref());
+        let is_sent = sender.try_send((id, reply)).is_ok();
+        drop(sender);
+        if is_sent && let Ok(number) = answer.await {
+            return number;
+        }
+        // It has crashed; the next one follows.
+        inbox.changed().await.unwrap();
+    }
+}
+
+#[test]
+fn a_thin_writer_answers_four_requests_on_one_entity_in_every_order() {
+    proven(&exhaust(&|stage| thin(stage, 4, 0), 100_000));
+}
+
+#[test]
+fn a_thin_writer_answers_three_requests_once_wherever_it_crashes() {
+    proven(&exhaust(&|stage| thin(stage, 3, 1), 200_000));
+}
