@@ -6,8 +6,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use interlock_audit::{
-    cases,
-    report::{Effort, Line, Report},
+    cases, own,
+    report::{Effort, Line, OwnLine, Report},
 };
 use tokio::{sync::watch, task::spawn_blocking};
 use tracing::subscriber::NoSubscriber;
@@ -25,6 +25,8 @@ pub struct Audit {
 pub struct Results {
     /// One for each race, as far as it has come.
     pub lines: Vec<Arc<Line>>,
+    /// One for each promise of Interlock's own, as far as it has come.
+    pub own: Vec<Arc<OwnLine>>,
     /// Whether there are more to come.
     pub is_running: bool,
     /// How long it took, once it is over.
@@ -32,10 +34,10 @@ pub struct Results {
 }
 
 impl Results {
-    /// How many races there are.
+    /// How many races and promises there are.
     #[must_use]
-    pub fn races() -> usize {
-        cases::all().count()
+    pub fn scenarios() -> usize {
+        cases::all().count() + own::all().count()
     }
 }
 
@@ -67,8 +69,13 @@ impl Audit {
             // What goes wrong in simulated worlds is no news of this server.
             let _silence = tracing::subscriber::set_default(NoSubscriber::default());
             let cases = cases::all().take_while(|_| !*stopping.borrow());
+            let promises = own::all().take_while(|_| !*stopping.borrow());
             let report = Report::of(cases, Effort::default(), |line| {
                 audit.0.lock().lines.push(Arc::new(line.clone()));
+                audit.0.tell();
+            });
+            let report = report.and_own(promises, Effort::default(), |line| {
+                audit.0.lock().own.push(Arc::new(line.clone()));
                 audit.0.tell();
             });
             audit.0.lock().seconds = Some(report.seconds);

@@ -1,12 +1,14 @@
 //! The audit: the races of five real systems, each as it was found and as the same work on Interlock.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use interlock_audit::{
-    report::{Found, Line, Twin},
+    report::{Found, Line, OwnLine, Twin},
     timeline::Timeline,
 };
 use interlock_web::{
@@ -34,7 +36,7 @@ pub async fn show(State(site): State<Site>) -> Html {
         p {
             "The races of five real systems. Each system as it was found is searched for a schedule that breaks \
              it; then the same work on Interlock, the code that serves this page, is searched with crashes, \
-             failing disks and lost messages on top."
+             failing disks, lost and doubled messages and paused processes on top."
         }
         (live("control", control(&results)))
         (live("results", found(&results)))
@@ -49,7 +51,14 @@ pub async fn run(State(site): State<Site>) -> Redirect {
 
 /// `GET /audit/{race}`
 pub async fn race(State(site): State<Site>, Path(race): Path<String>) -> Response {
-    let Results { lines, is_running, .. } = site.audit.results();
+    let Results { lines, own, is_running, .. } = site.audit.results();
+    if let Some(line) = own.iter().find(|line| address(line.name) == race) {
+        let body = html! {
+            p { (kept(line)) " " span class="quiet" { "meanwhile: " (line.faults) } }
+            (on_interlock(&line.interlock))
+        };
+        return page(&sentence(line.name), "").body(body).into_response();
+    }
     let Some(line) = lines.iter().find(|line| address(line.name) == race) else {
         let says = match (lines.is_empty(), is_running) {
             (true, false) => "No audit has run since the server started.",
@@ -74,31 +83,36 @@ fn sentence(name: &str) -> String {
 }
 
 fn control(results: &Results) -> Markup {
-    let races = Results::races();
+    let scenarios = Results::scenarios();
+    let done = results.lines.len() + results.own.len();
     if results.is_running {
-        return html! { p class="quiet" { "Race " (results.lines.len() + 1) " of " (races) " …" } };
+        return html! { p class="quiet" { "Scenario " (scenarios.min(done + 1)) " of " (scenarios) " …" } };
     }
     html! {
         form method="post" action="/audit" {
             button { @if results.lines.is_empty() { "Run the audit" } @else { "Run it again" } }
-            span class="quiet" { (races) " races, a few seconds of one core" }
+            span class="quiet" { (scenarios) " scenarios, a few seconds of one core" }
         }
     }
 }
 
 fn found(results: &Results) -> Markup {
-    let Results { lines, seconds, .. } = results;
+    let Results { lines, own, seconds, .. } = results;
     if lines.is_empty() {
         return html! {};
     }
-    let total = |of: fn(&Twin) -> u64| count(lines.iter().map(|line| of(&line.interlock)).sum());
+    let searched = || {
+        let twins = lines.iter().map(|line| &line.interlock);
+        twins.chain(own.iter().map(|line| &line.interlock))
+    };
+    let total = |of: fn(&Twin) -> u64| count(searched().map(of).sum());
     let races = lines.iter().filter(|line| line.as_found.found).count();
     let hold = lines.iter().filter(|line| line.interlock.violations == 0).count();
     html! {
         (facts(&[
             ("Races found", html! { (races) " of " (lines.len()) }),
             ("Twins that hold", html! { (hold) " of " (lines.len()) }),
-            ("Schedules of the twins", html! { (total(|twin| twin.schedules)) }),
+            ("Schedules on Interlock", html! { (total(|twin| twin.schedules)) }),
             ("Faults in them", html! { (total(|twin| twin.faults)) }),
             ("Took", html! { @if let Some(seconds) = seconds { (format!("{seconds:.1} s")) } @else { "…" } }),
         ]))
@@ -110,7 +124,37 @@ fn found(results: &Results) -> Markup {
                 (races_of(&rows))
             }
         }
+        @if !own.is_empty() {
+            h2 { "What Interlock promises besides" }
+            (promises(own))
+        }
     }
+}
+
+fn promises(own: &[Arc<OwnLine>]) -> Markup {
+    let columns = [
+        Column::Text("Promise"),
+        Column::Text("What goes wrong meanwhile"),
+        Column::Number("Schedules"),
+        Column::Number("Faults"),
+        Column::Text("Verdict"),
+    ];
+    let row = |line: &Arc<OwnLine>| {
+        let OwnLine { name, faults, interlock } = &**line;
+        vec![
+            html! { a href=(format!("/audit/{}", address(name))) { (sentence(name)) } },
+            html! { (faults) },
+            html! { @if interlock.exhausted { "all " } (count(interlock.schedules)) },
+            html! { (count(interlock.faults)) },
+            kept(line),
+        ]
+    };
+    let rows: Vec<_> = own.iter().map(row).collect();
+    table(&columns, &rows, "")
+}
+
+fn kept(line: &OwnLine) -> Markup {
+    if line.is_good() { badge(Tone::Good, "holds") } else { badge(Tone::Bad, "broken") }
 }
 
 fn races_of(rows: &[Vec<Markup>]) -> Markup {
@@ -167,12 +211,18 @@ fn one(line: &Line) -> Markup {
             p { "No schedule was found that breaks it, in " (count(*schedules)) "." }
         }
         h2 { "On Interlock" }
+        (on_interlock(interlock))
+    }
+}
+
+fn on_interlock(interlock: &Twin) -> Markup {
+    html! {
         @match &interlock.violation {
             Some(violation) => { p { "Goes wrong: " (violation) "." } (timeline(&interlock.table)) }
             None => p {
                 "Holds in " @if interlock.exhausted { "all " } (count(interlock.schedules))
                 " schedules, with " (count(interlock.faults))
-                " crashes, failed commits and lost messages in them."
+                " faults in them."
             },
         }
         p { a href="/audit" { "All races" } }
@@ -193,14 +243,16 @@ fn timeline(timeline: &Timeline) -> Markup {
 mod tests {
     use std::collections::BTreeSet;
 
-    use interlock_audit::cases;
+    use interlock_audit::{cases, own};
 
     use super::*;
 
     #[test]
     fn every_race_has_a_page_of_its_own_under_a_document_with_a_title() {
-        let addresses: BTreeSet<_> = cases::all().map(|case| address(case.name)).collect();
-        assert_eq!(addresses.len(), Results::races());
+        let own = own::all().map(|promise| promise.name);
+        let names = cases::all().map(|case| case.name).chain(own);
+        let addresses: BTreeSet<_> = names.map(address).collect();
+        assert_eq!(addresses.len(), Results::scenarios());
         for case in cases::all() {
             assert!(DOCUMENTS.iter().any(|(number, _)| *number == case.document), "{}", case.name);
         }
