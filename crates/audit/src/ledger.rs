@@ -11,6 +11,7 @@
 
 mod sequential;
 #[cfg(test)]
+#[cfg(feature = "races")]
 mod tests;
 
 use std::{

@@ -14,6 +14,7 @@
 //! [`coverage`] tells what runs came to. [`live`] kills the real program instead, and [`check`] judges what was
 //! recorded.
 
+#[cfg(feature = "races")]
 pub mod cases;
 pub mod check;
 pub mod choice;
@@ -26,7 +27,9 @@ mod ledger;
 pub mod linear;
 pub mod live;
 pub mod node;
+#[cfg(feature = "races")]
 pub mod own;
+#[cfg(feature = "races")]
 pub mod report;
 pub mod run;
 pub mod search;
