@@ -13,6 +13,7 @@ use crate::{
     own::Own,
     search::{Budget, Outcome, search},
     timeline::{Row, Timeline},
+    world::mix,
 };
 
 /// How much an audit tries.
@@ -29,6 +30,15 @@ pub struct Effort {
 impl Default for Effort {
     fn default() -> Self {
         Self { as_found: 20_000, interlock: 300, seed: 1 }
+    }
+}
+
+impl Effort {
+    /// The search on Interlock: each scenario has samples of its own, so that those that share a twin do not
+    /// try the same ones.
+    fn of(self, name: &str) -> Budget {
+        let seed = name.bytes().fold(self.seed, |seed, byte| mix(seed ^ u64::from(byte)));
+        Budget { schedules: self.interlock, seed }
     }
 }
 
@@ -104,10 +114,21 @@ pub struct Twin {
     pub seconds: f64,
     /// Violations found: 0, or 1, at which the search ends.
     pub violations: u32,
-    /// What went wrong, with the schedule.
+    /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub violation: Option<String>,
-    /// The timeline of what went wrong.
+    pub violation: Option<Violation>,
+}
+
+/// A schedule of Interlock's own that breaks something.
+#[derive(Debug, Clone, Serialize)]
+pub struct Violation {
+    /// What goes wrong.
+    pub says: String,
+    /// The schedule, to repeat it.
+    pub schedule: String,
+    /// Its timeline.
+    pub timeline: Vec<Said>,
+    /// The same, to print.
     #[serde(skip)]
     pub table: Timeline,
 }
@@ -123,6 +144,18 @@ pub struct Said {
     pub says: String,
     /// The state after it.
     pub state: String,
+}
+
+impl Said {
+    fn all(table: &Timeline) -> Vec<Self> {
+        let said = |row: &Row| Self {
+            ms: row.ms,
+            actor: table.actors.get(row.actor).cloned().unwrap_or_default(),
+            says: row.says.clone(),
+            state: row.state.clone(),
+        };
+        table.rows.iter().map(said).collect()
+    }
 }
 
 impl Report {
@@ -191,17 +224,24 @@ impl Report {
             let [tried, verdict] = line.cells();
             let _ = writeln!(text, "| {} | {} | {tried} | {verdict} |", line.name, line.faults);
         }
+        let twins = self.scenarios.iter().map(|line| (line.name, &line.interlock));
+        let own = self.own.iter().map(|line| (line.name, &line.interlock));
+        for (name, twin) in twins.chain(own) {
+            if let Some(Violation { says, schedule, table, .. }) = &twin.violation {
+                let title = format!("On Interlock: {name}");
+                text += &section(&title, says, schedule, table);
+            }
+        }
         for line in self.scenarios.iter().filter(|line| line.as_found.found) {
             let Found { violation, table, schedule, .. } = &line.as_found;
-            let _ = write!(
-                text,
-                "\n### {}\n\n{violation} (`{schedule}`)\n\n{}",
-                line.name,
-                table.markdown()
-            );
+            text += &section(line.name, violation, schedule, table);
         }
         text
     }
+}
+
+fn section(title: &str, says: &str, schedule: &str, table: &Timeline) -> String {
+    format!("\n### {title}\n\n{says} (`{schedule}`)\n\n{}", table.markdown())
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long an audit takes is told, not decided on")]
@@ -212,8 +252,7 @@ fn now() -> Instant {
 impl Line {
     fn of(case: &Case, effort: Effort) -> Self {
         let found = search(case.as_found, Budget { schedules: effort.as_found, seed: effort.seed });
-        let twin =
-            search(case.interlock, Budget { schedules: effort.interlock, seed: effort.seed });
+        let twin = search(case.interlock, effort.of(case.name));
         Self {
             name: case.name,
             document: case.document,
@@ -241,7 +280,8 @@ impl Line {
         let verdict = match (found, self.interlock.violations) {
             (true, 0) => "found; the twin holds",
             (false, 0) => "MISSED",
-            (_, _) => "THE TWIN FAILS",
+            (true, _) => "THE TWIN FAILS",
+            (false, _) => "MISSED, AND THE TWIN FAILS",
         };
         [as_found, twin, verdict.to_owned()]
     }
@@ -249,8 +289,7 @@ impl Line {
 
 impl OwnLine {
     fn of(promise: &Own, effort: Effort) -> Self {
-        let budget = Budget { schedules: effort.interlock, seed: effort.seed };
-        let interlock = search(promise.scenario, budget).into();
+        let interlock = search(promise.scenario, effort.of(promise.name)).into();
         Self { name: promise.name, faults: promise.faults, interlock }
     }
 
@@ -295,12 +334,6 @@ impl From<Outcome> for Found {
             };
         };
         let table = failure.run.timeline;
-        let said = |row: &Row| Said {
-            ms: row.ms,
-            actor: table.actors.get(row.actor).cloned().unwrap_or_default(),
-            says: row.says.clone(),
-            state: row.state.clone(),
-        };
         Self {
             found,
             schedules,
@@ -309,7 +342,7 @@ impl From<Outcome> for Found {
             steps: failure.run.record.steps,
             schedule: failure.schedule.to_string(),
             violation: failure.violation,
-            timeline: table.rows.iter().map(said).collect(),
+            timeline: Said::all(&table),
             table,
         }
     }
@@ -318,17 +351,64 @@ impl From<Outcome> for Found {
 impl From<Outcome> for Twin {
     fn from(outcome: Outcome) -> Self {
         let Outcome { schedules, faults, exhausted, took, failure } = outcome;
-        let violation = failure.as_ref();
-        let violation =
-            violation.map(|failure| format!("{} ({})", failure.violation, failure.schedule));
-        Self {
-            schedules,
-            faults,
-            exhausted,
-            seconds: took.as_secs_f64(),
-            violations: u32::from(failure.is_some()),
-            violation,
-            table: failure.map(|failure| failure.run.timeline).unwrap_or_default(),
+        let violations = u32::from(failure.is_some());
+        let violation = failure.map(|failure| Violation {
+            says: failure.violation,
+            schedule: failure.schedule.to_string(),
+            timeline: Said::all(&failure.run.timeline),
+            table: failure.run.timeline,
+        });
+        Self { schedules, faults, exhausted, seconds: took.as_secs_f64(), violations, violation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Stage;
+
+    async fn fails(stage: Stage) {
+        stage.extra("somebody").says(|| "does it".to_owned());
+        stage.violation("it is broken".to_owned());
+    }
+
+    async fn holds(_: Stage) {}
+
+    fn report(case: &Case) -> Report {
+        Report::of([case], Effort { as_found: 5, interlock: 5, seed: 1 }, |_| {})
+    }
+
+    const GOOD: Case =
+        Case { name: "a race", document: "000", as_found: &fails, interlock: &holds };
+
+    #[test]
+    fn a_race_that_is_found_and_a_twin_that_holds_are_good() {
+        assert!(report(&GOOD).is_good());
+        let nothing = Report::of([], Effort::default(), |_| {});
+        assert!(!nothing.is_good(), "nothing was audited");
+    }
+
+    #[test]
+    fn a_missed_race_a_failing_twin_and_a_broken_promise_are_not_and_say_so() {
+        let missed = report(&Case { as_found: &holds, ..GOOD });
+        let failing = report(&Case { interlock: &fails, ..GOOD });
+        let both = report(&Case { as_found: &holds, interlock: &fails, ..GOOD });
+        let promise = Own { name: "a promise", faults: "none", scenario: &fails };
+        let broken = report(&GOOD).and_own([&promise], Effort::default(), |_| {});
+        let verdicts = [
+            (&missed, "MISSED"),
+            (&failing, "THE TWIN FAILS"),
+            (&both, "MISSED, AND THE TWIN FAILS"),
+            (&broken, "BROKEN"),
+        ];
+        for (report, verdict) in verdicts {
+            assert!(!report.is_good(), "{verdict}");
+            assert!(report.markdown().contains(&format!("| {verdict} |")), "{verdict}");
+        }
+        for report in [&failing, &broken] {
+            assert!(report.markdown().contains("does it"), "its timeline is there");
+            let json = serde_json::to_string(report).expect("plain data");
+            assert!(json.contains("\"says\":\"it is broken\",\"schedule\":\"calm\""), "{json}");
         }
     }
 }

@@ -9,7 +9,7 @@ use interlock_audit::{
     choice::Schedule,
     live,
     own::{self, Own},
-    report::{Effort, Line, OwnLine, Report},
+    report::{Effort, Line, OwnLine, Report, Violation},
     run::{self, Scenario},
 };
 
@@ -85,6 +85,7 @@ fn simulated(audit: &Audit) -> Result<()> {
     }
     if let Some(schedule) = &audit.schedule {
         return match (&cases[..], &promises[..]) {
+            ([case], []) if audit.twin => repeat(case.interlock, schedule),
             ([case], []) => repeat(case.as_found, schedule),
             ([], [promise]) => repeat(promise.scenario, schedule),
             (cases, promises) => {
@@ -132,12 +133,14 @@ fn print(line: &Line) {
     println!("  verdict    {verdict}");
     if line.as_found.found {
         println!(
-            "\n  {} [{}]\n\n{}",
-            line.as_found.violation, line.as_found.schedule, line.as_found.table
+            "\n  {}\n\n{}\n  interlock audit '{}' --schedule '{}'\n",
+            line.as_found.violation, line.as_found.table, line.name, line.as_found.schedule
         );
     }
     if let Some(violation) = &line.interlock.violation {
-        println!("\n  the twin: {violation}\n\n{}", line.interlock.table);
+        let Violation { says, schedule, table, .. } = violation;
+        println!("\n  the twin: {says}\n\n{table}");
+        println!("  interlock audit '{}' --twin --schedule '{schedule}'\n", line.name);
     }
 }
 
@@ -145,11 +148,15 @@ fn print_own(line: &OwnLine) {
     let [tried, verdict] = line.cells();
     println!("  {}: {tried} ({}): {verdict}", line.name, line.faults);
     if let Some(violation) = &line.interlock.violation {
-        println!("\n  {violation}\n\n{}", line.interlock.table);
+        let Violation { says, schedule, table, .. } = violation;
+        println!(
+            "\n  {says}\n\n{table}\n  interlock audit '{}' --schedule '{schedule}'\n",
+            line.name
+        );
     }
 }
 
-/// Plays one schedule of a race as it was found, or of a promise.
+/// Plays one schedule of a race as it was found or of its twin, or of a promise.
 fn repeat(scenario: &dyn Scenario, schedule: &Schedule) -> Result<()> {
     let run = run::replay(scenario, schedule, true);
     println!("{}", run.timeline);

@@ -182,6 +182,9 @@ pub struct Audit {
     /// Play this one schedule of the race as it was found, such as "3:1 17:2"
     #[arg(long, value_name = "SCHEDULE", conflicts_with_all = ["json", "format", "schedules"])]
     pub schedule: Option<Schedule>,
+    /// Play the schedule on Interlock's side of the race instead
+    #[arg(long, requires = "schedule")]
+    pub twin: bool,
 }
 
 impl Audit {
@@ -192,7 +195,9 @@ impl Audit {
 
     /// Whether a race is asked for.
     pub fn wants(&self, name: &str, document: &str) -> bool {
-        self.words.iter().all(|word| name.contains(word.as_str()) || document == word)
+        // `own` is no part of a word: a race with a countdown is no promise.
+        let is_in_name = |word: &str| word != "own" && name.contains(word);
+        self.words.iter().all(|word| is_in_name(word) || document == word)
     }
 }
 

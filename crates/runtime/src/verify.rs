@@ -191,6 +191,10 @@ impl Verifier<'_> {
                 ));
             }
         }
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "a list of problems; a map without seed repeats"
+        )]
         for (hash, position) in &self.ids {
             let found = find(&recovered.ids, *hash).await?;
             if found.is_some_and(|found| found != *position) {

@@ -233,6 +233,10 @@ impl<E: Entity> AnyLane for Lane<E> {
     }
 
     fn stop_waiting(&mut self) {
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "all are told the same; a map without seed repeats"
+        )]
         for slot in self.slots.values_mut() {
             let Slot::Live(live) = slot else { continue };
             let Some(more) = &mut live.more else { continue };

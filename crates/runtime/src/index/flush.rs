@@ -51,6 +51,7 @@ impl Flush {
         let expected = self.slots.len() >> PARTS_LOG2;
         let empty = |_| Vec::with_capacity(expected + expected / 8);
         let mut parts: Vec<Vec<Entry>> = (0..1 << PARTS_LOG2).map(empty).collect();
+        #[expect(clippy::iter_over_hash_type, reason = "each part is sorted next")]
         for (hash, slot) in self.slots.iter() {
             parts[(hash >> (u128::BITS - PARTS_LOG2)) as usize].push(slot.entry(*hash));
         }

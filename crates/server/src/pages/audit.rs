@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use interlock_audit::{
-    report::{Found, Line, OwnLine, Twin},
+    report::{Found, Line, OwnLine, Twin, Violation},
     timeline::Timeline,
 };
 use interlock_web::{
@@ -218,7 +218,10 @@ fn one(line: &Line) -> Markup {
 fn on_interlock(interlock: &Twin) -> Markup {
     html! {
         @match &interlock.violation {
-            Some(violation) => { p { "Goes wrong: " (violation) "." } (timeline(&interlock.table)) }
+            Some(Violation { says, schedule, table, .. }) => {
+                p { "Goes wrong: " (says) " (" code { (schedule) } ")." }
+                (timeline(table))
+            }
             None => p {
                 "Holds in " @if interlock.exhausted { "all " } (count(interlock.schedules))
                 " schedules, with " (count(interlock.faults))
