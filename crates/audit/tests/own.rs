@@ -56,7 +56,7 @@ impl Entity for Account {
     }
 }
 
-/// Two deposits of 10. The documentation's fifteen lines.
+/// Two deposits of 10, each told by whoever makes it.
 async fn two_deposits(stage: Stage, deposit: fn(i64) -> Command) {
     let node = Node::start(&stage, Faults::ONE, |builder| builder.entity::<Account>());
     let key = Key::new("a").unwrap();
@@ -86,7 +86,32 @@ fn a_deposit_that_rests_on_an_old_look_is_found_and_shown() {
     println!("{shown}");
 }
 
+// The test of the README, there with the bug in it.
 #[test]
-fn a_deposit_that_is_decided_on_the_latest_balance_holds() {
-    check(|stage| two_deposits(stage, |_| Command::Add(10)));
+fn no_deposit_is_lost() {
+    check(|stage: Stage| async move {
+        let node = Node::start(&stage, Faults::ONE, |builder| builder.entity::<Account>());
+        for (name, node) in [("Ann", node.clone()), ("Bob", node.clone())] {
+            stage.actor(name, |actor| async move {
+                let seen = node.state::<Account>(&key()).await.balance;
+                actor.says(|| format!("sees {seen}, deposits 10"));
+                let _ = node.client(&actor, name).send::<Account>(&key(), Command::Add(10)).await;
+            });
+        }
+        stage.all_done().await;
+        stage.check(node.state::<Account>(&key()).await.balance == 20, || "one is lost".into());
+    });
+}
+
+fn key() -> Key {
+    Key::new("a").unwrap()
+}
+
+#[test]
+fn the_readme_shows_this_test_with_the_bug_in_it() {
+    let (_, after) = include_str!("own.rs").split_once("with the bug in it.\n").unwrap();
+    let (test, _) = after.split_once("\nfn key()").unwrap();
+    let with_bug = test.replace("Command::Add(10)", "Command::Set(seen + 10)");
+    assert!(include_str!("../../../README.md").contains(&with_bug), "{with_bug}");
+    assert!(with_bug.lines().count() <= 15, "short enough to be read");
 }
