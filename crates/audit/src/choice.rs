@@ -38,7 +38,8 @@ pub trait Chooser: Send {
     /// A number below `point.options`, which is at least 2.
     fn choose(&mut self, point: &Point<'_>) -> usize;
 
-    /// Whether it wants to hear of steps: what they touch is written down only for those who do.
+    /// Whether it wants to hear of steps: only those who do are told, and what a step touches is written down
+    /// only for them.
     fn watches(&self) -> bool {
         false
     }

@@ -180,7 +180,7 @@ mod tests {
             }
         };
         let (outside, counted) = (world.clone(), ticks.clone());
-        let ended = world.run(async move {
+        let ended = world.run(Box::pin(async move {
             process.spawn("counts", Box::pin(counts));
             let count = || *counted.lock().unwrap();
             outside.sleep(Duration::from_millis(2_500)).await;
@@ -190,7 +190,7 @@ mod tests {
             assert_eq!(count(), 2, "it was paused");
             outside.sleep(Duration::from_secs(3)).await;
             assert!(count() > 2, "it goes on");
-        });
+        }));
         assert_eq!(ended, Ok(()));
     }
 

@@ -18,7 +18,6 @@ mod state;
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -28,7 +27,7 @@ use interlock_kernel::time::{Millis, Time};
 use interlock_runtime::env::{Access, Task, Witness, World};
 
 pub use self::footprint::Footprint;
-use self::state::{Process, Shared, Sleep, Spawned, lock};
+use self::state::{Process, Running, Shared, Sleep, Spawned, lock};
 pub(crate) use self::{footprint::Object, state::mix};
 use crate::{
     choice::{Choice, Chooser, Kind},
@@ -41,6 +40,9 @@ pub const CALM_AFTER: u64 = 5_000;
 pub const STEPS_MAX: u64 = 100_000;
 /// Simulated time after which a run that has not ended never does.
 pub const TIME_MAX: Duration = Duration::from_hours(2);
+/// Room for the tasks of a small run, and for its choices: made once.
+const TASKS_USUAL: usize = 8;
+const CHOICES_USUAL: usize = 64;
 /// The wall clock at the start: 2026-01-01T00:00:00Z.
 pub const EPOCH: Time = Time(1_767_225_600_000);
 
@@ -98,14 +100,15 @@ impl Sim {
             wall_skew: 0,
             random: 0,
             steps: 0,
-            tasks: Vec::new(),
+            tasks: Vec::with_capacity(TASKS_USUAL),
             ready: Vec::new(),
+            order: Vec::new(),
             last: 0,
             sleepers: BTreeMap::new(),
             sleeps: 0,
             processes: vec![Process::default()],
             chooser,
-            choices: Vec::new(),
+            choices: Vec::with_capacity(CHOICES_USUAL),
             faults: 0,
             trace: 0,
             is_observed: coverage::is_on(),
@@ -232,16 +235,9 @@ impl Sim {
     }
 
     /// Runs everything until `main` is done. Then all other tasks are dropped.
-    pub fn run(&self, main: impl Future<Output = ()> + Send + 'static) -> Result<(), Stuck> {
-        self.spawn("main", Box::pin(main));
-        let ended = loop {
-            if self.lock().tasks[0].is_over {
-                break Ok(());
-            }
-            if let Err(stuck) = self.step() {
-                break Err(stuck);
-            }
-        };
+    pub fn run(&self, main: Task) -> Result<(), Stuck> {
+        self.spawn("main", main);
+        let ended = self.steps();
         self.drop_tasks(|_| true);
         // Wakers hold the world, and the world holds wakers.
         if self.lock().is_observed {
@@ -256,88 +252,54 @@ impl Sim {
         ended
     }
 
-    /// What the run was like so far.
+    /// What the run was like so far. Its choices are told once.
     #[must_use]
     pub fn record(&self) -> Record {
-        let shared = self.lock();
+        let mut shared = self.lock();
         Record {
-            choices: shared.choices.clone(),
+            choices: std::mem::take(&mut shared.choices),
             steps: shared.steps,
             faults: shared.faults,
             trace: shared.trace,
         }
     }
 
-    fn step(&self) -> Result<(), Stuck> {
+    /// Takes steps until `main` is done. The world is let go of only while others work in it.
+    fn steps(&self) -> Result<(), Stuck> {
         let mut shared = self.lock();
-        shared.steps += 1;
-        if shared.steps > STEPS_MAX || shared.now > TIME_MAX {
-            return Err(Stuck::Endless);
-        }
-        let Some(step) = shared.next() else { return Err(Stuck::Deadlock) };
-        if !shared.chooser.goes_on(step) {
-            return Err(Stuck::Redundant);
-        }
-        shared.touched.clear();
-        match step {
-            Step::Clock => {
-                let sleepers = shared.next_morning();
-                shared.note(1 << 32);
-                shared.touched.touch_everything();
-                drop(shared);
-                sleepers.into_iter().for_each(Waker::wake);
-            }
-            Step::Crash(process) => {
-                shared.note((2 << 32) + process as u64);
-                shared.touched.touch_everything();
-                drop(shared);
-                self.crash(process);
-            }
-            Step::Task(id) => {
-                shared.note(u64::from(id));
-                drop(shared);
-                self.poll(id);
-            }
-        }
-        let mut shared = self.lock();
-        if shared.watches {
-            let Shared { chooser, touched, .. } = &mut *shared;
-            chooser.took(step, touched);
+        while !shared.tasks[0].is_over {
+            let step = shared.next_step()?;
+            shared = match step {
+                Step::Task(id) => self.poll(shared, id),
+                Step::Clock => {
+                    let sleepers = shared.next_morning();
+                    drop(shared);
+                    sleepers.into_iter().for_each(Waker::wake);
+                    self.lock()
+                }
+                Step::Crash(process) => {
+                    drop(shared);
+                    self.crash(process);
+                    self.lock()
+                }
+            };
+            shared.tell(step);
         }
         Ok(())
     }
 
-    fn poll(&self, id: u32) {
-        let mut shared = self.lock();
-        shared.last = id;
-        let spawned = &mut shared.tasks[id as usize];
-        spawned.is_ready = false;
-        spawned.steps += 1;
-        // Dropped by a crash since it was woken.
-        let Some(mut task) = spawned.task.take() else { return };
-        let (waker, memory) = (spawned.waker.clone(), spawned.memory);
-        shared.memory = memory;
-        shared.touch(Object::Task(id), Access::Write);
-        shared.touch(Object::Memory(memory), Access::Write);
+    fn poll<'a>(&'a self, mut shared: MutexGuard<'a, Shared>, id: u32) -> MutexGuard<'a, Shared> {
+        // None: dropped by a crash since it was woken.
+        let Some(mut running) = shared.begin(id) else { return shared };
         drop(shared);
-        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        let Running { task, waker } = &mut running;
+        let poll = task.as_mut().poll(&mut Context::from_waker(waker));
         let mut shared = self.lock();
-        let spawned = &mut shared.tasks[id as usize];
-        let mut over = None;
-        if poll.is_ready() || spawned.is_over {
-            spawned.is_over = true;
-            over = Some(task);
-            if id == 0 {
-                // With `main` everything ends.
-                shared.touched.touch_everything();
-            }
-        } else {
-            spawned.task = Some(task);
-        }
-        shared.observe_wait(id);
+        let Some(over) = shared.rest(id, running, poll.is_ready()) else { return shared };
         // What a task drops may wake others.
         drop(shared);
         drop(over);
+        self.lock()
     }
 
     fn crash(&self, process: usize) {
@@ -365,8 +327,8 @@ impl Sim {
                 let fall = |spawned: &mut Spawned| {
                     let falls = !spawned.is_over && falls(spawned);
                     spawned.is_over |= falls;
-                    let task = if falls { spawned.task.take() } else { None };
-                    task.map(|task| (spawned.memory, task))
+                    let fallen = if falls { spawned.running.take() } else { None };
+                    fallen.map(|fallen| (spawned.memory, fallen.task))
                 };
                 let fallen = shared.tasks.iter_mut().filter_map(fall).collect();
                 let Shared { ready, tasks, .. } = &mut *shared;

@@ -182,15 +182,14 @@ impl<'a> Search<'a> {
     /// One random schedule, twice.
     fn sample(&mut self, seed: u64) -> Option<Found> {
         let run = self.run(Box::new(Sampler::new(seed)));
-        let schedule = run.schedule();
         if run.violation.is_some() {
-            return Some((None, schedule));
+            return Some((None, run.schedule()));
         }
-        let again = run::replay(self.scenario, &schedule, false);
+        let again = run::run(self.scenario, Box::new(Replay::new(run.schedule())), false);
         (again.record.trace != run.record.trace).then(|| {
             let hidden = "the same schedule took other steps the second time: \
                           something random or timed is not asked of the world";
-            (Some(hidden.to_owned()), schedule)
+            (Some(hidden.to_owned()), run.schedule())
         })
     }
 }

@@ -85,7 +85,7 @@ impl Chooser for Sampler {
         };
         for (task, next) in (0..).zip(&mut pending) {
             if task == taken {
-                next.touched.clone_from(touched);
+                next.touched.copy(touched);
             }
             if task == taken || next.touched.races(touched) {
                 next.priority = self.draw();

@@ -72,6 +72,12 @@ impl Footprint {
         }
     }
 
+    /// Becomes a copy of another one, in the memory that it has.
+    pub(crate) fn copy(&mut self, other: &Self) {
+        self.is_everything = other.is_everything;
+        self.touched.clone_from(&other.touched);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.is_everything = false;
         self.touched.clear();

@@ -12,7 +12,7 @@ use std::{
 use interlock_runtime::env::{Access, Task};
 
 use super::{
-    CALM_AFTER, Sim, Step,
+    CALM_AFTER, STEPS_MAX, Sim, Step, Stuck, TIME_MAX,
     footprint::{Footprint, Object},
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) tasks: Vec<Spawned>,
     /// In the order of their numbers.
     pub(super) ready: Vec<u32>,
+    /// Those who can go on in the calm order, while the chooser is asked.
+    pub(super) order: Vec<u32>,
     pub(super) last: u32,
     pub(super) sleepers: BTreeMap<(Duration, u64), Waker>,
     pub(super) sleeps: u64,
@@ -65,9 +67,14 @@ pub(super) struct Spawned {
     pub(super) memory: u32,
     pub(super) is_ready: bool,
     pub(super) is_over: bool,
-    pub(super) waker: Waker,
     /// Taken out while it is polled, and when it is over.
-    pub(super) task: Option<Task>,
+    pub(super) running: Option<Running>,
+}
+
+/// A task, and what wakes it: made once, and moved as one.
+pub(super) struct Running {
+    pub(super) task: Task,
+    pub(super) waker: Waker,
 }
 
 #[derive(Default)]
@@ -134,8 +141,7 @@ impl Shared {
             memory,
             is_ready: false,
             is_over: false,
-            waker,
-            task: Some(task),
+            running: Some(Running { task, waker }),
         });
         self.wake(id);
         self.observe_wait(id);
@@ -189,45 +195,107 @@ impl Shared {
         taken
     }
 
+    /// Chooses the next step and notes it.
+    pub(super) fn next_step(&mut self) -> Result<Step, Stuck> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX || self.now > TIME_MAX {
+            return Err(Stuck::Endless);
+        }
+        let step = self.next().ok_or(Stuck::Deadlock)?;
+        if self.watches && !self.chooser.goes_on(step) {
+            return Err(Stuck::Redundant);
+        }
+        self.touched.clear();
+        match step {
+            Step::Task(id) => self.note(u64::from(id)),
+            Step::Clock => {
+                self.note(1 << 32);
+                self.touched.touch_everything();
+            }
+            Step::Crash(process) => {
+                self.note((2 << 32) + process as u64);
+                self.touched.touch_everything();
+            }
+        }
+        Ok(step)
+    }
+
+    /// Tells the chooser what a step has touched.
+    pub(super) fn tell(&mut self, step: Step) {
+        if self.watches {
+            self.chooser.took(step, &self.touched);
+        }
+    }
+
+    /// Takes a task out to be polled.
+    pub(super) fn begin(&mut self, id: u32) -> Option<Running> {
+        self.last = id;
+        let spawned = &mut self.tasks[id as usize];
+        spawned.is_ready = false;
+        spawned.steps += 1;
+        let running = spawned.running.take()?;
+        self.memory = spawned.memory;
+        self.touch(Object::Task(id), Access::Write);
+        self.touch(Object::Memory(self.memory), Access::Write);
+        Some(running)
+    }
+
+    /// Puts a task back that was polled, or returns it if it is over.
+    pub(super) fn rest(&mut self, id: u32, running: Running, is_done: bool) -> Option<Running> {
+        let spawned = &mut self.tasks[id as usize];
+        if !is_done && !spawned.is_over {
+            spawned.running = Some(running);
+            self.observe_wait(id);
+            return None;
+        }
+        spawned.is_over = true;
+        if id == 0 {
+            // With `main` everything ends.
+            self.touched.touch_everything();
+        }
+        Some(running)
+    }
+
     /// What happens next. `None`: nobody can go on, and nobody sleeps.
-    pub(super) fn next(&mut self) -> Option<Step> {
-        if self.ready.is_empty() {
+    fn next(&mut self) -> Option<Step> {
+        let able = self.ready.len();
+        if able == 0 {
             return (!self.sleepers.is_empty()).then_some(Step::Clock);
         }
-        let mut tasks = std::mem::take(&mut self.ready);
-        let later = tasks.partition_point(|id| *id <= self.last);
-        let goes_on = later > 0 && tasks[later - 1] == self.last;
+        let later = self.ready.partition_point(|id| *id <= self.last);
+        let goes_on = later > 0 && self.ready[later - 1] == self.last;
         if self.steps > CALM_AFTER {
             // Turns, so that nobody who waits in circles keeps the others waiting.
-            let place = if later < tasks.len() { later } else { 0 };
-            let id = tasks.remove(place);
-            self.ready = tasks;
-            return Some(Step::Task(id));
+            return Some(Step::Task(self.ready.remove(later % able)));
         }
         // The calm order: the same task first, then those after it, in a circle.
         let start = if goes_on { later - 1 } else { later };
-        tasks.rotate_left(start);
         let has_clock = !self.sleepers.is_empty() && self.overtakes_left > 0;
         let clock = usize::from(has_clock);
-        let can_crash = |process: &Process| process.crashes_left > 0;
-        let crashes = self.processes.iter().filter(|process| can_crash(process)).count();
+        let can_crash = |process: &&Process| process.crashes_left > 0;
+        let options = able + clock + self.processes.iter().filter(can_crash).count();
         let kind = if goes_on { Kind::Preempt } else { Kind::Switch };
-        let options = tasks.len() + clock + crashes;
-        let taken = self.ask(kind, &tasks, options);
-        let next = if let Some(id) = tasks.get(taken).copied() {
-            tasks.remove(taken);
-            Step::Task(id)
-        } else if has_clock && taken == tasks.len() {
+        let taken = if options < 2 { 0 } else { self.ask_who(kind, start, options) };
+        Some(if taken < able {
+            Step::Task(self.ready.remove((start + taken) % able))
+        } else if has_clock && taken == able {
             self.overtakes_left -= 1;
             Step::Clock
         } else {
-            let number = taken - tasks.len() - clock;
-            let mut able = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
-            Step::Crash(able.nth(number).expect("it was counted").0)
-        };
-        tasks.sort_unstable();
-        self.ready = tasks;
-        Some(next)
+            let mut crashes = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
+            Step::Crash(crashes.nth(taken - able - clock).expect("it was counted").0)
+        })
+    }
+
+    /// Asks who goes on: those who can, in a circle from `start`, the clock, or a crash.
+    fn ask_who(&mut self, kind: Kind, start: usize, options: usize) -> usize {
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend_from_slice(&self.ready[start..]);
+        order.extend_from_slice(&self.ready[..start]);
+        let taken = self.ask(kind, &order, options);
+        self.order = order;
+        taken
     }
 
     /// Moves the clock to the next sleepers and takes them out.
@@ -253,6 +321,10 @@ pub(super) struct Alarm {
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         lock(&self.shared).wake(self.task);
     }
 }
