@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, num::NonZeroU32, path::Path, sync::Arc};
 
 use interlock_battles::{
-    domain::run::{Ending, Mode, Plan, Tally},
+    domain::{
+        chance::Chance,
+        run::{Ending, Mode, Plan, Tally},
+    },
     fake::{Fake, Faults, Played},
     fleet::{
         Brake, Fleet, FleetSettings, Report,
@@ -85,9 +88,36 @@ impl Ground {
         self.fleet(&runtime, plan, accounts).await.ended().await.unwrap()
     }
 
+    /// Plays until there was so much news, or the run is at its end.
+    async fn play_some(&mut self, plan: &Plan, accounts: &[&str], news: usize) {
+        let runtime = self.runtime().await;
+        let fleet = self.fleet(&runtime, plan, accounts).await;
+        let mut told = fleet.tracker().news();
+        let enough = async {
+            for _ in 0..news {
+                told.changed().await.unwrap();
+            }
+        };
+        tokio::select! {
+            report = fleet.ended() => drop(report.unwrap()),
+            () = enough => {}
+        }
+    }
+
     /// What the server says of an account's battles.
     fn truth(&self, account: &str) -> Tally {
         truth(&self.server.played(), account)
+    }
+
+    fn truth_of(&self, accounts: &[&str]) -> Tally {
+        let mut sum = Tally::default();
+        for truth in accounts.iter().map(|account| self.truth(account)) {
+            sum.wins += truth.wins;
+            sum.losses += truth.losses;
+            sum.ties += truth.ties;
+            sum.forfeits += truth.forfeits;
+        }
+        sum
     }
 }
 
@@ -128,15 +158,10 @@ async fn workers_share_several_accounts() {
     let mut ground = Ground::new(Faults::default(), 2).await;
     let plan = ground.plan(9, 3, Mode::Ladder);
     let report = ground.play(&plan, &["a", "b", "c"]).await;
-    let mut all = Tally::default();
     for account in ["a", "b", "c"] {
-        let truth = ground.truth(account);
-        assert_eq!(truth.finished(), 3);
-        all.wins += truth.wins;
-        all.losses += truth.losses;
-        all.ties += truth.ties;
+        assert_eq!(ground.truth(account).finished(), 3);
     }
-    is_exact(&report, 9, all);
+    is_exact(&report, 9, ground.truth_of(&["a", "b", "c"]));
 }
 
 #[tokio::test]
@@ -217,6 +242,44 @@ async fn a_process_that_dies_loses_and_doubles_nothing() {
     }
     let report = ground.play(&plan, &["bot"]).await;
     is_exact(&report, 24, ground.truth("bot"));
+}
+
+/// Everything at once: each life ends after a random number of news, its connections after that, while the server
+/// loses, doubles and refuses things; at times it restarts as well.
+#[test]
+fn whatever_goes_wrong_at_once_every_battle_is_counted_once() {
+    let outside = tokio::runtime::Builder::new_multi_thread();
+    let outside = { outside }.worker_threads(1).enable_all().build().unwrap();
+    for seed in 0..9_u64 {
+        let faults = Faults {
+            drop: Some(300),
+            double: Some(10),
+            stale: Some(10),
+            name_taken: Some(8),
+            throttle: Some(40),
+        };
+        let mut ground = outside.block_on(Ground::new(faults, seed));
+        let mut chance = Chance::new(seed);
+        let plan = ground.plan(100, 8, Mode::Ladder);
+        for _ in 0..5 {
+            let life = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            life.block_on(ground.play_some(&plan, &["one", "two"], chance.below(150)));
+            // Everything of this life is gone at once.
+            drop(life);
+            let restarts = seed % 3 == 2 && chance.below(3) == 0;
+            if restarts { ground.server.restart() } else { ground.server.drop_all() }
+        }
+        let report = outside.block_on(ground.play(&plan, &["one", "two"]));
+        let mut truth = ground.truth_of(&["one", "two"]);
+        // What ended on a server that then forgot it, while nobody was there to write it down, is void.
+        let forgotten = truth.finished() - 100;
+        assert!(forgotten <= report.total.void, "{truth:?} {report:?}");
+        if forgotten > 0 {
+            assert_eq!(seed % 3, 2, "a server that remembers is believed");
+            truth = Tally { void: 0, ..report.total };
+        }
+        is_exact(&report, 100, truth);
+    }
 }
 
 #[tokio::test]

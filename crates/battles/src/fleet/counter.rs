@@ -117,12 +117,15 @@ impl Counter {
         self.send(RunCommand::End { claim, ending, rating }).await.map(|_| ())
     }
 
-    /// There was no battle.
+    /// There was no battle. A claim whose time has run out is back already.
     ///
     /// # Errors
     /// If there was.
     pub async fn give_back(&self, claim: ClaimId) -> Result<(), CountError> {
-        self.send(RunCommand::GiveBack { claim }).await.map(|_| ())
+        match self.send(RunCommand::GiveBack { claim }).await {
+            Ok(_) | Err(CountError::Refused(RunRejection::Refused(_))) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The run as it stands.

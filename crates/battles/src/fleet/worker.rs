@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use interlock_kernel::{
     ids::Worker,
     quota::{ClaimId, QuotaRefusal},
@@ -47,9 +48,9 @@ pub(super) struct Begun {
 impl Hand {
     /// Finishes what it had begun, then plays until there is nothing left to claim, or the fleet drains.
     pub(super) async fn work(mut self, begun: Vec<Begun>) -> Result<(), FleetError> {
-        for battle in begun {
-            self.alive(battle.claim, self.finish(&battle, None)).await?;
-        }
+        // All at once: an opponent waits in each.
+        let finished = begun.iter().map(|it| self.alive(it.claim, self.finish(it, None)));
+        try_join_all(finished).await?;
         while *self.stage.borrow() == Stage::Playing {
             let Some(claim) = self.claim().await? else { break };
             if !self.alive(claim, self.battle(claim)).await? {
@@ -106,7 +107,7 @@ impl Hand {
         let room = match self.session.find(packed).await {
             Ok(room) => room,
             Err(refused) => {
-                self.give_back(claim).await?;
+                self.counter.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
                     NotFound::BadTeam(_) => Err(FleetError::Team(refused)),
@@ -140,9 +141,10 @@ impl Hand {
     ) -> Result<bool, FleetError> {
         tracing::warn!(claim = %battle.claim, room = battle.room, %refused, "a battle is not claimed");
         if let RunRejection::RoomTaken { .. } = refused {
-            // Whoever has it plays it.
-            self.session.done(&battle.room).await;
-            return self.give_back(battle.claim).await.map(|()| true);
+            // Another of the run's accounts sits opposite, and counts it; it cannot play alone.
+            play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
+            self.counter.give_back(battle.claim).await?;
+            return Ok(true);
         }
         let team = self.team.as_ref().map(|team| team.name.clone());
         let again = match self.counter.claim(self.name.clone(), team).await {
@@ -157,14 +159,6 @@ impl Hand {
         };
         self.begin(&again).await?;
         self.alive(again.claim, self.finish(&again, Some(room))).await.map(|()| true)
-    }
-
-    async fn give_back(&self, claim: ClaimId) -> Result<(), FleetError> {
-        match self.counter.give_back(claim).await {
-            // Its time has run out: it is back already.
-            Ok(()) | Err(CountError::Refused(RunRejection::Refused(_))) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Plays a battle to its end, keeps its log, and counts it.
@@ -186,9 +180,10 @@ impl Hand {
             },
         };
         let rating = played.as_ref().and_then(|played| log::rating(&played.log, me));
-        self.session.done(&battle.room).await;
-        self.tracker.over(battle.claim);
         self.counter.end(battle.claim, ending, rating).await?;
+        self.tracker.over(battle.claim);
+        // Not before it is counted: a restarted server may give the room's name to the next battle.
+        self.session.done(&battle.room).await;
         Ok(())
     }
 
@@ -242,14 +237,24 @@ impl Hand {
 pub(super) async fn spar(session: Session, team: Option<Team>, playing: Settings) {
     let packed = || team.as_ref().map(|team| team.packed.clone());
     while let Ok(room) = session.find(packed()).await {
-        let name = room.id().to_owned();
-        let opponent = room.opponent(session.me());
-        let mut room = Some(room);
-        while let Some(here) = room.take() {
-            if io::play(here, &playing, |_| {}).await.is_err() {
-                room = session.again(&name, opponent.as_deref()).await;
-            }
-        }
-        session.done(&name).await;
+        let (name, opponent) = (room.id().to_owned(), room.opponent(session.me()));
+        play_along(&session, name, opponent, room, &playing).await;
     }
+}
+
+/// Plays a battle that somebody else counts.
+async fn play_along(
+    session: &Session,
+    name: String,
+    opponent: Option<String>,
+    room: io::Room,
+    playing: &Settings,
+) {
+    let mut room = Some(room);
+    while let Some(here) = room.take() {
+        if io::play(here, playing, |_| {}).await.is_err() {
+            room = session.again(&name, opponent.as_deref()).await;
+        }
+    }
+    session.done(&name).await;
 }
