@@ -45,7 +45,6 @@ use self::{
 use crate::{
     domain::{
         id::id,
-        log,
         run::{Mode, RunView, Tally},
     },
     io::{Account, ConnectError, Settings},
@@ -148,8 +147,10 @@ pub struct Report {
     pub total: Tally,
     /// Battles that are searched for or played, or of which nobody knows how they ended.
     pub claimed: u64,
-    /// How far these numbers are from the battles' logs.
+    /// How far these numbers are from the logs of the battles that this machine's workers played.
     pub drift: u64,
+    /// Battles that count for workers of other machines, which judge them.
+    pub elsewhere: u64,
     /// By worker.
     pub workers: BTreeMap<String, WorkerReport>,
     /// By team.
@@ -200,6 +201,7 @@ impl Report {
             let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
             (name.as_str().to_owned(), report)
         };
+        let recount = logs.recount()?;
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
         Ok(Self {
             run: run.to_owned(),
@@ -207,7 +209,8 @@ impl Report {
             finished: view.total.finished(),
             total: view.total,
             claimed: view.claimed + view.in_doubt,
-            drift: log::drift(view.total, logs.recount()?),
+            drift: logs::drift(view, &recount),
+            elsewhere: logs::elsewhere(view, &recount),
             workers: view.workers.iter().map(worker).collect(),
             teams: view.teams.clone(),
             seconds: took.as_secs_f64(),
@@ -227,6 +230,7 @@ impl Fleet {
         let (stage, staged) = watch::channel(Stage::Playing);
         let mut earlier = Earlier::of(&view, &counter, &settings).await?;
         let logs = Logs::new(settings.folder.clone());
+        settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
         let tracker = Arc::new(Tracker::default());
         let sessions = connect(&view, &settings, &earlier, &staged).await?;
         let mut hands = JoinSet::new();
@@ -353,7 +357,8 @@ impl Earlier {
             if let Some(room) = &battle.room {
                 if let Some(begun) = begun.get_mut(&room.account) {
                     let (room, opponent) = (room.id.clone(), room.opponent.clone());
-                    begun.push(Begun { claim, room, opponent });
+                    let worker = battle.worker.clone();
+                    begun.push(Begun { worker, claim, room, opponent });
                 }
             } else if settings.workers.contains(&battle.worker) {
                 counter.give_back(claim).await?;

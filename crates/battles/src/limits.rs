@@ -75,5 +75,11 @@ pub const ROOMS_RETURN: Duration = Duration::from_secs(3);
 pub const LEAVE: Duration = Duration::from_secs(3);
 /// Where every battle is claimed, the longest pause before somebody asks again.
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+/// Another server's answer, from the connection to the last byte.
+pub const API_ANSWER: Duration = Duration::from_secs(10);
+/// The server of a run that is over goes on for so long, if other machines played for it: they ask at least every 5 s.
+pub const FAREWELL: Duration = Duration::from_secs(15);
+/// Bytes of such an answer: a run with a thousand workers and battles.
+pub const API_ANSWER_BYTES: usize = 4 << 20;
 /// Decisions whose cost is remembered, for percentiles.
 pub const COSTS: usize = 100_000;

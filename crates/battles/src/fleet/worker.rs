@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use interlock_kernel::{
-    ids::Worker,
-    quota::{ClaimId, QuotaRefusal},
-};
+use interlock_kernel::{ids::Worker, quota::ClaimId, time::Millis};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
     FleetError, Team,
-    counter::{CountError, Counter},
+    counter::{CountError, Counter, Why},
     logs::{LogName, Logs, SaveReplay},
     session::{NotFound, Session, Stage},
     tracker::Tracker,
@@ -19,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         log,
-        run::{Ending, Outcome, Room, RunRejection},
+        run::{Ending, Outcome, Room},
     },
     io::{self, Finished, PlayError, Settings},
     limits,
@@ -40,6 +37,8 @@ pub(super) struct Hand {
 
 /// A battle that somebody has claimed and begun.
 pub(super) struct Begun {
+    /// For whom it is counted.
+    pub worker: Worker,
     pub claim: ClaimId,
     pub room: String,
     pub opponent: Option<String>,
@@ -62,23 +61,24 @@ impl Hand {
 
     /// Claims a battle. `None`: there is none left, or the fleet drains.
     async fn claim(&mut self) -> Result<Option<ClaimId>, FleetError> {
+        let mut ended = self.counter.ended();
         loop {
+            ended.mark_unchanged();
             let team = self.team.as_ref().map(|team| team.name.clone());
-            let refused = match self.counter.claim(self.name.clone(), team).await {
+            let retry_after = match self.counter.claim(self.name.clone(), team).await {
                 Ok(grant) => return Ok(Some(grant.claim)),
-                Err(CountError::Refused(RunRejection::Refused(refused))) => refused,
+                Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
+                Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
+                    retry_after
+                }
                 Err(error) => return Err(error.into()),
             };
-            if matches!(refused, QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_)) {
-                return Ok(None);
-            }
-            let QuotaRefusal::AllClaimed { retry_after } = refused else {
-                return Err(CountError::from(RunRejection::from(refused)).into());
-            };
-            // Something may come back.
-            let pause = retry_after.as_duration().min(limits::CLAIM_AGAIN);
+            // Something may come back, here or elsewhere.
+            let pause = retry_after.map_or(limits::CLAIM_AGAIN, Millis::as_duration);
+            let pause = pause.min(limits::CLAIM_AGAIN);
             tokio::select! {
                 () = sleep(pause) => {}
+                _ = ended.changed() => {}
                 _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
@@ -115,32 +115,28 @@ impl Hand {
             }
         };
         let me = self.session.me();
-        let battle = Begun { claim, room: room.id().to_owned(), opponent: room.opponent(me) };
+        let (worker, opponent) = (self.name.clone(), room.opponent(me));
+        let battle = Begun { worker, claim, room: room.id().to_owned(), opponent };
         match self.begin(&battle).await {
             Ok(()) => {}
-            Err(CountError::Refused(refused)) => {
-                return self.unclaimed(battle, room, refused).await;
+            Err(CountError::Refused { why, says }) => {
+                tracing::warn!(%claim, room = battle.room, says, "a battle is not claimed");
+                return self.unclaimed(battle, room, why).await;
             }
             Err(error) => return Err(error.into()),
         }
         self.finish(&battle, Some(room)).await.map(|()| true)
     }
 
-    async fn begin(&self, Begun { claim, room, opponent }: &Begun) -> Result<(), CountError> {
+    async fn begin(&self, Begun { claim, room, opponent, .. }: &Begun) -> Result<(), CountError> {
         let account = self.session.me().to_owned();
         let room = Room { id: room.clone(), account, opponent: opponent.clone() };
         self.counter.begin(*claim, room).await
     }
 
     /// The battle is there, and its claim is not: time has run out, or the room is counted for another.
-    async fn unclaimed(
-        &self,
-        battle: Begun,
-        room: io::Room,
-        refused: RunRejection,
-    ) -> Result<bool, FleetError> {
-        tracing::warn!(claim = %battle.claim, room = battle.room, %refused, "a battle is not claimed");
-        if let RunRejection::RoomTaken { .. } = refused {
+    async fn unclaimed(&self, battle: Begun, room: io::Room, why: Why) -> Result<bool, FleetError> {
+        if why == Why::RoomTaken {
             // Another of the run's accounts sits opposite, and counts it; it cannot play alone.
             play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
             self.counter.give_back(battle.claim).await?;
@@ -149,7 +145,7 @@ impl Hand {
         let team = self.team.as_ref().map(|team| team.name.clone());
         let again = match self.counter.claim(self.name.clone(), team).await {
             Ok(grant) => Begun { claim: grant.claim, ..battle },
-            Err(CountError::Refused(_)) => {
+            Err(CountError::Refused { .. }) => {
                 // Others have played what was left.
                 let _gone = room.say("/forfeit").await;
                 self.session.done(&battle.room).await;
@@ -165,7 +161,8 @@ impl Hand {
     async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
         let played = self.play(battle, room).await;
         let me = self.session.me();
-        let name = LogName { account: me, claim: battle.claim, room: &battle.room };
+        let Begun { worker, claim, room: id, .. } = battle;
+        let name = LogName { worker, account: me, claim: *claim, room: id };
         let ending = match &played {
             Some(Finished { log, .. }) => {
                 let end = log::end(log).expect("a battle that was played to its end has one");
@@ -215,11 +212,11 @@ impl Hand {
         let mut pause = limits::FIRST_RECONNECT_PAUSE;
         loop {
             let (logs, log) = (self.logs.clone(), log.to_owned());
-            let (account, claim, room) =
-                (name.account.to_owned(), name.claim, name.room.to_owned());
+            let (worker, account) = (name.worker.clone(), name.account.to_owned());
+            let (claim, room) = (name.claim, name.room.to_owned());
             let wanted = self.save.wants(outcome);
             let kept = tokio::task::spawn_blocking(move || {
-                let name = LogName { account: &account, claim, room: &room };
+                let name = LogName { worker: &worker, account: &account, claim, room: &room };
                 logs.keep(&name, &log)?;
                 if wanted { logs.save_replay(&name, &log).map(|_| ()) } else { Ok(()) }
             });
