@@ -26,8 +26,10 @@ use interlock_battles::{
     players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
 };
 use interlock_kernel::ids::{Key, Worker};
-use interlock_server::{config::Config, server::Server};
-use interlock_web::guard::AccessToken;
+use interlock_server::{
+    config::{AccessToken, Config},
+    server::Server,
+};
 
 use crate::{
     cli::battles::{Battles, ModeWord, PlayerWord, Run, Show},
