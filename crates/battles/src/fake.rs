@@ -104,6 +104,8 @@ async fn serve(listener: TcpListener, world: Arc<Mutex<World>>) {
 
 /// One connection, from its first message to its last.
 async fn converse(stream: TcpStream, world: Arc<Mutex<World>>) {
+    // Small frames that follow each other would wait for the other side's acknowledgement.
+    let Ok(()) = stream.set_nodelay(true) else { return };
     let Ok(socket) = accept_async(stream).await else { return };
     let (mut sink, mut stream) = socket.split();
     let (sender, mut outbox) = mpsc::unbounded_channel();

@@ -44,7 +44,7 @@ use self::{
 };
 use crate::{
     domain::{
-        log,
+        id::id,
         run::{Mode, RunView, Tally},
     },
     io::{Account, ConnectError, Settings},
@@ -147,8 +147,10 @@ pub struct Report {
     pub total: Tally,
     /// Battles that are searched for or played, or of which nobody knows how they ended.
     pub claimed: u64,
-    /// How far these numbers are from the battles' logs.
+    /// How far these numbers are from the logs of the battles that this machine's workers played.
     pub drift: u64,
+    /// Battles that count for workers of other machines, which judge them.
+    pub elsewhere: u64,
     /// By worker.
     pub workers: BTreeMap<String, WorkerReport>,
     /// By team.
@@ -199,6 +201,7 @@ impl Report {
             let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
             (name.as_str().to_owned(), report)
         };
+        let recount = logs.recount()?;
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
         Ok(Self {
             run: run.to_owned(),
@@ -206,7 +209,8 @@ impl Report {
             finished: view.total.finished(),
             total: view.total,
             claimed: view.claimed + view.in_doubt,
-            drift: log::drift(view.total, logs.recount()?),
+            drift: logs::drift(view, &recount),
+            elsewhere: logs::elsewhere(view, &recount),
             workers: view.workers.iter().map(worker).collect(),
             teams: view.teams.clone(),
             seconds: took.as_secs_f64(),
@@ -224,14 +228,16 @@ impl Fleet {
     pub async fn start(counter: Counter, settings: FleetSettings) -> Result<Self, FleetError> {
         let view = counter.view().await?;
         let (stage, staged) = watch::channel(Stage::Playing);
-        let mut earlier = Earlier::of(&view, &counter, &settings.workers).await?;
+        let mut earlier = Earlier::of(&view, &counter, &settings).await?;
         let logs = Logs::new(settings.folder.clone());
+        settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
         let tracker = Arc::new(Tracker::default());
         let sessions = connect(&view, &settings, &earlier, &staged).await?;
         let mut hands = JoinSet::new();
         for (number, name) in settings.workers.iter().enumerate() {
             let session = sessions.counted[number % sessions.counted.len()].clone();
-            let begun = earlier.take(name, session.me());
+            let left = (settings.workers.len() - number).div_ceil(sessions.counted.len());
+            let begun = earlier.take(session.me(), left);
             let team = settings.teams.get(number % settings.teams.len().max(1)).cloned();
             let hand = Hand {
                 name: name.clone(),
@@ -318,52 +324,57 @@ async fn connect(
             let accept = Match::Accept(one.name().map(str::to_owned));
             let partner = session(two, accept, Vec::new()).await?;
             let challenge = Match::Challenge(partner.me().to_owned());
-            let counted = session(one, challenge, earlier.rooms()).await?;
+            let counted = session(one, challenge, earlier.rooms(one)).await?;
             return Ok(Sessions { counted: vec![counted], partner: Some(partner) });
         }
         Mode::Tournament(_) => return Err(FleetError::NoMode("tournament")),
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {
-        counted.push(session(account, matching.clone(), earlier.rooms()).await?);
+        counted.push(session(account, matching.clone(), earlier.rooms(account)).await?);
     }
     Ok(Sessions { counted, partner: None })
 }
 
-/// What an earlier life of these workers had begun.
+/// What an earlier life had begun on these accounts: by account, since nobody else can play it.
 struct Earlier {
-    begun: Vec<(Worker, String, Begun)>,
+    begun: BTreeMap<String, Vec<Begun>>,
 }
 
 impl Earlier {
-    /// Reads it from the run, and gives back what had not begun.
-    async fn of(view: &RunView, counter: &Counter, workers: &[Worker]) -> Result<Self, FleetError> {
-        let mut begun = Vec::new();
+    /// Reads it from the run, and gives back what these workers had claimed and not begun.
+    async fn of(
+        view: &RunView,
+        counter: &Counter,
+        settings: &FleetSettings,
+    ) -> Result<Self, FleetError> {
+        let named = settings.accounts.iter().filter_map(Account::name);
+        let mut begun: BTreeMap<String, Vec<Begun>> =
+            named.map(|name| (id(name), Vec::new())).collect();
         // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
-        for battle in view.live.iter().filter(|battle| workers.contains(&battle.worker)) {
-            match &battle.room {
-                Some(room) => begun.push((
-                    battle.worker.clone(),
-                    room.account.clone(),
-                    Begun {
-                        claim: battle.claim,
-                        room: room.id.clone(),
-                        opponent: room.opponent.clone(),
-                    },
-                )),
-                None => counter.give_back(battle.claim).await?,
+        for battle in &view.live {
+            let claim = battle.claim;
+            if let Some(room) = &battle.room {
+                if let Some(begun) = begun.get_mut(&room.account) {
+                    let (room, opponent) = (room.id.clone(), room.opponent.clone());
+                    let worker = battle.worker.clone();
+                    begun.push(Begun { worker, claim, room, opponent });
+                }
+            } else if settings.workers.contains(&battle.worker) {
+                counter.give_back(claim).await?;
             }
         }
         Ok(Self { begun })
     }
 
-    fn rooms(&self) -> Vec<String> {
-        self.begun.iter().map(|(_, _, begun)| begun.room.clone()).collect()
+    fn rooms(&self, account: &Account) -> Vec<String> {
+        let begun = account.name().and_then(|name| self.begun.get(&id(name)));
+        begun.into_iter().flatten().map(|begun| begun.room.clone()).collect()
     }
 
-    /// What this worker had begun on this account.
-    fn take(&mut self, worker: &Worker, account: &str) -> Vec<Begun> {
-        let is_theirs = |(who, on, _): &mut (Worker, String, Begun)| who == worker && on == account;
-        self.begun.extract_if(.., is_theirs).map(|(_, _, begun)| begun).collect()
+    /// The part of one of so many hands of this account.
+    fn take(&mut self, account: &str, hands: usize) -> Vec<Begun> {
+        let Some(begun) = self.begun.get_mut(account) else { return Vec::new() };
+        begun.split_off(begun.len() - begun.len().div_ceil(hands))
     }
 }

@@ -22,9 +22,11 @@ pub const ROOM_FRAMES: usize = 1024;
 /// Messages that wait to be sent, of all battles of a connection.
 pub const OUTGOING: usize = 256;
 /// Battles that one connection plays at once.
-pub const ROOMS: usize = 256;
+pub const ROOMS: usize = 1024;
 /// Events that wait for the connection's owner.
-pub const EVENTS: usize = 1024;
+pub const EVENTS: usize = 4096;
+// Every room comes back at once after a reconnect.
+const _: () = assert!(ROOMS * 2 <= EVENTS);
 
 /// One decision, from the request to the choice. A server's own timer is longer.
 pub const DECISION: Duration = Duration::from_secs(25);
@@ -53,6 +55,8 @@ pub const ASKS: usize = 1024;
 pub const CHALLENGERS: usize = 256;
 /// The pause before a search that the server refused, at first; it doubles up to the longest.
 pub const FIRST_SEARCH_PAUSE: Duration = Duration::from_millis(500);
+/// While the fate of a lost connection's rooms is open, a search looks again after this pause.
+pub const SETTLING: Duration = Duration::from_millis(50);
 /// The longest of these pauses.
 pub const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// How long a battle that was found just before the search was called off may be on its way.
@@ -63,11 +67,19 @@ pub const CHALLENGE_AGAIN: Duration = Duration::from_secs(12);
 pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 /// The longest of these pauses.
 pub const LONGEST_RECONNECT_PAUSE: Duration = Duration::from_secs(30);
+/// Connections that a new session tries, if the name is taken: half a minute of pauses.
+pub const FIRST_CONNECTIONS: u32 = 8;
 /// After a login, the server shows the battles that still run within this time.
 pub const ROOMS_RETURN: Duration = Duration::from_secs(3);
 /// Leaving a room, from the asking to the server's last word.
 pub const LEAVE: Duration = Duration::from_secs(3);
 /// Where every battle is claimed, the longest pause before somebody asks again.
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
+/// Another server's answer, from the connection to the last byte.
+pub const API_ANSWER: Duration = Duration::from_secs(10);
+/// The server of a run that is over goes on for so long, if other machines played for it: they ask at least every 5 s.
+pub const FAREWELL: Duration = Duration::from_secs(15);
+/// Bytes of such an answer: a run with a thousand workers and battles.
+pub const API_ANSWER_BYTES: usize = 4 << 20;
 /// Decisions whose cost is remembered, for percentiles.
 pub const COSTS: usize = 100_000;

@@ -16,13 +16,20 @@ use interlock_battles::{
         id::id,
         run::{Mode, Plan},
     },
-    fleet::{Fleet, FleetSettings, Overhead, Report, Team, counter::Counter, logs::Logs},
+    fleet::{
+        Fleet, FleetSettings, Fleets, Overhead, Report, Team,
+        counter::{Api, Counter},
+        logs::Logs,
+    },
     io::{Account, PUBLIC_LOGIN, Password, Settings},
     limits,
     players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
 };
 use interlock_kernel::ids::{Key, Worker};
-use interlock_server::{config::Config, server::Server};
+use interlock_server::{
+    config::{AccessToken, Config},
+    server::Server,
+};
 
 use crate::{
     cli::battles::{Battles, ModeWord, PlayerWord, Run, Show},
@@ -41,10 +48,13 @@ pub fn run(battles: Battles) -> Result<()> {
 async fn play(run: Run) -> Result<()> {
     let mut signals = Signals::listen()?;
     open_files::allow_many();
+    if let Some(address) = run.join.clone() {
+        return join(run, &address, signals).await;
+    }
     let plan = plan(&run)?;
     let settings = settings(&run)?;
     let name = run.run.clone().unwrap_or_else(|| made_up(&plan.format));
-    let server = start_server(run.data.clone(), run.listen).await?;
+    let server = start_server(run.data.clone(), run.listen, run.token.clone()).await?;
     let counter = Counter::new(server.runtime(), name.clone());
     let retention = interlock_battles::RETENTION;
     let created = counter.open(plan, limits::CLAIM_TTL, retention).await?;
@@ -54,28 +64,16 @@ async fn play(run: Run) -> Result<()> {
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let played = async {
-        let fleet = Fleet::start(counter.clone(), FleetSettings { folder, ..settings }).await?;
-        let brake = fleet.brake();
-        fleets.add(&name, fleet.tracker());
-        let told = async {
-            signals.next().await;
-            eprintln!("\nfinishing what is in play; once more gives it up");
-            brake.drain();
-            signals.next().await;
-            eprintln!("\ngiving up what is in play");
-            brake.forfeit();
-            signals.next().await;
-            std::process::exit(1);
-        };
-        let shown = progress::show(&counter);
-        let report = tokio::select! {
-            report = fleet.ended() => report,
-            () = told => unreachable!("it exits"),
-            () = shown => unreachable!("it goes on"),
-        };
+        let settings = FleetSettings { folder, ..settings };
+        let watched = |fleet: &Fleet| fleets.add(&name, fleet.tracker());
+        let report = to_the_end(&counter, settings, &mut signals, watched).await;
+        if report.as_ref().is_ok_and(|report| report.elsewhere > 0) {
+            eprintln!("\nother machines are told that it is over");
+            tokio::time::sleep(limits::FAREWELL).await;
+        }
         // The server is waiting for it.
         let _ = stop.send(());
-        anyhow::Ok(report?)
+        report
     };
     let stopped = async {
         // An error is the end as well.
@@ -85,11 +83,51 @@ async fn play(run: Run) -> Result<()> {
     print(&report?, run.json)
 }
 
+/// Plays for a run that another machine has.
+async fn join(run: Run, address: &str, mut signals: Signals) -> Result<()> {
+    let name = run.run.clone().context("--join needs --run NAME")?;
+    let api = Api::new(address, run.token.clone())?;
+    let counter = Counter::joined(api, name.clone(), seed());
+    eprintln!("run {name}: joined; its page: {address}/battles/{name}");
+    let folder = Fleets::new(&run.data).folder(&name);
+    let settings = FleetSettings { folder, ..settings(&run)? };
+    let report = to_the_end(&counter, settings, &mut signals, |_| {}).await?;
+    print(&report, run.json)
+}
+
+/// Plays until there is no more to play, or somebody says that it is enough.
+async fn to_the_end(
+    counter: &Counter,
+    settings: FleetSettings,
+    signals: &mut Signals,
+    begun: impl FnOnce(&Fleet),
+) -> Result<Report> {
+    let fleet = Fleet::start(counter.clone(), settings).await?;
+    let brake = fleet.brake();
+    begun(&fleet);
+    let told = async {
+        signals.next().await;
+        eprintln!("\nfinishing what is in play; once more gives it up");
+        brake.drain();
+        signals.next().await;
+        eprintln!("\ngiving up what is in play");
+        brake.forfeit();
+        signals.next().await;
+        std::process::exit(1);
+    };
+    let shown = progress::show(counter);
+    tokio::select! {
+        report = fleet.ended() => Ok(report?),
+        () = told => unreachable!("it exits"),
+        () = shown => unreachable!("it goes on"),
+    }
+}
+
 async fn show_run(show: &Show) -> Result<()> {
     if !show.data.join("log.sqlite").exists() {
         bail!("{}: there is no data in it", show.data.display());
     }
-    let server = start_server(show.data.clone(), None).await?;
+    let server = start_server(show.data.clone(), None, None).await?;
     let counter = Counter::new(server.runtime(), show.run.clone());
     let view = counter.view().await.with_context(|| format!("run {}", show.run))?;
     let logs = Logs::new(server.fleets().folder(&show.run));
@@ -99,9 +137,15 @@ async fn show_run(show: &Show) -> Result<()> {
 }
 
 /// A server on this data folder, for its pages and its store.
-async fn start_server(data: std::path::PathBuf, listen: Option<SocketAddr>) -> Result<Server> {
+async fn start_server(
+    data: std::path::PathBuf,
+    listen: Option<SocketAddr>,
+    token: Option<String>,
+) -> Result<Server> {
+    let token = token.map(|secret| AccessToken { name: "battles".to_owned(), secret });
+    let tokens = token.into_iter().collect();
     let listen = listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    Ok(Server::start(&Config { data, listen, ..Config::default() }).await?)
+    Ok(Server::start(&Config { data, listen, tokens, ..Config::default() }).await?)
 }
 
 fn plan(run: &Run) -> Result<Plan> {
@@ -138,10 +182,11 @@ fn settings(run: &Run) -> Result<FleetSettings> {
         Some(iterations) => Budget::Iterations(iterations.get()),
         None => Budget::Time(Duration::from_millis(run.search_time_ms)),
     };
-    let worker = |number| Worker::new(&format!("w{number}")).expect("a letter and a number");
+    let worker = |number| Worker::new(&format!("{}{number}", run.worker_prefix));
+    let workers = (0..run.workers).map(worker).collect::<Result<_, _>>();
     Ok(FleetSettings {
         accounts: run.username.iter().map(account).collect(),
-        workers: (0..run.workers).map(worker).collect(),
+        workers: workers.context("--worker-prefix")?,
         teams: run.team_dir.as_deref().map(teams).transpose()?.unwrap_or_default(),
         playing: Settings {
             player,

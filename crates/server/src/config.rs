@@ -21,7 +21,8 @@ use std::{
 
 use interlock_kernel::time::Millis;
 use interlock_streams::service as streams_service;
-use interlock_web::guard::{AccessToken, Guard};
+pub use interlock_web::guard::AccessToken;
+use interlock_web::guard::Guard;
 
 pub use self::{
     kinds::{BadAddress, parse_address},

@@ -85,6 +85,15 @@ pub struct Room {
     pub opponent: Option<String>,
 }
 
+impl Room {
+    /// Whether it is the same battle, seen from the same chair or from the opposite one. Others may have had a room
+    /// of this name on a server that has restarted since.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let sits_opposite = || self.opponent.as_ref().is_none_or(|who| *who == other.account);
+        self.id == other.id && (self.account == other.account || sits_opposite())
+    }
+}
+
 /// What can be asked of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RunCommand {
@@ -265,7 +274,7 @@ impl Ledger {
         check_text("account", Some(&room.account))?;
         check_text("opponent", room.opponent.as_deref())?;
         let other = self.live.iter().find(|(other, battle)| {
-            **other != claim && battle.room.as_ref().is_some_and(|other| other.id == room.id)
+            **other != claim && battle.room.as_ref().is_some_and(|other| room.is_same_as(other))
         });
         if let Some((other, _)) = other {
             return Err(RunRejection::RoomTaken { room: room.id.clone(), claim: *other });

@@ -1,32 +1,59 @@
 //! Where a fleet's battles are counted: the run, from a worker's side.
 //!
 //! Every command has an id and is sent until it is answered, so that neither a full inbox nor a full disk loses
-//! or doubles a battle. What comes back is the run's own answer, or its "no".
+//! or doubles a battle, nor a server that is away. What comes back is the run's own answer, or its "no".
+//!
+//! The run is of this process, or of another machine's server ([`Api`]): workers see no difference.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+mod api;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use interlock_kernel::{
     ids::{CommandId, Key, Worker},
-    quota::{ClaimId, Grant},
+    quota::{ClaimId, Grant, QuotaRefusal},
     time::Millis,
 };
 use interlock_runtime::{Handle, Meta, Runtime, SendError};
+use tokio::{sync::watch, time::sleep};
+
+pub use self::api::{Api, BadAddress};
 
 use crate::domain::run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView};
 
 /// The pause after the first answer that was none; it doubles up to the longest.
-const FIRST_PAUSE: Millis = Millis(50);
-const LONGEST_PAUSE: Millis = Millis::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A run, to be counted by. A clone is the same.
 #[derive(Clone)]
 pub struct Counter {
     run: Key,
-    handle: Handle<Run>,
+    at: At,
     ids: Arc<Ids>,
+    /// Told when a claim ends here: another may be granted.
+    ended: Arc<watch::Sender<()>>,
+}
+
+/// Where the run is.
+#[derive(Clone)]
+enum At {
+    Here(Handle<Run>),
+    There(Api),
+}
+
+/// Why there is no answer.
+enum Trouble {
+    /// Asking again may help.
+    Passing(String),
+    /// It will not.
+    Lasting(CountError),
 }
 
 /// Command ids that no other process makes.
@@ -39,19 +66,57 @@ struct Ids {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CountError {
     /// The run says no.
-    #[error(transparent)]
-    Refused(#[from] RunRejection),
+    #[error("{says}")]
+    Refused {
+        /// What a worker can make of it.
+        why: Why,
+        /// In words.
+        says: String,
+    },
     /// The run cannot be asked any more.
     #[error("{0}")]
     Gone(String),
 }
 
+/// Why a run says no, as far as workers care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// No battle is left, for this worker or at all.
+    UsedUp,
+    /// None is left now; one may come back.
+    AllClaimed {
+        /// When to ask again.
+        retry_after: Option<Millis>,
+    },
+    /// The room is played for another claim.
+    RoomTaken,
+    /// The claim has ended by itself.
+    Over,
+    /// What no worker can do anything about.
+    Other,
+}
+
 impl Counter {
-    /// The run of this name.
+    /// The run of this name, in this process.
     #[must_use]
     pub fn new(runtime: &Runtime, run: Key) -> Self {
-        let ids = Ids { process: runtime.env().random(), next: AtomicU64::new(0) };
-        Self { run, handle: runtime.handle(), ids: Arc::new(ids) }
+        Self::at(At::Here(runtime.handle()), run, runtime.env().random())
+    }
+
+    /// The run of this name on another server. `process` is a number that no other process has.
+    #[must_use]
+    pub fn joined(api: Api, run: Key, process: u64) -> Self {
+        Self::at(At::There(api), run, process)
+    }
+
+    fn at(at: At, run: Key, process: u64) -> Self {
+        let ids = Arc::new(Ids { process, next: AtomicU64::new(0) });
+        Self { run, at, ids, ended: Arc::new(watch::Sender::new(())) }
+    }
+
+    /// Changes when a claim ends in this process.
+    pub(super) fn ended(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
     }
 
     /// The run's name.
@@ -114,15 +179,22 @@ impl Counter {
         ending: Ending,
         rating: Option<u32>,
     ) -> Result<(), CountError> {
-        self.send(RunCommand::End { claim, ending, rating }).await.map(|_| ())
+        self.send(RunCommand::End { claim, ending, rating }).await?;
+        self.ended.send_replace(());
+        Ok(())
     }
 
-    /// There was no battle.
+    /// There was no battle. A claim whose time has run out is back already.
     ///
     /// # Errors
     /// If there was.
     pub async fn give_back(&self, claim: ClaimId) -> Result<(), CountError> {
-        self.send(RunCommand::GiveBack { claim }).await.map(|_| ())
+        match self.send(RunCommand::GiveBack { claim }).await {
+            Ok(_) | Err(CountError::Refused { why: Why::Over, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.ended.send_replace(());
+        Ok(())
     }
 
     /// The run as it stands.
@@ -132,13 +204,22 @@ impl Counter {
     pub async fn view(&self) -> Result<RunView, CountError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.handle.view(&self.run).await {
-                Ok(view) => {
-                    let ledger = view.state.ledger().ok_or(RunRejection::Unknown)?;
-                    return Ok(ledger.view(view.now));
-                }
-                Err(error) => self.wait_out(error, &mut pause).await?,
+            match self.try_view().await {
+                Ok(view) => return Ok(view),
+                Err(trouble) => self.wait_out(trouble, &mut pause).await?,
             }
+        }
+    }
+
+    async fn try_view(&self) -> Result<RunView, Trouble> {
+        match &self.at {
+            At::Here(handle) => {
+                let view = handle.view(&self.run).await?;
+                let ledger = view.state.ledger().ok_or(RunRejection::Unknown);
+                let ledger = ledger.map_err(|no| Trouble::Lasting(no.into()))?;
+                Ok(ledger.view(view.now))
+            }
+            At::There(api) => api.view(&self.run).await,
         }
     }
 
@@ -148,33 +229,68 @@ impl Counter {
         let id = id.expect("digits and a hyphen");
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.handle.send(&self.run, command.clone(), Meta::id(id.clone())).await {
-                Ok(receipt) => return Ok(receipt.reply),
-                Err(error) => self.wait_out(error, &mut pause).await?,
+            match self.try_send(&command, &id).await {
+                Ok(reply) => return Ok(reply),
+                Err(trouble) => self.wait_out(trouble, &mut pause).await?,
             }
         }
     }
 
-    /// Waits if asking again may help.
-    async fn wait_out(
-        &self,
-        error: SendError<RunRejection>,
-        pause: &mut Millis,
-    ) -> Result<(), CountError> {
-        match error {
-            SendError::Rejected { rejection, .. } => return Err(CountError::Refused(rejection)),
-            SendError::Busy => {}
-            SendError::Unavailable(error) => {
-                tracing::warn!(run = %self.run, %error, "a battle cannot be counted yet");
+    async fn try_send(&self, command: &RunCommand, id: &CommandId) -> Result<RunReply, Trouble> {
+        match &self.at {
+            At::Here(handle) => {
+                let sent = handle.send(&self.run, command.clone(), Meta::id(id.clone())).await;
+                Ok(sent?.reply)
             }
+            At::There(api) => api.send(&self.run, command, id).await,
+        }
+    }
+
+    /// Waits if asking again may help.
+    async fn wait_out(&self, trouble: Trouble, pause: &mut Duration) -> Result<(), CountError> {
+        match trouble {
+            Trouble::Lasting(error) => return Err(error),
+            Trouble::Passing(why) => tracing::warn!(run = %self.run, why, "there is no answer yet"),
+        }
+        sleep(*pause).await;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+impl Why {
+    /// What an error code of the run says.
+    fn of(code: &str, retry_after: Option<Millis>) -> Self {
+        match code {
+            "quota_exhausted" | "worker_quota_reached" => Self::UsedUp,
+            "quota_all_claimed" => Self::AllClaimed { retry_after },
+            "room_taken" => Self::RoomTaken,
+            "claim_expired" | "claim_over" => Self::Over,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<RunRejection> for CountError {
+    fn from(rejection: RunRejection) -> Self {
+        let refusal =
+            if let RunRejection::Refused(refusal) = &rejection { Some(refusal) } else { None };
+        let retry_after = refusal.and_then(QuotaRefusal::retry_after);
+        let why = Why::of(rejection.code(), retry_after);
+        Self::Refused { why, says: rejection.to_string() }
+    }
+}
+
+impl From<SendError<RunRejection>> for Trouble {
+    fn from(error: SendError<RunRejection>) -> Self {
+        match error {
+            SendError::Rejected { rejection, .. } => Self::Lasting(rejection.into()),
+            SendError::Busy | SendError::Unavailable(_) => Self::Passing(error.to_string()),
             SendError::Closed { .. }
             | SendError::IdReused
             | SendError::Poisoned { .. }
             | SendError::TooLarge { .. }
-            | SendError::Stopping => return Err(CountError::Gone(error.to_string())),
+            | SendError::Stopping => Self::Lasting(CountError::Gone(error.to_string())),
         }
-        self.handle.sleep(*pause).await;
-        *pause = Millis((pause.0 * 2).min(LONGEST_PAUSE.0));
-        Ok(())
     }
 }

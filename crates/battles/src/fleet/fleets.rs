@@ -11,8 +11,11 @@ use std::{
 
 use interlock_kernel::ids::Key;
 
-use super::{Tracker, logs::Logs};
-use crate::domain::{log, run::Tally};
+use super::{
+    Tracker,
+    logs::{self, Logs, Recount},
+};
+use crate::domain::run::RunView;
 
 /// How long a recount is good for: it reads every log of its run.
 const RECOUNT_EVERY: Duration = Duration::from_secs(10);
@@ -30,8 +33,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Known {
     tracker: Option<Arc<Tracker>>,
-    /// When, and what, the logs were counted.
-    recounted: Option<(Instant, Tally)>,
+    /// When the logs were counted, how many battles the run had finished then, and what they said.
+    recounted: Option<(Instant, u64, Recount)>,
 }
 
 impl Fleets {
@@ -59,22 +62,23 @@ impl Fleets {
         self.lock().get(run).and_then(|known| known.tracker.clone())
     }
 
-    /// How far a run's counts are from its logs, recounted now and then. Blocks while it reads.
+    /// How far a run's counts are from its logs here, recounted now and then. Blocks while it reads.
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn drift(&self, run: &Key, counted: Tally) -> io::Result<u64> {
-        let known = self.lock().get(run).and_then(|known| known.recounted);
-        let fresh = known.filter(|(at, _)| at.elapsed() < RECOUNT_EVERY);
-        // A battle that ended since is in both, or will be: what is stale is not judged.
-        if let Some((_, logged)) =
-            fresh.filter(|(_, logged)| logged.finished() == counted.finished())
+    pub fn drift(&self, run: &Key, view: &RunView) -> io::Result<u64> {
+        let finished = view.total.finished();
+        if let Some((at, of, recount)) = self.lock().get(run).and_then(|it| it.recounted.as_ref())
+            // A battle that ended since is in both, or will be: what is stale is not judged.
+            && at.elapsed() < RECOUNT_EVERY && *of == finished
         {
-            return Ok(log::drift(counted, logged));
+            return Ok(logs::drift(view, recount));
         }
-        let logged = Logs::new(self.folder(run)).recount()?;
-        self.lock().entry(run.clone()).or_default().recounted = Some((Instant::now(), logged));
-        Ok(log::drift(counted, logged))
+        let recount = Logs::new(self.folder(run)).recount()?;
+        let drift = logs::drift(view, &recount);
+        let recounted = Some((Instant::now(), finished, recount));
+        self.lock().entry(run.clone()).or_default().recounted = recounted;
+        Ok(drift)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Known>> {

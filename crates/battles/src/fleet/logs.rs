@@ -1,25 +1,29 @@
 //! The logs of battles on disk: one file for each battle that is over, in Showdown's own format.
 //!
 //! ```text
-//! FOLDER/logs/ACCOUNT/0/c17.battle-gen9randombattle-5.log   claims 0 to 999
-//! FOLDER/replays/battle-gen9randombattle-5.c17.html         those that the rule wants, to look at
+//! FOLDER/logs/WORKER/ACCOUNT/0/c17.battle-gen9randombattle-5.log   claims 0 to 999
+//! FOLDER/replays/battle-gen9randombattle-5.c17.html                those that the rule wants, to look at
 //! ```
 //!
 //! A log is there whole or not at all, and before its battle is counted: so a log without a count is a crash
 //! between the two, and settles what is in doubt. Recounting them is an independent judge of a run's numbers.
+//!
+//! Machines that share a run keep the logs of what they played. A worker's folder is made before it claims
+//! anything, so each machine judges the workers that it has folders of, and those alone.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use interlock_kernel::quota::ClaimId;
+use interlock_kernel::{ids::Worker, quota::ClaimId};
 
 use crate::domain::{
     log::{self, End},
-    run::{Ending, Outcome, Tally},
+    run::{Ending, Outcome, RunView, Tally},
 };
 
 /// Bytes at the end of a log in which its end is said.
@@ -63,6 +67,8 @@ impl SaveReplay {
 /// Which battle a log is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogName<'a> {
+    /// For whom it is counted.
+    pub worker: &'a Worker,
     /// The id of the account that played it.
     pub account: &'a str,
     /// The claim that it settles.
@@ -97,13 +103,32 @@ impl Logs {
         }
     }
 
-    /// Counts every battle once more, from the logs alone.
+    /// From now on this worker is judged here.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn judge(&self, worker: &Worker) -> io::Result<()> {
+        fs::create_dir_all(self.folder.join("logs").join(worker.as_str()))
+    }
+
+    /// Counts every battle once more, from the logs alone: by worker, for each that plays here.
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn recount(&self) -> io::Result<Tally> {
+    pub fn recount(&self) -> io::Result<Recount> {
+        let mut recount = Recount::new();
+        for folder in folders(&self.folder.join("logs"))? {
+            let name = folder.file_name().and_then(OsStr::to_str);
+            if let Some(worker) = name.and_then(|name| Worker::new(name).ok()) {
+                recount.insert(worker, Self::recount_worker(&folder)?);
+            }
+        }
+        Ok(recount)
+    }
+
+    fn recount_worker(folder: &Path) -> io::Result<Tally> {
         let mut tally = Tally::default();
-        for account in folders(&self.folder.join("logs"))? {
+        for account in folders(folder)? {
             let Some(me) = account.file_name().and_then(OsStr::to_str) else { continue };
             for shelf in folders(&account)? {
                 for entry in fs::read_dir(shelf)? {
@@ -130,10 +155,33 @@ impl Logs {
         Ok(path)
     }
 
-    fn path(&self, LogName { account, claim, room }: &LogName<'_>) -> PathBuf {
+    fn path(&self, LogName { worker, account, claim, room }: &LogName<'_>) -> PathBuf {
         let shelf = (claim.number() / PER_FOLDER).to_string();
-        self.folder.join("logs").join(account).join(shelf).join(format!("{claim}.{room}.log"))
+        let folder = self.folder.join("logs").join(worker.as_str()).join(account).join(shelf);
+        folder.join(format!("{claim}.{room}.log"))
     }
+}
+
+/// What the logs of a machine say, by worker.
+pub type Recount = BTreeMap<Worker, Tally>;
+
+/// How far a run's counts are from the logs of one machine: for each worker that plays there and each way of ending,
+/// the difference, summed up.
+#[must_use]
+pub fn drift(view: &RunView, recount: &Recount) -> u64 {
+    let of = |(worker, logged): (&Worker, &Tally)| log::drift(counted(view, worker), *logged);
+    recount.iter().map(of).sum()
+}
+
+/// How many battles count for workers that play on other machines, and are judged there.
+#[must_use]
+pub fn elsewhere(view: &RunView, recount: &Recount) -> u64 {
+    let here: u64 = recount.keys().map(|worker| counted(view, worker).finished()).sum();
+    view.total.finished() - here
+}
+
+fn counted(view: &RunView, worker: &Worker) -> Tally {
+    view.workers.get(worker).map(|worker| worker.tally).unwrap_or_default()
 }
 
 /// The folders in a folder; none if it is not there.
@@ -190,28 +238,38 @@ fn replay(room: &str, log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const WON: &str = "|player|p1|Bot|\n|win|Bot\n";
     const LOST: &str = "|player|p1|Bot|\n|win|Rival\n";
 
+    fn w0() -> &'static Worker {
+        static NAME: LazyLock<Worker> = LazyLock::new(|| Worker::new("w0").unwrap());
+        &NAME
+    }
+
     fn name(claim: &str) -> LogName<'_> {
         let claim = ClaimId::parse(claim).unwrap();
-        LogName { account: "bot", claim, room: "battle-gen9randombattle-1" }
+        LogName { worker: w0(), account: "bot", claim, room: "battle-gen9randombattle-1" }
     }
 
     #[test]
     fn logs_are_recounted_by_who_played() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().join("logs"));
-        assert_eq!(logs.recount().unwrap(), Tally::default());
+        assert_eq!(logs.recount().unwrap(), Recount::new());
+        let w1 = Worker::new("w1").unwrap();
+        logs.judge(&w1).unwrap();
         logs.keep(&name("c1"), WON).unwrap();
         logs.keep(&name("c1"), WON).unwrap();
         logs.keep(&name("c1000"), LOST).unwrap();
         logs.keep(&LogName { account: "rival", ..name("c2") }, LOST).unwrap();
         logs.keep(&name("c3"), "|player|p1|Bot|\n|turn|1\n").unwrap();
-        let tally = logs.recount().unwrap();
-        assert_eq!(tally, Tally { wins: 2, losses: 1, ..Tally::default() });
+        let recount = logs.recount().unwrap();
+        let tally = Tally { wins: 2, losses: 1, ..Tally::default() };
+        assert_eq!(recount, Recount::from([(w0().clone(), tally), (w1, Tally::default())]));
         assert_eq!(logs.end(&name("c1000")).unwrap().unwrap().outcome("bot"), Outcome::Loss);
         assert_eq!(logs.end(&name("c4")).unwrap(), None);
     }
@@ -222,7 +280,7 @@ mod tests {
         let logs = Logs::new(folder.path().to_owned());
         let long = format!("{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
         logs.keep(&name("c1"), &long).unwrap();
-        assert_eq!(logs.recount().unwrap().wins, 1);
+        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
     }
 
     #[test]
@@ -230,9 +288,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().to_owned());
         logs.keep(&name("c1"), WON).unwrap();
-        let shelf = folder.path().join("logs/bot/0");
+        let shelf = folder.path().join("logs/w0/bot/0");
         fs::write(shelf.join("c2.battle-gen9randombattle-2.half"), WON).unwrap();
-        assert_eq!(logs.recount().unwrap().wins, 1);
+        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
     }
 
     #[test]

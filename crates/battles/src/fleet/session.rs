@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::desk::Desk;
 use crate::{
     domain::id::id,
-    io::{Account, Client, ConnectError, Room},
+    io::{Account, ConnectError, Room},
     limits,
 };
 
@@ -97,7 +97,7 @@ impl Session {
         known: Vec<String>,
         stage: watch::Receiver<Stage>,
     ) -> Result<Self, ConnectError> {
-        let (client, events) = Client::connect(&settings.url, &settings.account).await?;
+        let (client, events) = link::begin(&settings).await?;
         let me = id(client.name());
         let (asks, asked) = mpsc::channel(limits::ASKS);
         let desk = Desk::new(settings, me.clone(), known, stage);

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use interlock_kernel::{
-    ids::Worker,
-    quota::{ClaimId, QuotaRefusal},
-};
+use futures_util::future::try_join_all;
+use interlock_kernel::{ids::Worker, quota::ClaimId, time::Millis};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
     FleetError, Team,
-    counter::{CountError, Counter},
+    counter::{CountError, Counter, Why},
     logs::{LogName, Logs, SaveReplay},
     session::{NotFound, Session, Stage},
     tracker::Tracker,
@@ -18,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         log,
-        run::{Ending, Outcome, Room, RunRejection},
+        run::{Ending, Outcome, Room},
     },
     io::{self, Finished, PlayError, Settings},
     limits,
@@ -39,6 +37,8 @@ pub(super) struct Hand {
 
 /// A battle that somebody has claimed and begun.
 pub(super) struct Begun {
+    /// For whom it is counted.
+    pub worker: Worker,
     pub claim: ClaimId,
     pub room: String,
     pub opponent: Option<String>,
@@ -47,9 +47,9 @@ pub(super) struct Begun {
 impl Hand {
     /// Finishes what it had begun, then plays until there is nothing left to claim, or the fleet drains.
     pub(super) async fn work(mut self, begun: Vec<Begun>) -> Result<(), FleetError> {
-        for battle in begun {
-            self.alive(battle.claim, self.finish(&battle, None)).await?;
-        }
+        // All at once: an opponent waits in each.
+        let finished = begun.iter().map(|it| self.alive(it.claim, self.finish(it, None)));
+        try_join_all(finished).await?;
         while *self.stage.borrow() == Stage::Playing {
             let Some(claim) = self.claim().await? else { break };
             if !self.alive(claim, self.battle(claim)).await? {
@@ -61,23 +61,24 @@ impl Hand {
 
     /// Claims a battle. `None`: there is none left, or the fleet drains.
     async fn claim(&mut self) -> Result<Option<ClaimId>, FleetError> {
+        let mut ended = self.counter.ended();
         loop {
+            ended.mark_unchanged();
             let team = self.team.as_ref().map(|team| team.name.clone());
-            let refused = match self.counter.claim(self.name.clone(), team).await {
+            let retry_after = match self.counter.claim(self.name.clone(), team).await {
                 Ok(grant) => return Ok(Some(grant.claim)),
-                Err(CountError::Refused(RunRejection::Refused(refused))) => refused,
+                Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
+                Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
+                    retry_after
+                }
                 Err(error) => return Err(error.into()),
             };
-            if matches!(refused, QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_)) {
-                return Ok(None);
-            }
-            let QuotaRefusal::AllClaimed { retry_after } = refused else {
-                return Err(CountError::from(RunRejection::from(refused)).into());
-            };
-            // Something may come back.
-            let pause = retry_after.as_duration().min(limits::CLAIM_AGAIN);
+            // Something may come back, here or elsewhere.
+            let pause = retry_after.map_or(limits::CLAIM_AGAIN, Millis::as_duration);
+            let pause = pause.min(limits::CLAIM_AGAIN);
             tokio::select! {
                 () = sleep(pause) => {}
+                _ = ended.changed() => {}
                 _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
@@ -106,7 +107,7 @@ impl Hand {
         let room = match self.session.find(packed).await {
             Ok(room) => room,
             Err(refused) => {
-                self.give_back(claim).await?;
+                self.counter.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
                     NotFound::BadTeam(_) => Err(FleetError::Team(refused)),
@@ -114,40 +115,37 @@ impl Hand {
             }
         };
         let me = self.session.me();
-        let battle = Begun { claim, room: room.id().to_owned(), opponent: room.opponent(me) };
+        let (worker, opponent) = (self.name.clone(), room.opponent(me));
+        let battle = Begun { worker, claim, room: room.id().to_owned(), opponent };
         match self.begin(&battle).await {
             Ok(()) => {}
-            Err(CountError::Refused(refused)) => {
-                return self.unclaimed(battle, room, refused).await;
+            Err(CountError::Refused { why, says }) => {
+                tracing::warn!(%claim, room = battle.room, says, "a battle is not claimed");
+                return self.unclaimed(battle, room, why).await;
             }
             Err(error) => return Err(error.into()),
         }
         self.finish(&battle, Some(room)).await.map(|()| true)
     }
 
-    async fn begin(&self, Begun { claim, room, opponent }: &Begun) -> Result<(), CountError> {
+    async fn begin(&self, Begun { claim, room, opponent, .. }: &Begun) -> Result<(), CountError> {
         let account = self.session.me().to_owned();
         let room = Room { id: room.clone(), account, opponent: opponent.clone() };
         self.counter.begin(*claim, room).await
     }
 
     /// The battle is there, and its claim is not: time has run out, or the room is counted for another.
-    async fn unclaimed(
-        &self,
-        battle: Begun,
-        room: io::Room,
-        refused: RunRejection,
-    ) -> Result<bool, FleetError> {
-        tracing::warn!(claim = %battle.claim, room = battle.room, %refused, "a battle is not claimed");
-        if let RunRejection::RoomTaken { .. } = refused {
-            // Whoever has it plays it.
-            self.session.done(&battle.room).await;
-            return self.give_back(battle.claim).await.map(|()| true);
+    async fn unclaimed(&self, battle: Begun, room: io::Room, why: Why) -> Result<bool, FleetError> {
+        if why == Why::RoomTaken {
+            // Another of the run's accounts sits opposite, and counts it; it cannot play alone.
+            play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
+            self.counter.give_back(battle.claim).await?;
+            return Ok(true);
         }
         let team = self.team.as_ref().map(|team| team.name.clone());
         let again = match self.counter.claim(self.name.clone(), team).await {
             Ok(grant) => Begun { claim: grant.claim, ..battle },
-            Err(CountError::Refused(_)) => {
+            Err(CountError::Refused { .. }) => {
                 // Others have played what was left.
                 let _gone = room.say("/forfeit").await;
                 self.session.done(&battle.room).await;
@@ -159,19 +157,12 @@ impl Hand {
         self.alive(again.claim, self.finish(&again, Some(room))).await.map(|()| true)
     }
 
-    async fn give_back(&self, claim: ClaimId) -> Result<(), FleetError> {
-        match self.counter.give_back(claim).await {
-            // Its time has run out: it is back already.
-            Ok(()) | Err(CountError::Refused(RunRejection::Refused(_))) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Plays a battle to its end, keeps its log, and counts it.
     async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
         let played = self.play(battle, room).await;
         let me = self.session.me();
-        let name = LogName { account: me, claim: battle.claim, room: &battle.room };
+        let Begun { worker, claim, room: id, .. } = battle;
+        let name = LogName { worker, account: me, claim: *claim, room: id };
         let ending = match &played {
             Some(Finished { log, .. }) => {
                 let end = log::end(log).expect("a battle that was played to its end has one");
@@ -186,9 +177,10 @@ impl Hand {
             },
         };
         let rating = played.as_ref().and_then(|played| log::rating(&played.log, me));
-        self.session.done(&battle.room).await;
-        self.tracker.over(battle.claim);
         self.counter.end(battle.claim, ending, rating).await?;
+        self.tracker.over(battle.claim);
+        // Not before it is counted: a restarted server may give the room's name to the next battle.
+        self.session.done(&battle.room).await;
         Ok(())
     }
 
@@ -220,11 +212,11 @@ impl Hand {
         let mut pause = limits::FIRST_RECONNECT_PAUSE;
         loop {
             let (logs, log) = (self.logs.clone(), log.to_owned());
-            let (account, claim, room) =
-                (name.account.to_owned(), name.claim, name.room.to_owned());
+            let (worker, account) = (name.worker.clone(), name.account.to_owned());
+            let (claim, room) = (name.claim, name.room.to_owned());
             let wanted = self.save.wants(outcome);
             let kept = tokio::task::spawn_blocking(move || {
-                let name = LogName { account: &account, claim, room: &room };
+                let name = LogName { worker: &worker, account: &account, claim, room: &room };
                 logs.keep(&name, &log)?;
                 if wanted { logs.save_replay(&name, &log).map(|_| ()) } else { Ok(()) }
             });
@@ -242,14 +234,24 @@ impl Hand {
 pub(super) async fn spar(session: Session, team: Option<Team>, playing: Settings) {
     let packed = || team.as_ref().map(|team| team.packed.clone());
     while let Ok(room) = session.find(packed()).await {
-        let name = room.id().to_owned();
-        let opponent = room.opponent(session.me());
-        let mut room = Some(room);
-        while let Some(here) = room.take() {
-            if io::play(here, &playing, |_| {}).await.is_err() {
-                room = session.again(&name, opponent.as_deref()).await;
-            }
-        }
-        session.done(&name).await;
+        let (name, opponent) = (room.id().to_owned(), room.opponent(session.me()));
+        play_along(&session, name, opponent, room, &playing).await;
     }
+}
+
+/// Plays a battle that somebody else counts.
+async fn play_along(
+    session: &Session,
+    name: String,
+    opponent: Option<String>,
+    room: io::Room,
+    playing: &Settings,
+) {
+    let mut room = Some(room);
+    while let Some(here) = room.take() {
+        if io::play(here, playing, |_| {}).await.is_err() {
+            room = session.again(&name, opponent.as_deref()).await;
+        }
+    }
+    session.done(&name).await;
 }

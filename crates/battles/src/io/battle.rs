@@ -143,6 +143,19 @@ pub enum PlayError {
 pub async fn play(
     mut room: Room,
     settings: &Settings,
+    watch: impl FnMut(BattleEvent),
+) -> Result<Finished, PlayError> {
+    let played = converse(&mut room, settings, watch).await;
+    if played.is_err() {
+        // A server shows a room to those who join it, not to those who are in it.
+        let _gone = room.say("/leave").await;
+    }
+    played
+}
+
+async fn converse(
+    room: &mut Room,
+    settings: &Settings,
     mut watch: impl FnMut(BattleEvent),
 ) -> Result<Finished, PlayError> {
     let id = room.id().to_owned();
@@ -169,7 +182,7 @@ pub async fn play(
                 }
                 Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
                 Ask::Over(outcome) => {
-                    take_leave(&mut room, &mut log).await;
+                    take_leave(room, &mut log).await;
                     return Ok(Finished { room: id, outcome, turns: seat.battle().turn, log });
                 }
             }

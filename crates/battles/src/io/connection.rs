@@ -143,7 +143,7 @@ impl Client {
     pub async fn connect(url: &str, account: &Account) -> Result<(Self, Events), ConnectError> {
         let logged_in = timeout(limits::LOGIN, async {
             let mut socket = open(url).await?;
-            let welcome = log_in(&mut socket, url, account).await?;
+            let welcome = log_in(&mut socket, account).await?;
             Ok::<_, ConnectError>((socket, welcome))
         });
         let (socket, welcome) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
@@ -255,12 +255,16 @@ async fn open(url: &str) -> Result<Socket, ConnectError> {
         .max_message_size(Some(limits::MESSAGE_BYTES))
         .max_frame_size(Some(limits::MESSAGE_BYTES));
     let opened = connect_async_with_config(url, Some(bounds), true).await;
-    let (socket, _) = opened.map_err(|error| socket_error(url, error))?;
+    let (socket, _) = opened
+        .map_err(|error| ConnectError::Socket { url: url.to_owned(), source: Box::new(error) })?;
     Ok(socket)
 }
 
-fn socket_error(url: &str, source: tungstenite::Error) -> ConnectError {
-    ConnectError::Socket { url: url.to_owned(), source: Box::new(source) }
+/// It was there, and broke.
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn ended(error: tungstenite::Error) -> ConnectError {
+    tracing::warn!(%error, "the connection broke during the login");
+    ConnectError::Ended
 }
 
 /// What a login comes to.
@@ -270,14 +274,10 @@ struct Welcome {
     searches: Option<Searches>,
 }
 
-async fn log_in(
-    socket: &mut Socket,
-    url: &str,
-    account: &Account,
-) -> Result<Welcome, ConnectError> {
+async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, ConnectError> {
     let mut searches = None;
     while let Some(message) = socket.next().await {
-        let message = message.map_err(|error| socket_error(url, error))?;
+        let message = message.map_err(ended)?;
         let Ok(text) = message.to_text() else { continue };
         let Some(frame) = Frame::parse(text).filter(|frame| frame.room.is_empty()) else {
             continue;
@@ -287,7 +287,7 @@ async fn log_in(
                 (Line::Challstr(challstr), account) => {
                     let Some(command) = rename(account, challstr).await? else { continue };
                     let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
-                    sent.map_err(|error| socket_error(url, error))?;
+                    sent.map_err(ended)?;
                 }
                 (Line::UpdateSearch(json), _) => searches = serde_json::from_str(json).ok(),
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {

@@ -96,6 +96,9 @@ pub fn summary(report: &Report) -> String {
         let _ = write!(text, "\n{claimed} have not ended; the same --run goes on with them");
     }
     let _ = write!(text, "\ndrift {drift}: the counts against the logs");
+    if report.elsewhere > 0 {
+        let _ = write!(text, "; {} were played on other machines", report.elsewhere);
+    }
     for (name, worker) in &report.workers {
         let quota = worker.quota.map(|quota| format!(" of {quota}")).unwrap_or_default();
         let _ = write!(text, "\n  {name}: {}{quota}", worker.finished);

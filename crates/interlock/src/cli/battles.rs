@@ -4,7 +4,10 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use interlock_battles::fleet::logs::SaveReplay;
-use interlock_kernel::{ids::Key, quota::Limit};
+use interlock_kernel::{
+    ids::{Key, Worker},
+    quota::Limit,
+};
 use interlock_server::config::parse_address;
 
 /// What can be done with battles.
@@ -80,6 +83,16 @@ pub struct Run {
     /// The run's name: the same name goes on where it was [default: made of the format and the time]
     #[arg(long, value_name = "NAME", value_parser = Key::new)]
     pub run: Option<Key>,
+    /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
+    /// think are given here
+    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "no_shares", "format"])]
+    pub join: Option<String>,
+    /// That server's token, if it asks for one; without --join, what this run's own server asks for
+    #[arg(long, value_name = "TOKEN", env = "INTERLOCK_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// What the workers' names begin with; on each machine another
+    #[arg(long, value_name = "PREFIX", default_value = "w", value_parser = worker_prefix)]
+    pub worker_prefix: String,
     /// The data folder
     #[arg(
         long,
@@ -174,4 +187,13 @@ fn limit(text: &str) -> Result<Limit, String> {
             number.map(Limit::Of).ok_or_else(says)
         }
     }
+}
+
+/// Names that end in a number of their own could meet: `b1` and `1` make `b11`, as `b` and `11` do.
+fn worker_prefix(text: &str) -> Result<String, String> {
+    Worker::new(text).map_err(|error| error.to_string())?;
+    if text.ends_with(|last: char| last.is_ascii_digit()) {
+        return Err("must not end in a digit".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -55,8 +55,8 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
     let over = over.unwrap_or_default();
     let view = ledger.view(view.now);
     let drift = {
-        let (fleets, run, total) = (site.fleets.clone(), run.clone(), view.total);
-        tokio::task::spawn_blocking(move || fleets.drift(&run, total)).await
+        let (fleets, run, view) = (site.fleets.clone(), run.clone(), view.clone());
+        tokio::task::spawn_blocking(move || fleets.drift(&run, &view)).await
     };
     let drift = drift.ok().and_then(Result::ok);
     let watched = site.fleets.tracker(&run).map(|tracker| tracker.battles()).unwrap_or_default();

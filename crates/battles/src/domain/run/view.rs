@@ -7,12 +7,12 @@ use interlock_kernel::{
     quota::{ClaimId, Limit, Quota},
     time::Time,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Battle, Ledger, Plan, Room, Tallies, Tally};
 
 /// A run at a moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
     /// What is to be played.
     pub plan: Plan,
@@ -37,7 +37,7 @@ pub struct RunView {
 }
 
 /// A worker's part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerView {
     /// Its share; `None`: as many as there are.
     pub quota: Option<u64>,
@@ -51,7 +51,7 @@ pub struct WorkerView {
 }
 
 /// A battle that is not over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveBattle {
     /// Its claim.
     pub claim: ClaimId,
@@ -68,7 +68,7 @@ pub struct LiveBattle {
 }
 
 /// How a live battle stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// An opponent is searched for.

@@ -58,9 +58,11 @@ pub(super) struct Desk {
     strays: VecDeque<Room>,
     /// Who wants to be accepted, newest last.
     challengers: VecDeque<String>,
-    /// What the server says is being played.
-    games: BTreeSet<String>,
-    /// Until then, rooms of the last connection may come back.
+    /// What the server says is being played; `None`: on this connection it has not said so yet.
+    games: Option<BTreeSet<String>>,
+    /// Rooms of an earlier connection that are neither back nor done with.
+    unsettled: BTreeSet<String>,
+    /// Until then, other rooms of the last connection may come back.
     settles: Instant,
 }
 
@@ -77,12 +79,13 @@ impl Desk {
             stage,
             waiting: VecDeque::new(),
             search: None,
-            playing: known.into_iter().collect(),
+            playing: known.iter().cloned().collect(),
+            unsettled: known.into_iter().collect(),
             returned: BTreeMap::new(),
             returning: BTreeMap::new(),
             strays: VecDeque::new(),
             challengers: VecDeque::new(),
-            games: BTreeSet::new(),
+            games: None,
             settles: Instant::now() + limits::ROOMS_RETURN,
         }
     }
@@ -101,21 +104,25 @@ impl Desk {
                 return;
             }
             tracing::warn!(account = self.me, "the connection is lost, and made anew");
+            let Some(again) = self.connect_again().await else { return };
+            connection = again;
             self.lost();
-            connection = self.connect_again().await;
-            self.settles = Instant::now() + limits::ROOMS_RETURN;
         }
     }
 
-    /// However long it takes; those who wait for a battle are told meanwhile if there will be none.
-    async fn connect_again(&mut self) -> (Client, Events) {
+    /// However long it takes; those who wait for a battle are told meanwhile if there will be none. `None`: nobody
+    /// can ask any more.
+    async fn connect_again(&mut self) -> Option<(Client, Events)> {
         let (settings, me, mut stage) =
             (self.settings.clone(), self.me.clone(), self.stage.clone());
         let mut connecting = pin!(link::connect(&settings, &me));
         loop {
             tokio::select! {
-                connected = &mut connecting => return connected,
-                Ok(()) = stage.changed() => self.refuse_waiting(),
+                connected = &mut connecting => return Some(connected),
+                changed = stage.changed() => {
+                    changed.ok()?;
+                    self.refuse_waiting();
+                }
             }
         }
     }
@@ -149,7 +156,7 @@ impl Desk {
     }
 
     fn alarm(&self) -> Option<Instant> {
-        let search = self.search.iter().flat_map(|search| [search.at, search.off]);
+        let search = self.search.iter().map(|search| search.off.or(search.at));
         let returning = self.returning.values().map(|returning| returning.at);
         search.chain(returning).flatten().min()
     }
@@ -158,12 +165,16 @@ impl Desk {
     fn lost(&mut self) {
         self.returned.clear();
         self.strays.clear();
-        self.games.clear();
+        self.games = None;
+        self.unsettled.clone_from(&self.playing);
         self.challengers.clear();
         let now = Instant::now();
+        self.settles = now + limits::ROOMS_RETURN;
         self.returning.values_mut().for_each(|returning| returning.at = Some(now));
         if let Some(search) = &mut self.search {
             search.at = Some(now);
+            // What it had found is among the rooms that come back.
+            search.off = search.off.map(|off| off.max(self.settles));
         }
     }
 
@@ -177,8 +188,8 @@ impl Desk {
             Ask::Again { room, opponent, back } => {
                 self.playing.insert(room.clone());
                 // Those that the server says are played come by themselves, unless we fell silent.
-                let pause =
-                    if self.games.contains(&room) { limits::ROOMS_RETURN } else { Duration::ZERO };
+                let is_shown = self.games.as_ref().is_some_and(|games| games.contains(&room));
+                let pause = if is_shown { limits::ROOMS_RETURN } else { Duration::ZERO };
                 let at = Some(Instant::now() + pause);
                 self.returning.insert(room.clone(), Returning { opponent, back, at });
                 if let Some(returned) = self.returned.remove(&room) {
@@ -187,6 +198,7 @@ impl Desk {
             }
             Ask::Done { room } => {
                 self.playing.remove(&room);
+                self.unsettled.remove(&room);
                 self.returned.remove(&room);
             }
         }
@@ -197,7 +209,7 @@ impl Desk {
             Event::Battle(room) => self.enter(room),
             Event::NoRoom(room) => self.give(&room, None),
             Event::Searches(Searches { searching, games }) => {
-                self.games = games.into_keys().filter(|game| is_room(game)).collect();
+                self.games = Some(games.into_keys().filter(|game| is_room(game)).collect());
                 self.searching(searching.contains(&self.settings.format));
             }
             Event::Challenge { from, format } => self.challenged(&from, &format),
@@ -218,6 +230,7 @@ impl Desk {
     /// A room has opened, or opened again.
     fn enter(&mut self, room: Room) {
         let name = room.id().to_owned();
+        self.unsettled.remove(&name);
         if let Some(Returning { opponent, .. }) = self.returning.get(&name) {
             let sits_opposite = room.opponent(&self.me);
             let is_ours =
@@ -270,6 +283,9 @@ impl Desk {
             self.challengers.pop_front();
         }
         self.challengers.push_back(from);
+        if let Some(Search { at: at @ None, off: None, .. }) = &mut self.search {
+            *at = Some(Instant::now());
+        }
     }
 
     /// The server says something for people. While we search it is most likely about that.
@@ -285,6 +301,10 @@ impl Desk {
             return;
         }
         search.at = Some(Instant::now() + search.pause);
+        if let Match::Accept(_) = self.settings.matching {
+            // A challenge was taken back: the next one has nothing to do with it.
+            return;
+        }
         search.pause = (search.pause * 2).min(limits::LONGEST_SEARCH_PAUSE);
     }
 
@@ -352,12 +372,14 @@ impl Desk {
     async fn begin_search(&mut self, client: &Client, now: Instant) -> Result<(), Gone> {
         // Rooms whose fate is open come first: see the module's text.
         let is_stranger = |game: &String| self.is_of_format(game) && !self.playing.contains(game);
+        let are_ours = |games: &BTreeSet<String>| !games.iter().any(is_stranger);
         let is_settled = self.returning.is_empty()
-            && (self.settles <= now || !self.games.iter().any(is_stranger));
+            && self.unsettled.is_empty()
+            && (self.settles <= now || self.games.as_ref().is_some_and(are_ours));
         let is_due = |search: &&mut Search| search.at.is_some_and(|at| at <= now);
         let Some(search) = self.search.as_mut().filter(is_due) else { return Ok(()) };
         if !is_settled {
-            search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
+            search.at = Some(now + limits::SETTLING);
             return Ok(());
         }
         let team = search.finding.team.as_deref();
@@ -374,14 +396,14 @@ impl Desk {
                 search.at = Some(now + limits::CHALLENGE_AGAIN);
             }
             Match::Accept(_) => {
-                let Some(user) = self.challengers.pop_back() else {
-                    search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
-                    return Ok(());
-                };
+                // The next challenge begins the search anew.
+                search.at = None;
+                let Some(user) = self.challengers.pop_front() else { return Ok(()) };
                 client.team(team).await?;
                 client.accept(&user).await?;
-                // A challenge that was taken back says so in a popup.
-                search.at = Some(now + limits::FIRST_SEARCH_PAUSE);
+                // A challenge that was taken back says so in a popup; whoever else is silent is asked no more. Two
+                // that are accepted at once would be two battles.
+                search.at = Some(now + limits::ROOMS_RETURN);
             }
         }
         Ok(())

@@ -5,9 +5,26 @@ use tokio::time::sleep;
 use super::SessionSettings;
 use crate::{
     domain::id::id,
-    io::{Client, Events},
+    io::{Client, ConnectError, Events},
     limits,
 };
+
+/// The first connection. What an earlier process left half open may hold the name for a while; whatever else is
+/// wrong will stay so, and is said at once.
+pub(super) async fn begin(settings: &SessionSettings) -> Result<(Client, Events), ConnectError> {
+    let mut pause = limits::FIRST_RECONNECT_PAUSE;
+    for _ in 1..limits::FIRST_CONNECTIONS {
+        match Client::connect(&settings.url, &settings.account).await {
+            Err(error @ (ConnectError::NameTaken { .. } | ConnectError::Ended)) => {
+                tracing::warn!(%error, "no connection yet");
+            }
+            done => return done,
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(limits::LONGEST_RECONNECT_PAUSE);
+    }
+    Client::connect(&settings.url, &settings.account).await
+}
 
 /// Connects, however long it takes. A name that is still taken by the lost connection is free again soon.
 pub(super) async fn connect(settings: &SessionSettings, me: &str) -> (Client, Events) {

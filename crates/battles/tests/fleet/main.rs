@@ -1,116 +1,22 @@
 //! A fleet on the stand-in server: counts are exact, whatever goes wrong. The judge is the server's own record.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::Path, sync::Arc};
+mod joined;
+mod support;
+
+use std::{collections::BTreeMap, path::Path};
 
 use interlock_battles::{
-    domain::run::{Ending, Mode, Plan, Tally},
-    fake::{Fake, Faults, Played},
-    fleet::{
-        Brake, Fleet, FleetSettings, Report,
-        counter::Counter,
-        logs::{Logs, SaveReplay},
+    domain::{
+        chance::Chance,
+        run::{Mode, Plan, Tally},
     },
-    io::{Account, Settings},
-    limits,
-    players::{Budget, Random, Thinkers},
-    register,
+    fake::Faults,
+    fleet::{Brake, logs::Logs},
 };
-use interlock_kernel::{
-    ids::{Key, Worker},
-    quota::Limit,
-    time::Millis,
-};
-use interlock_runtime::{
-    Builder, Runtime,
-    env::{Env, tokio::Tokio},
-    store::memory::MemoryStore,
-};
-use tempfile::TempDir;
+use interlock_kernel::quota::Limit;
 
-struct Ground {
-    server: Fake,
-    store: MemoryStore,
-    folder: TempDir,
-}
-
-impl Ground {
-    async fn new(faults: Faults, seed: u64) -> Self {
-        let server = Fake::start(faults, seed).await.unwrap();
-        Self { server, store: MemoryStore::new(), folder: tempfile::tempdir().unwrap() }
-    }
-
-    /// A process: a runtime on what an earlier one left.
-    async fn runtime(&mut self) -> Runtime {
-        self.store = self.store.reopen();
-        let env = Env::new(Tokio::current(), Arc::new(self.store.clone()));
-        register(Builder::new(env)).start().await.unwrap()
-    }
-
-    fn plan(&self, target: u64, workers: u32, mode: Mode) -> Plan {
-        Plan {
-            server: self.server.url(),
-            format: "gen9randombattle".to_owned(),
-            mode,
-            target: Limit::Of(target),
-            shares: NonZeroU32::new(workers),
-        }
-    }
-
-    async fn fleet(&self, runtime: &Runtime, plan: &Plan, accounts: &[&str]) -> Fleet {
-        let counter = Counter::new(runtime, Key::new("test").unwrap());
-        let retention = Millis::from_secs(86_400);
-        counter.open(plan.clone(), limits::CLAIM_TTL, retention).await.unwrap();
-        let workers = plan.shares.map_or(4, NonZeroU32::get);
-        let name = |number| Worker::new(&format!("w{number}")).unwrap();
-        let settings = FleetSettings {
-            accounts: accounts.iter().map(|name| Account::Unproven((*name).to_owned())).collect(),
-            workers: (0..workers).map(name).collect(),
-            teams: Vec::new(),
-            playing: Settings {
-                player: Arc::new(Random),
-                thinkers: Arc::new(Thinkers::on_all_cores()),
-                budget: Budget::Iterations(1),
-                seed: 1,
-            },
-            folder: self.folder.path().to_owned(),
-            save: SaveReplay::Never,
-        };
-        Fleet::start(counter, settings).await.unwrap()
-    }
-
-    /// Plays a run to its end, undisturbed.
-    async fn play(&mut self, plan: &Plan, accounts: &[&str]) -> Report {
-        let runtime = self.runtime().await;
-        self.fleet(&runtime, plan, accounts).await.ended().await.unwrap()
-    }
-
-    /// What the server says of an account's battles.
-    fn truth(&self, account: &str) -> Tally {
-        truth(&self.server.played(), account)
-    }
-}
-
-fn truth(played: &[Played], account: &str) -> Tally {
-    let mut tally = Tally::default();
-    for Played { players, outcomes, .. } in played {
-        let Some(place) = players.iter().position(|player| player == account) else { continue };
-        if let Some(outcomes) = outcomes {
-            tally.add(Ending::Of(outcomes[place]));
-        }
-    }
-    tally
-}
-
-#[track_caller]
-fn is_exact(report: &Report, target: u64, truth: Tally) {
-    assert_eq!(report.finished, target);
-    assert_eq!((report.claimed, report.drift), (0, 0));
-    let Tally { wins, losses, ties, forfeits, void: _ } = report.total;
-    assert_eq!(Tally { wins, losses, ties, forfeits, void: 0 }, truth, "the server knows better");
-    let by_worker: u64 = report.workers.values().map(|worker| worker.finished).sum();
-    assert_eq!(by_worker, target);
-}
+use self::support::{Ground, is_exact};
 
 #[tokio::test]
 async fn a_run_is_played_exactly_and_split_exactly() {
@@ -128,15 +34,10 @@ async fn workers_share_several_accounts() {
     let mut ground = Ground::new(Faults::default(), 2).await;
     let plan = ground.plan(9, 3, Mode::Ladder);
     let report = ground.play(&plan, &["a", "b", "c"]).await;
-    let mut all = Tally::default();
     for account in ["a", "b", "c"] {
-        let truth = ground.truth(account);
-        assert_eq!(truth.finished(), 3);
-        all.wins += truth.wins;
-        all.losses += truth.losses;
-        all.ties += truth.ties;
+        assert_eq!(ground.truth(account).finished(), 3);
     }
-    is_exact(&report, 9, all);
+    is_exact(&report, 9, ground.truth_of(&["a", "b", "c"]));
 }
 
 #[tokio::test]
@@ -219,6 +120,44 @@ async fn a_process_that_dies_loses_and_doubles_nothing() {
     is_exact(&report, 24, ground.truth("bot"));
 }
 
+/// Everything at once: each life ends after a random number of news, its connections after that, while the server
+/// loses, doubles and refuses things; at times it restarts as well.
+#[test]
+fn whatever_goes_wrong_at_once_every_battle_is_counted_once() {
+    let outside = tokio::runtime::Builder::new_multi_thread();
+    let outside = { outside }.worker_threads(1).enable_all().build().unwrap();
+    for seed in 0..9_u64 {
+        let faults = Faults {
+            drop: Some(300),
+            double: Some(10),
+            stale: Some(10),
+            name_taken: Some(8),
+            throttle: Some(100),
+        };
+        let mut ground = outside.block_on(Ground::new(faults, seed));
+        let mut chance = Chance::new(seed);
+        let plan = ground.plan(100, 8, Mode::Ladder);
+        for _ in 0..5 {
+            let life = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            life.block_on(ground.play_some(&plan, &["one", "two"], chance.below(150)));
+            // Everything of this life is gone at once.
+            drop(life);
+            let restarts = seed % 3 == 2 && chance.below(3) == 0;
+            if restarts { ground.server.restart() } else { ground.server.drop_all() }
+        }
+        let report = outside.block_on(ground.play(&plan, &["one", "two"]));
+        let mut truth = ground.truth_of(&["one", "two"]);
+        // What ended on a server that then forgot it, while nobody was there to write it down, is void.
+        let forgotten = truth.finished() - 100;
+        assert!(forgotten <= report.total.void, "{truth:?} {report:?}");
+        if forgotten > 0 {
+            assert_eq!(seed % 3, 2, "a server that remembers is believed");
+            truth = Tally { void: 0, ..report.total };
+        }
+        is_exact(&report, 100, truth);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_restarts_voids_what_was_in_play_and_nothing_else() {
     let mut ground = Ground::new(Faults::default(), 9).await;
@@ -243,9 +182,10 @@ async fn a_log_without_a_count_settles_what_is_in_doubt() {
     let plan = ground.plan(6, 2, Mode::Ladder);
     let report = ground.play(&plan, &["bot"]).await;
     let logs = Logs::new(ground.folder.path().to_owned());
-    assert_eq!(logs.recount().unwrap(), Tally { void: 0, ..report.total });
+    let by_worker = report.workers.values().map(|worker| Tally { void: 0, ..worker.tally });
+    assert!(logs.recount().unwrap().into_values().eq(by_worker));
     let rooms: BTreeMap<String, _> =
         ground.server.played().into_iter().map(|played| (played.room, played.outcomes)).collect();
     assert_eq!(rooms.len(), 6, "each battle has a room of its own");
-    assert!(Path::new(ground.folder.path()).join("logs/bot/0").is_dir());
+    assert!(Path::new(ground.folder.path()).join("logs/w0/bot/0").is_dir());
 }
