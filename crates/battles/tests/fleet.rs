@@ -64,6 +64,7 @@ impl Ground {
         let workers = plan.shares.map_or(4, NonZeroU32::get);
         let name = |number| Worker::new(&format!("w{number}")).unwrap();
         let settings = FleetSettings {
+            server: None,
             accounts: accounts.iter().map(|name| Account::Unproven((*name).to_owned())).collect(),
             workers: (0..workers).map(name).collect(),
             teams: Vec::new(),
@@ -73,6 +74,7 @@ impl Ground {
                 budget: Budget::Iterations(1),
                 seed: 1,
             },
+            partner: None,
             folder: self.folder.path().to_owned(),
             save: SaveReplay::Never,
         };
@@ -146,6 +148,24 @@ async fn a_bot_plays_against_itself_and_counts_one_side() {
     let report = ground.play(&plan, &["one", "two"]).await;
     is_exact(&report, 4, ground.truth("one"));
     assert_eq!(ground.truth("two").finished(), 4);
+}
+
+#[tokio::test]
+async fn pairs_of_accounts_take_turns_in_challenging() {
+    let mut ground = Ground::new(Faults::default(), 11).await;
+    let plan = ground.plan(8, 2, Mode::SelfPlay);
+    let report = ground.play(&plan, &["one", "two", "three", "four"]).await;
+    let played = ground.server.played();
+    let firsts = |name: &str| played.iter().filter(|played| played.players[0] == name).count();
+    assert_eq!([firsts("one"), firsts("four")], [4, 4], "challengers come first");
+    let [one, three] = [ground.truth("one"), ground.truth("three")];
+    let both = Tally {
+        wins: one.wins + three.wins,
+        losses: one.losses + three.losses,
+        ties: one.ties + three.ties,
+        ..Tally::default()
+    };
+    is_exact(&report, 8, both);
 }
 
 #[tokio::test]

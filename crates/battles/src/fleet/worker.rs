@@ -109,7 +109,9 @@ impl Hand {
                 self.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
-                    NotFound::BadTeam(_) => Err(FleetError::Team(refused)),
+                    NotFound::BadTeam(_) | NotFound::BadFormat(_) => {
+                        Err(FleetError::Refused(refused))
+                    }
                 };
             }
         };
@@ -239,17 +241,29 @@ impl Hand {
 }
 
 /// Plays battles that nobody counts: the other side of a bot that plays against itself.
-pub(super) async fn spar(session: Session, team: Option<Team>, playing: Settings) {
+pub(super) async fn spar(
+    session: Session,
+    team: Option<Team>,
+    mut playing: Settings,
+) -> Result<(), FleetError> {
     let packed = || team.as_ref().map(|team| team.packed.clone());
-    while let Ok(room) = session.find(packed()).await {
-        let name = room.id().to_owned();
-        let opponent = room.opponent(session.me());
-        let mut room = Some(room);
+    loop {
+        let mut room = match session.find(packed()).await {
+            Ok(room) => Some(room),
+            Err(NotFound::Draining) => return Ok(()),
+            Err(refused @ (NotFound::BadTeam(_) | NotFound::BadFormat(_))) => {
+                return Err(FleetError::Refused(refused));
+            }
+        };
+        playing.seed = playing.seed.wrapping_add(1);
         while let Some(here) = room.take() {
+            let (name, opponent) = (here.id().to_owned(), here.opponent(session.me()));
             if io::play(here, &playing, |_| {}).await.is_err() {
                 room = session.again(&name, opponent.as_deref()).await;
             }
+            if room.is_none() {
+                session.done(&name).await;
+            }
         }
-        session.done(&name).await;
     }
 }
