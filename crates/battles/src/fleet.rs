@@ -317,14 +317,14 @@ async fn connect(
     earlier: &Earlier,
     stage: &watch::Receiver<Stage>,
 ) -> Result<Sessions, FleetError> {
-    let session = |account: &Account, matching: Match, known: Vec<String>| {
+    let session = |account: &Account, matching: Match, known: Vec<String>, stage| {
         let settings = SessionSettings {
             url: settings.server.as_ref().unwrap_or(&view.plan.server).clone(),
             account: account.clone(),
             format: view.plan.format.clone(),
             matching,
         };
-        Session::start(settings, known, stage.clone())
+        Session::start(settings, known, stage)
     };
     let matching = match &view.plan.mode {
         Mode::Ladder => Match::Ladder,
@@ -337,9 +337,11 @@ async fn connect(
             let mut sessions = Sessions::default();
             for (number, [one, two]) in pairs.iter().enumerate() {
                 let [mine, theirs] = pairing(number, one, two).ok_or(FleetError::NoPairs)?;
-                sessions.counted.push(session(one, mine, earlier.rooms()).await?);
+                sessions.counted.push(session(one, mine, earlier.rooms(), stage.clone()).await?);
                 // Its battles of an earlier life come to whoever searches.
-                sessions.partners.push(session(two, theirs, Vec::new()).await?);
+                sessions
+                    .partners
+                    .push(session(two, theirs, Vec::new(), patient(stage.clone())).await?);
             }
             return Ok(sessions);
         }
@@ -347,9 +349,22 @@ async fn connect(
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {
-        counted.push(session(account, matching.clone(), earlier.rooms()).await?);
+        counted.push(session(account, matching.clone(), earlier.rooms(), stage.clone()).await?);
     }
     Ok(Sessions { counted, partners: Vec::new() })
+}
+
+/// The same stages for those who never give up, so that a fleet that does loses, and does not win by its other self.
+fn patient(mut stage: watch::Receiver<Stage>) -> watch::Receiver<Stage> {
+    let (told, patient) = watch::channel(Stage::Playing);
+    tokio::spawn(async move {
+        if stage.wait_for(|stage| *stage > Stage::Playing).await.is_ok() {
+            told.send_replace(Stage::Draining);
+        }
+        // Who is told nothing more ends, as the fleet does.
+        while stage.changed().await.is_ok() {}
+    });
+    patient
 }
 
 /// How the two of a pair find each other. Who challenges is the server's first player, so they take turns.

@@ -121,8 +121,8 @@ impl Outcome<'_> {
         let (one, two) = (&self.wanted.one, &self.wanted.two);
         let (score, test, (lower, upper)) = (self.score(), self.test, self.test.bounds());
         let verdict = match test.verdict(score) {
-            Verdict::Stronger => format!("{one} is stronger by {} Elo or more", test.high),
-            Verdict::NotStronger => format!("{one} is not stronger by more than {} Elo", test.low),
+            Verdict::Stronger => format!("{one} is stronger by more than {} Elo", test.low),
+            Verdict::NotStronger => format!("{one} is not stronger by {} Elo", test.high),
             Verdict::Open => "open: it takes more games".to_owned(),
         };
         let elo = score.elo().map_or_else(|| "unknown".to_owned(), elo);

@@ -115,25 +115,13 @@ fn a_match_ends_when_its_test_has_decided_and_counts_each_game_once() {
 fn a_local_server_ends_with_the_program_even_if_that_is_killed() {
     let place = Place::new();
     let package = package().display().to_string();
-    let mut command = place.command(&[
-        "run",
-        "--local",
-        "--showdown",
-        &package,
-        "-u",
-        "Bot",
-        "--player",
-        "random",
-    ]);
-    let mut process = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let mut err = std::io::BufReader::new(process.stderr.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut err, &mut line).unwrap();
-    let address = line.trim().strip_prefix("a server of its own: ws://").unwrap();
-    let address = address.split('/').next().unwrap();
+    let mut fleet =
+        place.spawn(&["run", "--local", "--showdown", &package, "-u", "Bot", "--player", "random"]);
+    let socket = fleet.line_with("a server of its own: ws://");
+    let address = socket.split('/').next().unwrap();
     TcpStream::connect(address).expect("it runs");
-    process.kill().unwrap();
-    process.wait().unwrap();
+    fleet.signal("KILL");
+    assert_eq!(fleet.wait().code(), None, "killed");
     while TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }

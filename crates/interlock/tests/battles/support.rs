@@ -91,12 +91,17 @@ impl Place {
         self.run(&["show", run, "--json"]).json()
     }
 
-    /// Starts `interlock battles …` and waits until it says where its page is.
-    pub fn start(&self, arguments: &[&str]) -> Fleet {
+    /// Starts `interlock battles …`.
+    pub fn spawn(&self, arguments: &[&str]) -> Fleet {
         let mut command = self.command(arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let err = BufReader::new(process.stderr.take().unwrap());
-        let mut fleet = Fleet { process, err, address: ([127, 0, 0, 1], 0).into() };
+        Fleet { process, err, address: ([127, 0, 0, 1], 0).into() }
+    }
+
+    /// The same, and waits until it says where its page is.
+    pub fn start(&self, arguments: &[&str]) -> Fleet {
+        let mut fleet = self.spawn(arguments);
         let page = fleet.line_with("its page: http://");
         fleet.address = page.split('/').next().unwrap().parse().unwrap();
         fleet
@@ -112,7 +117,7 @@ impl Place {
                 let log = fs::read_to_string(entry.unwrap().path()).unwrap();
                 let end = |line: &str| {
                     line.strip_prefix("|win|")
-                        .or_else(|| line.strip_prefix('|')?.strip_prefix("tie").map(|_| "tie"))
+                        .or((line == "|tie").then_some("tie"))
                         .map(str::to_owned)
                 };
                 ends.push(log.lines().find_map(end).expect("a log that is kept has an end"));

@@ -282,7 +282,7 @@ impl Desk {
         // No pause makes these right.
         let refusal = if text.contains("rejected for the following") {
             Some(NotFound::BadTeam(flat(text)))
-        } else if text.contains("format is invalid") {
+        } else if text.contains("format is invalid") || text.contains("is not ladderable") {
             Some(NotFound::BadFormat(flat(text)))
         } else {
             None
