@@ -198,7 +198,10 @@ mod tests {
         );
         let all = score(5, 0, 0).elo().unwrap();
         assert_eq!((all.value, all.high), (f64::INFINITY, f64::INFINITY));
-        assert!((all.low - elo(0.5655)).abs() < 0.1, "five are not enough to be sure: {all:?}");
+        assert!(
+            (all.low - super::elo(0.5655)).abs() < 0.1,
+            "five are not enough to be sure: {all:?}"
+        );
         assert!(close(score(1, 1, 8).elo().unwrap().value, 0.0));
     }
 
