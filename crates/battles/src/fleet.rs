@@ -53,8 +53,11 @@ use crate::{
 /// What a fleet is to do. The run's plan says what is played; this says by whom and how.
 #[derive(Clone)]
 pub struct FleetSettings {
-    /// Whose accounts; workers take turns in this order. Playing against oneself takes two: the second one's
-    /// battles are not counted.
+    /// The server's socket, where it is not the one of the plan: a local server has another one each time.
+    pub server: Option<String>,
+    /// Whose accounts; workers take turns in this order. Playing against oneself takes pairs: the battles of the
+    /// second one of each are not counted. The first of a pair challenges the second, in every other pair it is
+    /// challenged.
     pub accounts: Vec<Account>,
     /// The workers' names, each once.
     pub workers: Vec<Worker>,
@@ -62,6 +65,8 @@ pub struct FleetSettings {
     pub teams: Vec<Team>,
     /// Who thinks, where and how long.
     pub playing: Settings,
+    /// The same for the other side of a bot that plays against itself; `None`: it plays alike.
+    pub partner: Option<Settings>,
     /// Where logs and replays are kept.
     pub folder: PathBuf,
     /// Of which battles a replay is saved.
@@ -86,15 +91,15 @@ pub enum FleetError {
     /// The run does not count any more.
     #[error(transparent)]
     Count(#[from] CountError),
-    /// A team cannot be played.
+    /// The server refuses what is to be played.
     #[error(transparent)]
-    Team(NotFound),
+    Refused(NotFound),
     /// The logs cannot be read.
     #[error("the logs cannot be read: {0}")]
     Logs(#[from] io::Error),
     /// Playing against oneself takes two.
-    #[error("self-play takes two accounts")]
-    TwoAccounts,
+    #[error("self-play takes pairs of accounts, with names")]
+    NoPairs,
     /// There is no way to play like this.
     #[error("{0} cannot be played")]
     NoMode(&'static str),
@@ -110,6 +115,8 @@ pub struct Fleet {
     tracker: Arc<Tracker>,
     stage: Arc<watch::Sender<Stage>>,
     hands: JoinSet<Result<(), FleetError>>,
+    /// Who plays against them, where we do; they go on until the hands are done.
+    partners: JoinSet<Result<(), FleetError>>,
     began: Instant,
 }
 
@@ -233,9 +240,10 @@ impl Fleet {
         settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
         let tracker = Arc::new(Tracker::default());
         let sessions = connect(&view, &settings, &earlier, &staged).await?;
-        let mut hands = JoinSet::new();
+        let (mut hands, mut partners) = (JoinSet::new(), JoinSet::new());
         for (number, name) in settings.workers.iter().enumerate() {
-            let session = sessions.counted[number % sessions.counted.len()].clone();
+            let seat = number % sessions.counted.len();
+            let session = sessions.counted[seat].clone();
             let left = (settings.workers.len() - number).div_ceil(sessions.counted.len());
             let begun = earlier.take(session.me(), left);
             let team = settings.teams.get(number % settings.teams.len().max(1)).cloned();
@@ -251,11 +259,13 @@ impl Fleet {
                 stage: staged.clone(),
             };
             hands.spawn(hand.work(begun));
-            if let Some(partner) = &sessions.partner {
-                tokio::spawn(spar(partner.clone(), team, settings.playing.clone()));
+            if let Some(partner) = sessions.partners.get(seat) {
+                let playing = settings.partner.as_ref().unwrap_or(&settings.playing).clone();
+                partners.spawn(spar(partner.clone(), team, playing));
             }
         }
-        Ok(Self { counter, logs, tracker, stage: Arc::new(stage), hands, began: Instant::now() })
+        let (stage, began) = (Arc::new(stage), Instant::now());
+        Ok(Self { counter, logs, tracker, stage, hands, partners, began })
     }
 
     /// Tells it to end.
@@ -276,7 +286,14 @@ impl Fleet {
     /// The first that kept a hand from going on; the others go on until they are done.
     pub async fn ended(mut self) -> Result<Report, FleetError> {
         let mut trouble = None;
-        while let Some(done) = self.hands.join_next().await {
+        loop {
+            let done = tokio::select! {
+                done = self.hands.join_next() => match done {
+                    Some(done) => done,
+                    None => break,
+                },
+                Some(done) = self.partners.join_next() => done,
+            };
             if let Err(error) = done.map_err(FleetError::from).flatten() {
                 tracing::error!(%error, "a worker stops");
                 trouble.get_or_insert(error);
@@ -293,10 +310,11 @@ impl Fleet {
 }
 
 /// The accounts' sessions.
+#[derive(Default)]
 struct Sessions {
     counted: Vec<Session>,
-    /// The other side of a bot that plays against itself.
-    partner: Option<Session>,
+    /// The other sides of a bot that plays against itself, in the same order; else none.
+    partners: Vec<Session>,
 }
 
 async fn connect(
@@ -305,35 +323,64 @@ async fn connect(
     earlier: &Earlier,
     stage: &watch::Receiver<Stage>,
 ) -> Result<Sessions, FleetError> {
-    let session = |account: &Account, matching: Match, known: Vec<String>| {
+    let session = |account: &Account, matching: Match, known: Vec<String>, stage| {
         let settings = SessionSettings {
-            url: view.plan.server.clone(),
+            url: settings.server.as_ref().unwrap_or(&view.plan.server).clone(),
             account: account.clone(),
             format: view.plan.format.clone(),
             matching,
         };
-        Session::start(settings, known, stage.clone())
+        Session::start(settings, known, stage)
     };
     let matching = match &view.plan.mode {
         Mode::Ladder => Match::Ladder,
         Mode::Challenge(user) => Match::Challenge(user.clone()),
         Mode::Accept(user) => Match::Accept(user.clone()),
         Mode::SelfPlay => {
-            let [one, two] = &settings.accounts[..] else { return Err(FleetError::TwoAccounts) };
-            // Its battles of an earlier life come to whoever searches.
-            let accept = Match::Accept(one.name().map(str::to_owned));
-            let partner = session(two, accept, Vec::new()).await?;
-            let challenge = Match::Challenge(partner.me().to_owned());
-            let counted = session(one, challenge, earlier.rooms(one)).await?;
-            return Ok(Sessions { counted: vec![counted], partner: Some(partner) });
+            let (pairs, []) = settings.accounts.as_chunks::<2>() else {
+                return Err(FleetError::NoPairs);
+            };
+            let mut sessions = Sessions::default();
+            for (number, [one, two]) in pairs.iter().enumerate() {
+                let [mine, theirs] = pairing(number, one, two).ok_or(FleetError::NoPairs)?;
+                let counted = session(one, mine, earlier.rooms(one), stage.clone()).await?;
+                sessions.counted.push(counted);
+                // Its battles of an earlier life come to whoever searches.
+                let partner = session(two, theirs, Vec::new(), patient(stage.clone())).await?;
+                sessions.partners.push(partner);
+            }
+            return Ok(sessions);
         }
         Mode::Tournament(_) => return Err(FleetError::NoMode("tournament")),
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {
-        counted.push(session(account, matching.clone(), earlier.rooms(account)).await?);
+        let rooms = earlier.rooms(account);
+        counted.push(session(account, matching.clone(), rooms, stage.clone()).await?);
     }
-    Ok(Sessions { counted, partner: None })
+    Ok(Sessions { counted, partners: Vec::new() })
+}
+
+/// The same stages for those who never give up, so that a fleet that does loses, and does not win by its other self.
+fn patient(mut stage: watch::Receiver<Stage>) -> watch::Receiver<Stage> {
+    let (told, patient) = watch::channel(Stage::Playing);
+    tokio::spawn(async move {
+        if stage.wait_for(|stage| *stage > Stage::Playing).await.is_ok() {
+            told.send_replace(Stage::Draining);
+        }
+        // Who is told nothing more ends, as the fleet does.
+        while stage.changed().await.is_ok() {}
+    });
+    patient
+}
+
+/// How the two of a pair find each other. Who challenges is the server's first player, so they take turns.
+fn pairing(number: usize, one: &Account, two: &Account) -> Option<[Match; 2]> {
+    let [one, two] = [one.name()?.to_owned(), two.name()?.to_owned()];
+    Some(match number % 2 {
+        0 => [Match::Challenge(two), Match::Accept(Some(one))],
+        _ => [Match::Accept(Some(two)), Match::Challenge(one)],
+    })
 }
 
 /// What an earlier life had begun on these accounts: by account, since nobody else can play it.

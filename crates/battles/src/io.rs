@@ -2,6 +2,7 @@
 
 mod battle;
 mod connection;
+pub mod local;
 mod login;
 
 pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, Thought, play};

@@ -2,7 +2,7 @@
 //!
 //! Win rates come with Wilson's interval (Wilson 1927), which stays within 0 and 1 and is honest for few
 //! battles. Strength is a difference in Elo, on the logistic scale that chess engine testers use, with an
-//! interval from the scores' variance; whether it is there at all is settled by a sequential probability ratio
+//! interval from the scores' variance, or Wilson's where nothing varies; whether it is there at all is settled by a sequential probability ratio
 //! test (Wald 1945) on the same variance, so that a match ends as soon as its result is clear.
 //!
 //! A tie is half a win. A forfeit of ours is a loss.
@@ -61,13 +61,17 @@ impl Score {
         Some(Estimate { value, low: (centre - spread).max(0.0), high: (centre + spread).min(1.0) })
     }
 
-    /// How much stronger this side is, in Elo; ends are infinite where all battles went one way. `None`
-    /// without battles.
+    /// How much stronger this side is, in Elo; infinite, with one end of the interval, where all battles went
+    /// one way. `None` without battles.
     #[must_use]
     pub fn elo(self) -> Option<Estimate> {
-        let value = self.mean()?;
+        let rate = self.rate()?;
         let spread = Z * (self.variance()? / self.battles() as f64).sqrt();
-        Some(Estimate { value: elo(value), low: elo(value - spread), high: elo(value + spread) })
+        let (low, high) = match spread > 0.0 {
+            true => (rate.value - spread, rate.value + spread),
+            false => (rate.low, rate.high),
+        };
+        Some(Estimate { value: elo(rate.value), low: elo(low), high: elo(high) })
     }
 
     fn mean(self) -> Option<f64> {
@@ -192,7 +196,12 @@ mod tests {
             elo.low > 110.0 && elo.low < 130.0 && elo.high > 290.0 && elo.high < 330.0,
             "{elo:?}"
         );
-        assert_eq!(score(5, 0, 0).elo().unwrap().value, f64::INFINITY);
+        let all = score(5, 0, 0).elo().unwrap();
+        assert_eq!((all.value, all.high), (f64::INFINITY, f64::INFINITY));
+        assert!(
+            (all.low - super::elo(0.5655)).abs() < 0.1,
+            "five are not enough to be sure: {all:?}"
+        );
         assert!(close(score(1, 1, 8).elo().unwrap().value, 0.0));
     }
 

@@ -67,6 +67,9 @@ pub enum NotFound {
     /// The server does not take the team.
     #[error("the server refuses the team: {0}")]
     BadTeam(String),
+    /// The server does not know the format.
+    #[error("the server refuses the format: {0}")]
+    BadFormat(String),
 }
 
 /// A session. Clones share it; it ends when all are gone.

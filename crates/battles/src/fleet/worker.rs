@@ -110,7 +110,9 @@ impl Hand {
                 self.counter.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
-                    NotFound::BadTeam(_) => Err(FleetError::Team(refused)),
+                    NotFound::BadTeam(_) | NotFound::BadFormat(_) => {
+                        Err(FleetError::Refused(refused))
+                    }
                 };
             }
         };
@@ -231,9 +233,21 @@ impl Hand {
 }
 
 /// Plays battles that nobody counts: the other side of a bot that plays against itself.
-pub(super) async fn spar(session: Session, team: Option<Team>, playing: Settings) {
+pub(super) async fn spar(
+    session: Session,
+    team: Option<Team>,
+    mut playing: Settings,
+) -> Result<(), FleetError> {
     let packed = || team.as_ref().map(|team| team.packed.clone());
-    while let Ok(room) = session.find(packed()).await {
+    loop {
+        let room = match session.find(packed()).await {
+            Ok(room) => room,
+            Err(NotFound::Draining) => return Ok(()),
+            Err(refused @ (NotFound::BadTeam(_) | NotFound::BadFormat(_))) => {
+                return Err(FleetError::Refused(refused));
+            }
+        };
+        playing.seed = playing.seed.wrapping_add(1);
         let (name, opponent) = (room.id().to_owned(), room.opponent(session.me()));
         play_along(&session, name, opponent, room, &playing).await;
     }

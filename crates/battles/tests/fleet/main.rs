@@ -50,6 +50,24 @@ async fn a_bot_plays_against_itself_and_counts_one_side() {
 }
 
 #[tokio::test]
+async fn pairs_of_accounts_take_turns_in_challenging() {
+    let mut ground = Ground::new(Faults::default(), 11).await;
+    let plan = ground.plan(8, 2, Mode::SelfPlay);
+    let report = ground.play(&plan, &["one", "two", "three", "four"]).await;
+    let played = ground.server.played();
+    let firsts = |name: &str| played.iter().filter(|played| played.players[0] == name).count();
+    assert_eq!([firsts("one"), firsts("four")], [4, 4], "challengers come first");
+    let [one, three] = [ground.truth("one"), ground.truth("three")];
+    let both = Tally {
+        wins: one.wins + three.wins,
+        losses: one.losses + three.losses,
+        ties: one.ties + three.ties,
+        ..Tally::default()
+    };
+    is_exact(&report, 8, both);
+}
+
+#[tokio::test]
 async fn challenges_are_made_one_after_the_other() {
     let mut ground = Ground::new(Faults::default(), 4).await;
     let plan = ground.plan(5, 2, Mode::Challenge("Rival X".to_owned()));

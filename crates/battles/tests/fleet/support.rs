@@ -125,6 +125,7 @@ pub fn is_exact(report: &Report, target: u64, truth: Tally) {
 pub fn settings(prefix: &str, workers: u32, accounts: &[&str], folder: &Path) -> FleetSettings {
     let name = |number| Worker::new(&format!("{prefix}{number}")).unwrap();
     FleetSettings {
+        server: None,
         accounts: accounts.iter().map(|name| Account::Unproven((*name).to_owned())).collect(),
         workers: (0..workers).map(name).collect(),
         teams: Vec::new(),
@@ -134,6 +135,7 @@ pub fn settings(prefix: &str, workers: u32, accounts: &[&str], folder: &Path) ->
             budget: Budget::Iterations(1),
             seed: 1,
         },
+        partner: None,
         folder: folder.to_owned(),
         save: SaveReplay::Never,
     }

@@ -1,81 +1,43 @@
 //! Starts the real server, and lets players meet on it.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
     time::Duration,
 };
 
 use interlock_battles::{
-    io::{Account, BattleEvent, Client, Event, Events, Finished, Settings, play},
+    io::{
+        Account, BattleEvent, Client, Event, Events, Finished, Settings,
+        local::{LocalServer, find_package},
+        play,
+    },
     players::{Budget, Player, Thinkers},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    process::{Child, Command},
-    time::{sleep, timeout},
-};
+use tokio::time::timeout;
 
 pub const FORMAT: &str = "gen9randombattle";
 
 /// A server that runs until this is dropped.
-pub struct Server {
-    pub url: String,
-    _process: Child,
-    _lock: File,
-}
+pub struct Server(LocalServer);
 
-/// Where `./test` puts it; `INTERLOCK_SHOWDOWN` names another folder of the package.
+/// Where `./test` puts it; `INTERLOCK_SHOWDOWN_DIR` names another folder of the package.
 fn package() -> PathBuf {
     let usual = || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
         root.join("target/showdown/node_modules/pokemon-showdown")
     };
-    let folder = std::env::var_os("INTERLOCK_SHOWDOWN").map_or_else(usual, PathBuf::from);
-    assert!(
-        folder.join("pokemon-showdown").exists(),
-        "{}: run ./test, it installs the server",
-        folder.display()
-    );
-    folder
+    let folder = std::env::var_os("INTERLOCK_SHOWDOWN_DIR").map_or_else(usual, PathBuf::from);
+    find_package(Some(folder)).expect("./test installs the server")
 }
 
 impl Server {
     pub async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        // Servers in one folder write the same files, so there is one at a time, whoever runs the tests.
-        let lock = File::create(package().join("logs/interlock.lock")).unwrap();
-        lock.lock().unwrap();
-        let mut process = Command::new("node")
-            .args(["pokemon-showdown", "start", "--no-security", "--skip-build", &port.to_string()])
-            .current_dir(package())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        // It says that it listens a little before it does; only a connection proves it.
-        let ready = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                assert!(
-                    process.try_wait().unwrap().is_none(),
-                    "the server ended before it was ready"
-                );
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(Duration::from_secs(60), ready).await.expect("the server starts");
-        Self {
-            url: format!("ws://127.0.0.1:{port}/showdown/websocket"),
-            _process: process,
-            _lock: lock,
-        }
+        Self(LocalServer::start(&package()).await.unwrap())
     }
 
     pub async fn enter(&self, name: &str) -> (Client, Events) {
-        Client::connect(&self.url, &Account::Unproven(name.to_owned())).await.unwrap()
+        Client::connect(self.0.url(), &Account::Unproven(name.to_owned())).await.unwrap()
     }
 }
 

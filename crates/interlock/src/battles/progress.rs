@@ -1,6 +1,7 @@
 //! What a fleet says of itself while it plays, and at the end.
 
 use std::{
+    convert::Infallible,
     fmt::Write as _,
     io::{IsTerminal, Write as _, stderr},
     time::{Duration, Instant},
@@ -18,7 +19,7 @@ const ON_TERMINALS: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(30);
 
 /// Shows how the run goes on, for ever: one line that changes on a terminal, one line now and then elsewhere.
-pub async fn show(counter: &Counter) {
+pub async fn show(counter: &Counter) -> Infallible {
     let began = Instant::now();
     let mut before = None;
     let is_terminal = stderr().is_terminal();

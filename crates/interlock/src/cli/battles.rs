@@ -1,14 +1,18 @@
 //! `interlock battles …`
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+mod side;
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
-use interlock_battles::fleet::logs::SaveReplay;
+use interlock_battles::{fleet::logs::SaveReplay, players::Budget};
 use interlock_kernel::{
     ids::{Key, Worker},
     quota::Limit,
 };
 use interlock_server::config::parse_address;
+
+pub use self::side::{Contestant, Side};
 
 /// What can be done with battles.
 #[derive(Debug, Subcommand)]
@@ -18,6 +22,11 @@ pub enum Battles {
     /// Ctrl-C or SIGTERM finishes what is in play and begins nothing new; once more, it gives up what is in
     /// play. The same --run once more goes on where it was.
     Run(Box<Run>),
+    /// Play two bots against each other until it is clear which is stronger
+    ///
+    /// Ends when a sequential test (SPRT) has decided, or after --games. Prints the score of the first bot, the
+    /// difference in Elo with its 95 % interval, and the test's verdict.
+    Match(Box<Match>),
     /// Show how a run stands
     Show(Show),
 }
@@ -25,6 +34,81 @@ pub enum Battles {
 /// `interlock battles run`
 #[derive(Debug, Args)]
 pub struct Run {
+    /// The account; several, parted by commas, share the workers
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',', required = true)]
+    pub username: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// How many battles: a number, or the word unlimited
+    #[arg(long, short = 'n', value_name = "N", default_value = "unlimited", value_parser = limit)]
+    pub run_count: Limit,
+    /// How many are played at once
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
+    pub workers: u32,
+    /// Leave the battles to whichever worker comes first, instead of an exact share for each
+    #[arg(long)]
+    pub no_shares: bool,
+    /// How opponents are found; self-play takes pairs of accounts, and counts the first one's battles [default:
+    /// ladder, but self-play on a local server]
+    #[arg(long, short, value_enum)]
+    pub mode: Option<ModeWord>,
+    /// Whom to challenge, or whose challenges alone to accept
+    #[arg(long, value_name = "NAME")]
+    pub opponent: Option<String>,
+    /// Who thinks
+    #[arg(long, value_enum, default_value_t = PlayerWord::Search)]
+    pub player: PlayerWord,
+    /// How long a decision is searched for, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 100, conflicts_with = "search_iterations", value_parser = value_parser!(u64).range(1..=20_000))]
+    pub search_time_ms: u64,
+    /// Search by iterations instead: the same on any machine
+    #[arg(long, value_name = "N")]
+    pub search_iterations: Option<NonZeroU32>,
+    /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
+    /// think are given here
+    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "no_shares", "format"])]
+    pub join: Option<String>,
+    /// What the workers' names begin with; on each machine another
+    #[arg(long, value_name = "PREFIX", default_value = "w", value_parser = worker_prefix)]
+    pub worker_prefix: String,
+    #[command(flatten)]
+    pub kept: Kept,
+}
+
+/// `interlock battles match`
+#[derive(Debug, Args)]
+pub struct Match {
+    /// The first bot, one of ours: search:100ms, search:5000it (iterations), greedy or random
+    #[arg(value_name = "A")]
+    pub one: Side,
+    /// The second bot, one of ours or user:NAME, who is challenged on the server
+    #[arg(value_name = "B")]
+    pub two: Side,
+    /// Our accounts, parted by commas: one for A and one for B, and once more the same, so that each side
+    /// challenges in half of the games; without B where it is a user [default: made up on a local server]
+    #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
+    pub username: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// How many games at most
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1000, value_parser = value_parser!(u64).range(1..))]
+    pub games: u64,
+    /// How many are played at once; an even number gives each side its half of the challenges
+    #[arg(long, short, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(1..=1000))]
+    pub workers: u32,
+    /// The test's one hypothesis: A is so much stronger, in Elo
+    #[arg(long, value_name = "ELO", default_value_t = 0.0, value_parser = elo, allow_hyphen_values = true)]
+    pub elo0: f64,
+    /// The test's other hypothesis, more than --elo0; each is wrongly accepted one time in twenty
+    #[arg(long, value_name = "ELO", default_value_t = 50.0, value_parser = elo, allow_hyphen_values = true)]
+    pub elo1: f64,
+    #[command(flatten)]
+    pub kept: Kept,
+}
+
+/// Where is played, and what.
+#[derive(Debug, Args)]
+pub struct Place {
     /// The server's socket
     #[arg(
         long,
@@ -33,9 +117,12 @@ pub struct Run {
         default_value = "ws://127.0.0.1:8000/showdown/websocket"
     )]
     pub server: String,
-    /// The account; several, parted by commas, share the workers
-    #[arg(long, short, value_name = "NAME", value_delimiter = ',', required = true)]
-    pub username: Vec<String>,
+    /// Start a server here instead, and stop it at the end: needs Node and the npm package pokemon-showdown
+    #[arg(long)]
+    pub local: bool,
+    /// Where that package is [default: node_modules/pokemon-showdown, here]
+    #[arg(long, value_name = "FOLDER", env = "INTERLOCK_SHOWDOWN_DIR")]
+    pub showdown: Option<PathBuf>,
     /// The accounts' password, on servers that ask for one
     #[arg(
         long,
@@ -50,49 +137,23 @@ pub struct Run {
     /// The format
     #[arg(long, short, value_name = "FORMAT", default_value = "gen9randombattle")]
     pub format: String,
-    /// How many battles: a number, or the word unlimited
-    #[arg(long, short = 'n', value_name = "N", default_value = "unlimited", value_parser = limit)]
-    pub run_count: Limit,
-    /// How many are played at once
-    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
-    pub workers: u32,
-    /// Leave the battles to whichever worker comes first, instead of an exact share for each
-    #[arg(long)]
-    pub no_shares: bool,
-    /// How opponents are found; self-play takes two accounts, and counts the first one's battles
-    #[arg(long, short, value_enum, default_value_t = ModeWord::Ladder)]
-    pub mode: ModeWord,
-    /// Whom to challenge, or whose challenges alone to accept
-    #[arg(long, value_name = "NAME")]
-    pub opponent: Option<String>,
     /// Play the teams in this folder, each file one team in Showdown's packed form, dealt to the workers in turn
     #[arg(long, value_name = "FOLDER")]
     pub team_dir: Option<PathBuf>,
-    /// Who thinks
-    #[arg(long, value_enum, default_value_t = PlayerWord::Search)]
-    pub player: PlayerWord,
-    /// How long a decision is searched for, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 100, conflicts_with = "search_iterations", value_parser = value_parser!(u64).range(1..=20_000))]
-    pub search_time_ms: u64,
-    /// Search by iterations instead: the same on any machine
-    #[arg(long, value_name = "N")]
-    pub search_iterations: Option<NonZeroU32>,
+}
+
+/// What is kept and shown of it.
+#[derive(Debug, Args)]
+pub struct Kept {
     /// Of which battles a page to watch is saved
     #[arg(long, value_enum, default_value_t = SaveWord::Never)]
     pub save_replay: SaveWord,
     /// The run's name: the same name goes on where it was [default: made of the format and the time]
     #[arg(long, value_name = "NAME", value_parser = Key::new)]
     pub run: Option<Key>,
-    /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
-    /// think are given here
-    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "no_shares", "format"])]
-    pub join: Option<String>,
-    /// That server's token, if it asks for one; without --join, what this run's own server asks for
+    /// The token that this run's own server asks for; with --join, the other server's
     #[arg(long, value_name = "TOKEN", env = "INTERLOCK_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// What the workers' names begin with; on each machine another
-    #[arg(long, value_name = "PREFIX", default_value = "w", value_parser = worker_prefix)]
-    pub worker_prefix: String,
     /// The data folder
     #[arg(
         long,
@@ -108,6 +169,21 @@ pub struct Run {
     /// End with one JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+impl Run {
+    /// Who thinks, and how long.
+    pub fn contestant(&self) -> Contestant {
+        let budget = match self.search_iterations {
+            Some(iterations) => Budget::Iterations(iterations.get()),
+            None => Budget::Time(Duration::from_millis(self.search_time_ms)),
+        };
+        match self.player {
+            PlayerWord::Search => Contestant::Search(budget),
+            PlayerWord::Greedy => Contestant::Greedy,
+            PlayerWord::Random => Contestant::Random,
+        }
+    }
 }
 
 /// `interlock battles show`
@@ -196,4 +272,9 @@ fn worker_prefix(text: &str) -> Result<String, String> {
         return Err("must not end in a digit".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn elo(text: &str) -> Result<f64, String> {
+    let number = f64::from_str(text).ok().filter(|elo| elo.abs() <= 1000.0);
+    number.ok_or_else(|| "expected a number from -1000 to 1000".to_owned())
 }

@@ -295,9 +295,18 @@ impl Desk {
         if text.contains("already searching") || text.contains("already challeng") {
             return;
         }
-        if text.contains("team was rejected") || text.contains("rejected for the following") {
+        // No pause makes these right.
+        let refusal = if text.contains("rejected for the following") {
+            Some(NotFound::BadTeam(flat(text)))
+        } else if text.contains("format is invalid") || text.contains("is not ladderable") {
+            Some(NotFound::BadFormat(flat(text)))
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
             let search = self.search.take().expect("it was just there");
-            let _ = search.finding.found.send(Err(NotFound::BadTeam(text.to_owned())));
+            // Who asked may have gone.
+            let _ = search.finding.found.send(Err(refusal));
             return;
         }
         search.at = Some(Instant::now() + search.pause);
@@ -408,4 +417,10 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// A popup on one line: the server writes `||` where a line ends.
+fn flat(text: &str) -> String {
+    let lines = text.split("||").map(|line| line.trim().trim_start_matches("- "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

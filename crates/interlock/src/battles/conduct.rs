@@ -1,0 +1,151 @@
+//! One run, from opening it to its report: a server for its pages, a fleet, signals, and what is shown meanwhile.
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use interlock_battles::{
+    domain::{
+        run::Plan,
+        score::{Score, Sprt, Verdict},
+    },
+    fleet::{
+        Brake, Fleet, FleetSettings, Fleets, Report, Tracker,
+        counter::{Api, Counter},
+    },
+    limits,
+};
+use interlock_kernel::ids::Key;
+use interlock_server::{
+    config::{AccessToken, Config},
+    server::Server,
+};
+use tokio::{sync::oneshot, time::sleep};
+
+use super::{progress, setup::seed};
+use crate::{cli::battles::Kept, open_files, signals::Signals};
+
+/// What is to be done.
+pub struct Conduct<'a> {
+    pub plan: Plan,
+    pub settings: FleetSettings,
+    pub kept: &'a Kept,
+    /// Ends the run as soon as it has decided.
+    pub judge: Option<Sprt>,
+}
+
+impl Conduct<'_> {
+    /// Plays until the target is reached, the judge has decided, or signals end it.
+    pub async fn run(self) -> Result<Report> {
+        let Self { plan, settings, kept, judge } = self;
+        let signals = Signals::listen()?;
+        open_files::allow_many();
+        let name = kept.run.clone().unwrap_or_else(|| made_up(&plan.format));
+        let server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
+        let counter = Counter::new(server.runtime(), name.clone());
+        let retention = interlock_battles::RETENTION;
+        let created = counter.open(plan, limits::CLAIM_TTL, retention).await?;
+        let (fleets, folder) = (server.fleets().clone(), server.fleets().folder(&name));
+        eprintln!("run {name}: {}", if created { "new" } else { "goes on" });
+        eprintln!("its page: http://{}/battles/{name}", server.address());
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let played = async {
+            let fleet = Fleet::start(counter.clone(), FleetSettings { folder, ..settings }).await?;
+            let (brake, tracker) = (fleet.brake(), fleet.tracker());
+            fleets.add(&name, fleet.tracker());
+            let report = tokio::select! {
+                report = fleet.ended() => report,
+                never = obey(signals, &brake) => match never {},
+                never = judged(judge, &counter, &tracker, &brake) => match never {},
+                never = progress::show(&counter) => match never {},
+            };
+            if report.as_ref().is_ok_and(|report| report.elsewhere > 0) {
+                eprintln!("\nother machines are told that it is over");
+                sleep(limits::FAREWELL).await;
+            }
+            // The server is waiting for it.
+            let _ = stop.send(());
+            anyhow::Ok(report?)
+        };
+        let stopped = async {
+            // An error is the end as well.
+            let _ = stopped.await;
+        };
+        let (_, report) = tokio::join!(server.run(stopped), played);
+        report
+    }
+}
+
+/// Plays for a run that another machine's server has.
+pub async fn join(address: &str, settings: FleetSettings, kept: &Kept) -> Result<Report> {
+    let signals = Signals::listen()?;
+    open_files::allow_many();
+    let name = kept.run.clone().context("--join needs --run NAME")?;
+    let api = Api::new(address, kept.token.clone())?;
+    let counter = Counter::joined(api, name.clone(), seed());
+    eprintln!("run {name}: joined; its page: {address}/battles/{name}");
+    let folder = Fleets::new(&kept.data).folder(&name);
+    let fleet = Fleet::start(counter.clone(), FleetSettings { folder, ..settings }).await?;
+    let brake = fleet.brake();
+    tokio::select! {
+        report = fleet.ended() => Ok(report?),
+        never = obey(signals, &brake) => match never {},
+        never = progress::show(&counter) => match never {},
+    }
+}
+
+/// The first signal finishes what is in play, the second gives it up, the third waits for nothing.
+async fn obey(mut signals: Signals, brake: &Brake) -> Infallible {
+    signals.next().await;
+    eprintln!("\nfinishing what is in play; once more gives it up");
+    brake.drain();
+    signals.next().await;
+    eprintln!("\ngiving up what is in play");
+    brake.forfeit();
+    signals.next().await;
+    std::process::exit(1)
+}
+
+/// Begins nothing new once the test has decided.
+async fn judged(
+    judge: Option<Sprt>,
+    counter: &Counter,
+    tracker: &Tracker,
+    brake: &Brake,
+) -> Infallible {
+    let mut news = tracker.news();
+    while let Some(test) = judge {
+        if let Ok(view) = counter.view().await
+            && test.verdict(Score::from(view.total)) != Verdict::Open
+        {
+            brake.drain();
+            break;
+        }
+        if news.changed().await.is_err() {
+            break; // the fleet is gone
+        }
+    }
+    pending().await
+}
+
+/// A server on this data folder, for its pages and its store.
+pub async fn start_server(
+    data: PathBuf,
+    listen: Option<SocketAddr>,
+    token: Option<String>,
+) -> Result<Server> {
+    let token = token.map(|secret| AccessToken { name: "battles".to_owned(), secret });
+    let tokens = token.into_iter().collect();
+    let listen = listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    Ok(Server::start(&Config { data, listen, tokens, ..Config::default() }).await?)
+}
+
+/// A name that no other run of this second has.
+fn made_up(format: &str) -> Key {
+    Key::new(&format!("{format}-{:x}", seed())).expect("an id and digits")
+}

@@ -1,0 +1,148 @@
+//! `interlock battles match A B`: which of two bots is stronger?
+//!
+//! A match is a run: our two sides are two accounts of ours that play against each other, or our account and the
+//! user that it challenges, and each game is counted once, for the first side. Half of the workers have the first
+//! side challenge, half the second, as far as their number allows; the server deals teams and luck, and takes no
+//! seeds.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Result, bail};
+use interlock_battles::{
+    domain::{
+        run::Mode,
+        score::{Estimate, Score, Sprt, Verdict},
+    },
+    fleet::Report,
+};
+use interlock_kernel::quota::Limit;
+use serde_json::json;
+
+use super::{
+    conduct::Conduct,
+    progress,
+    setup::{Ground, Lineup, plan, settings, teams},
+};
+use crate::cli::battles::{Match, Side};
+
+/// How often the test may be wrong, either way.
+const ERROR: f64 = 0.05;
+
+pub async fn play(wanted: &Match) -> Result<()> {
+    let Side::Ours(ours) = wanted.one else {
+        bail!("the first side must be one of ours: challenge {} as the second one", wanted.one);
+    };
+    if wanted.elo0 >= wanted.elo1 {
+        bail!("--elo0 {} must be less than --elo1 {}", wanted.elo0, wanted.elo1);
+    }
+    let test = Sprt { low: wanted.elo0, high: wanted.elo1, alpha: ERROR, beta: ERROR };
+    let (mode, partner) = match &wanted.two {
+        Side::Ours(partner) => (Mode::SelfPlay, Some(*partner)),
+        Side::User(name) => (Mode::Challenge(name.clone()), None),
+    };
+    let lineup = Lineup {
+        usernames: usernames(wanted)?,
+        workers: wanted.workers,
+        prefix: "w",
+        teams: teams(&wanted.place)?,
+        ours,
+        partner,
+    };
+    let ground = Ground::prepare(&wanted.place).await?;
+    let shares = NonZeroU32::new(wanted.workers);
+    let conduct = Conduct {
+        plan: plan(&wanted.place, mode, Limit::Of(wanted.games), shares),
+        settings: settings(&ground, &wanted.place, &wanted.kept, lineup)?,
+        kept: &wanted.kept,
+        judge: Some(test),
+    };
+    let result = Outcome { wanted, test, report: conduct.run().await? };
+    println!("{}", if wanted.kept.json { result.json() } else { result.text() });
+    Ok(())
+}
+
+fn usernames(wanted: &Match) -> Result<Vec<String>> {
+    let against_user = matches!(wanted.two, Side::User(_));
+    match &wanted.username[..] {
+        [] if !wanted.place.local => bail!("--username says who we are on the server"),
+        // The same each time, so that a run goes on.
+        [] if against_user => Ok(vec!["Match A 1".to_owned()]),
+        [] => Ok(["Match A 1", "Match B 1", "Match A 2", "Match B 2"].map(str::to_owned).to_vec()),
+        names if against_user || names.len().is_multiple_of(2) => Ok(names.to_vec()),
+        _ => bail!("two sides of ours need pairs of accounts: --username one,two"),
+    }
+}
+
+/// What a match has come to.
+struct Outcome<'a> {
+    wanted: &'a Match,
+    test: Sprt,
+    report: Report,
+}
+
+impl Outcome<'_> {
+    fn score(&self) -> Score {
+        Score::from(self.report.total)
+    }
+
+    /// One object; ends of intervals that are infinite are null.
+    fn json(&self) -> String {
+        let (report, score, test) = (&self.report, self.score(), &self.test);
+        let (lower, upper) = test.bounds();
+        json!({
+            "run": report.run,
+            "players": [self.wanted.one.to_string(), self.wanted.two.to_string()],
+            "target": report.target,
+            "games": report.finished,
+            "wins": report.total.wins,
+            "losses": report.total.losses,
+            "ties": report.total.ties,
+            "forfeits": report.total.forfeits,
+            "void": report.total.void,
+            "claimed": report.claimed,
+            "drift": report.drift,
+            "score": score.rate(),
+            "elo": score.elo(),
+            "sprt": {
+                "elo0": test.low,
+                "elo1": test.high,
+                "alpha": test.alpha,
+                "beta": test.beta,
+                "ratio": test.ratio(score),
+                "lower": lower,
+                "upper": upper,
+                "verdict": test.verdict(score),
+            },
+            "seconds": report.seconds,
+        })
+        .to_string()
+    }
+
+    fn text(&self) -> String {
+        let (one, two) = (&self.wanted.one, &self.wanted.two);
+        let (score, test, (lower, upper)) = (self.score(), self.test, self.test.bounds());
+        let verdict = match test.verdict(score) {
+            Verdict::Stronger => format!("{one} is stronger by more than {} Elo", test.low),
+            Verdict::NotStronger => format!("{one} is not stronger by {} Elo", test.high),
+            Verdict::Open => "open: it takes more games".to_owned(),
+        };
+        let elo = score.elo().map_or_else(|| "unknown".to_owned(), elo);
+        format!(
+            "{}\n{one} against {two}, in Elo: {elo}\n\
+             test of {} against {} Elo: {verdict} (log-likelihood ratio {:.2}, decided at {lower:.2} or {upper:.2})",
+            progress::summary(&self.report),
+            test.low,
+            test.high,
+            test.ratio(score),
+        )
+    }
+}
+
+fn elo(Estimate { value, low, high }: Estimate) -> String {
+    let word = |elo: f64| match elo.is_infinite() {
+        true if elo > 0.0 => "+∞".to_owned(),
+        true => "-∞".to_owned(),
+        false => format!("{elo:+.0}"),
+    };
+    format!("{} (95 %: {} to {})", word(value), word(low), word(high))
+}

@@ -1,0 +1,129 @@
+//! From the words of the command line to what a fleet takes.
+
+use std::{
+    fs,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use interlock_battles::{
+    domain::{
+        id::id,
+        run::{Mode, Plan},
+    },
+    fleet::{FleetSettings, Team},
+    io::{
+        Account, PUBLIC_LOGIN, Password, Settings,
+        local::{LocalServer, find_package},
+    },
+    players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
+};
+use interlock_kernel::{ids::Worker, quota::Limit};
+
+use crate::cli::battles::{Contestant, Kept, Place};
+
+/// Where is played: on the server of the command line, or on one of our own, for as long as this lives.
+pub struct Ground {
+    local: Option<LocalServer>,
+}
+
+/// Who plays.
+pub struct Lineup<'a> {
+    pub usernames: Vec<String>,
+    pub workers: u32,
+    /// What the workers' names begin with.
+    pub prefix: &'a str,
+    pub teams: Vec<Team>,
+    pub ours: Contestant,
+    /// The other side, where it is ours and another one.
+    pub partner: Option<Contestant>,
+}
+
+impl Ground {
+    pub async fn prepare(place: &Place) -> Result<Self> {
+        if !place.local {
+            return Ok(Self { local: None });
+        }
+        let package = find_package(place.showdown.clone())?;
+        let server = LocalServer::start(&package).await?;
+        eprintln!("a server of its own: {}", server.url());
+        Ok(Self { local: Some(server) })
+    }
+}
+
+/// What is played. All local servers are one: another address is no other run.
+pub fn plan(place: &Place, mode: Mode, target: Limit, shares: Option<NonZeroU32>) -> Plan {
+    let server = if place.local { "local" } else { &place.server };
+    Plan { server: server.to_owned(), format: id(&place.format), mode, target, shares }
+}
+
+pub fn settings(
+    ground: &Ground,
+    place: &Place,
+    kept: &Kept,
+    lineup: Lineup<'_>,
+) -> Result<FleetSettings> {
+    let account = |name: &String| match &place.password {
+        None => Account::Unproven(name.clone()),
+        Some(password) => Account::Registered {
+            name: name.clone(),
+            password: Password::new(password),
+            login_url: place.login_url.clone().unwrap_or_else(|| PUBLIC_LOGIN.to_owned()),
+        },
+    };
+    let worker = |number| Worker::new(&format!("{}{number}", lineup.prefix));
+    let workers = (0..lineup.workers).map(worker).collect::<Result<_, _>>();
+    let thinkers = Arc::new(Thinkers::on_all_cores());
+    let playing = |contestant| playing(contestant, &thinkers);
+    Ok(FleetSettings {
+        server: ground.local.as_ref().map(|server| server.url().to_owned()),
+        accounts: lineup.usernames.iter().map(account).collect(),
+        workers: workers.context("--worker-prefix")?,
+        teams: lineup.teams,
+        playing: playing(lineup.ours),
+        partner: lineup.partner.map(playing),
+        folder: PathBuf::new(),
+        save: kept.save_replay.into(),
+    })
+}
+
+fn playing(contestant: Contestant, thinkers: &Arc<Thinkers>) -> Settings {
+    let no_search = Budget::Iterations(1);
+    let (player, budget): (Arc<dyn Player>, _) = match contestant {
+        Contestant::Search(budget) => (Arc::new(Mcts::default()), budget),
+        Contestant::Greedy => (Arc::new(Greedy), no_search),
+        Contestant::Random => (Arc::new(Random), no_search),
+    };
+    Settings { player, thinkers: Arc::clone(thinkers), budget, seed: seed() }
+}
+
+/// The teams of a folder, in the order of their names; none where no folder is named.
+pub fn teams(place: &Place) -> Result<Vec<Team>> {
+    place.team_dir.as_deref().map(read_teams).transpose().map(Option::unwrap_or_default)
+}
+
+fn read_teams(folder: &Path) -> Result<Vec<Team>> {
+    let cannot = || format!("--team-dir {}", folder.display());
+    let mut teams = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.is_file() {
+            let packed = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            teams.push(Team { name, packed: packed.trim().to_owned() });
+        }
+    }
+    if teams.is_empty() {
+        bail!("{}: there is no team in it", cannot());
+    }
+    teams.sort_by(|one, two| one.name.cmp(&two.name));
+    Ok(teams)
+}
+
+/// From the clock: no two runs play alike.
+pub fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs() ^ u64::from(since.subsec_nanos()))
+}

@@ -1,0 +1,147 @@
+//! A server of one's own, and what is played on it.
+
+use std::{fs, net::TcpStream};
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, end, package};
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_run_ends_with_one_object_and_an_exact_split() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let said = place.run(&[
+        "run",
+        "--local",
+        "--showdown",
+        &package,
+        "-u",
+        "Bot",
+        "-n",
+        "6",
+        "--workers",
+        "3",
+        "--player",
+        "random",
+        "--run",
+        "six",
+        "--json",
+    ]);
+    let report = said.json();
+    let fields = [
+        "claimed",
+        "decision_overhead_ms",
+        "decisions",
+        "drift",
+        "finished",
+        "forfeits",
+        "losses",
+        "run",
+        "seconds",
+        "target",
+        "teams",
+        "ties",
+        "void",
+        "wins",
+        "workers",
+    ];
+    assert_eq!(keys(&report), fields);
+    assert_eq!(keys(&report["decision_overhead_ms"]), ["p50", "p99"]);
+    assert_eq!(keys(&report["workers"]), ["w0", "w1", "w2"]);
+    for worker in report["workers"].as_object().unwrap().values() {
+        let fields = ["finished", "forfeits", "losses", "quota", "ties", "void", "wins"];
+        assert_eq!(keys(worker), fields);
+        assert_eq!((&worker["quota"], &worker["finished"]), (&json!(2), &json!(2)));
+    }
+    assert_eq!(
+        (&report["run"], &report["target"], &report["finished"]),
+        (&json!("six"), &json!(6), &json!(6))
+    );
+    assert_eq!((&report["drift"], &report["claimed"]), (&json!(0), &json!(0)));
+    assert!(report["decisions"].as_u64().unwrap() > 6);
+    assert_eq!(place.logged("six", "bot").len(), 6);
+
+    let shown = place.show("six");
+    assert_eq!(keys(&shown), fields);
+    // What is known of the process that played is gone with it.
+    for field in
+        fields.iter().filter(|field| !field.starts_with("decision") && **field != "seconds")
+    {
+        assert_eq!(shown[field], report[field], "{field}");
+    }
+}
+
+#[test]
+fn a_match_ends_when_its_test_has_decided_and_counts_each_game_once() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    // Hypotheses so far apart are told apart by a few games.
+    let said = place.run(&[
+        "match",
+        "greedy",
+        "random",
+        "--local",
+        "--showdown",
+        &package,
+        "-n",
+        "200",
+        "--elo0",
+        "-800",
+        "--elo1",
+        "800",
+        "--run",
+        "match",
+        "--json",
+    ]);
+    let result = said.json();
+    let count = |field: &str| result[field].as_u64().unwrap();
+    assert_eq!(result["players"], json!(["greedy", "random"]));
+    assert_ne!(result["sprt"]["verdict"], "open", "{result}");
+    assert!(count("games") < 200, "{result}");
+    assert_eq!(count("wins") + count("losses") + count("ties"), count("games"));
+    assert_eq!((count("drift"), count("claimed"), count("forfeits")), (0, 0, 0));
+    // Half of the workers play as either side's challenger.
+    let logs = ["matcha1", "matcha2"].map(|account| place.logged("match", account).len() as u64);
+    assert_eq!(logs.iter().sum::<u64>(), count("games"));
+    let shown = place.show("match");
+    assert_eq!((&shown["finished"], &shown["wins"]), (&result["games"], &result["wins"]));
+}
+
+#[test]
+fn a_local_server_ends_with_the_program_even_if_that_is_killed() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let mut fleet =
+        place.spawn(&["run", "--local", "--showdown", &package, "-u", "Bot", "--player", "random"]);
+    let socket = fleet.line_with("a server of its own: ws://");
+    let address = socket.split('/').next().unwrap();
+    TcpStream::connect(address).expect("it runs");
+    fleet.signal("KILL");
+    assert_eq!(fleet.wait().code(), None, "killed");
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_a_local_server_lacks_is_said_with_what_to_type() {
+    let place = Place::new();
+    let said = place.run(&["run", "--local", "-u", "Bot"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("npm install pokemon-showdown@"), "{}", said.err);
+
+    let folder = place.path().join("node_modules/pokemon-showdown");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("pokemon-showdown"), "").unwrap();
+    let mut command = place.command(&["run", "--local", "-u", "Bot"]);
+    let said = end({
+        command.env("PATH", place.path());
+        command
+    });
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("needs Node 18"), "{}", said.err);
+}

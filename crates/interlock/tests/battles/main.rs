@@ -1,0 +1,8 @@
+//! `interlock battles` as people start it, on the real server: the npm package that `./test` installs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod local;
+mod refusals;
+mod running;
+mod support;

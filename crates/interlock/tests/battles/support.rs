@@ -1,0 +1,200 @@
+//! A folder in which fleets are started, a Showdown server for them, and a fleet that goes on by itself.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+};
+
+use interlock_battles::io::local::LocalServer;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Where `./test` puts the package; `INTERLOCK_SHOWDOWN_DIR` names another folder of it.
+pub fn package() -> PathBuf {
+    let usual = || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        root.join("target/showdown/node_modules/pokemon-showdown")
+    };
+    std::env::var_os("INTERLOCK_SHOWDOWN_DIR").map_or_else(usual, PathBuf::from)
+}
+
+/// A real server, until it is dropped.
+pub struct Showdown {
+    server: LocalServer,
+    // Looks after its process.
+    _runtime: Runtime,
+}
+
+impl Showdown {
+    pub fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(LocalServer::start(&package())).unwrap();
+        Self { server, _runtime: runtime }
+    }
+
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+}
+
+/// A folder in which programs are started. Its data folder is the default one.
+pub struct Place {
+    folder: TempDir,
+}
+
+/// What a program that has ended said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Its one object.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {:?}", self.out))
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        command.arg("battles").args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("INTERLOCK_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs `interlock battles …` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        end(self.command(arguments))
+    }
+
+    /// What `battles show` says of a run.
+    pub fn show(&self, run: &str) -> Value {
+        self.run(&["show", run, "--json"]).json()
+    }
+
+    /// Starts `interlock battles …`.
+    pub fn spawn(&self, arguments: &[&str]) -> Fleet {
+        let mut command = self.command(arguments);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let err = BufReader::new(process.stderr.take().unwrap());
+        Fleet { process, err, address: ([127, 0, 0, 1], 0).into() }
+    }
+
+    /// The same, and waits until it says where its page is.
+    pub fn start(&self, arguments: &[&str]) -> Fleet {
+        let mut fleet = self.spawn(arguments);
+        let page = fleet.line_with("its page: http://");
+        fleet.address = page.split('/').next().unwrap().parse().unwrap();
+        fleet
+    }
+
+    /// How the battles of an account ended, by their logs: winners' names, and `tie`.
+    pub fn logged(&self, run: &str, account: &str) -> Vec<String> {
+        let shelves =
+            self.path().join("interlock-data/battles").join(run).join("logs").join(account);
+        let mut ends = Vec::new();
+        for shelf in fs::read_dir(shelves).unwrap() {
+            for entry in fs::read_dir(shelf.unwrap().path()).unwrap() {
+                let log = fs::read_to_string(entry.unwrap().path()).unwrap();
+                let end = |line: &str| {
+                    line.strip_prefix("|win|")
+                        .or((line == "|tie").then_some("tie"))
+                        .map(str::to_owned)
+                };
+                ends.push(log.lines().find_map(end).expect("a log that is kept has an end"));
+            }
+        }
+        ends
+    }
+}
+
+pub fn end(mut command: Command) -> Said {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A fleet at work. It is killed if a test leaves it so.
+pub struct Fleet {
+    process: Child,
+    err: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Fleet {
+    /// Waits for a line of standard error with these words, and returns what follows them.
+    pub fn line_with(&mut self, words: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let mut line = String::new();
+            let count = self.err.read_line(&mut line).unwrap();
+            assert!(count > 0, "it ended without {words:?}: {all}");
+            if let Some((_, rest)) = line.split_once(words) {
+                return rest.trim_end().to_owned();
+            }
+            all += &line;
+        }
+    }
+
+    /// Waits until so many events of this type have happened to a run.
+    pub fn wait_for(&self, run: &str, event: &str, count: usize) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(
+            stream,
+            "GET /api/v1/events?entity=run/{run}&from=start HTTP/1.1\r\nhost: {}\r\n\r\n",
+            self.address
+        )
+        .unwrap();
+        let wanted = format!("\"type\":\"{event}\"");
+        let lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let seen = lines.filter(|line| line.contains(&wanted)).take(count).count();
+        assert_eq!(seen, count, "it ended too early");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> ExitStatus {
+        // Whoever is not read cannot end.
+        std::io::copy(&mut self.err, &mut std::io::sink()).unwrap();
+        self.process.wait().unwrap()
+    }
+
+    /// The same, and what it said on standard output.
+    pub fn said(mut self) -> Said {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.err.read_to_string(&mut err).unwrap();
+        self.process.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        Said { code: self.process.wait().unwrap().code(), out, err }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
