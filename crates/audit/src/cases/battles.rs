@@ -22,7 +22,7 @@ use interlock_primitives::domain::quota::{
 };
 use interlock_runtime::{SendError, env::World};
 
-use super::Case;
+use super::{Case, Repaired};
 use crate::{
     node::{Client, Faults, Node},
     stage::{Actor, Stage},
@@ -55,12 +55,27 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
+pub(super) const REPAIRED_MODELS: &[Repaired] = &[
+    Repaired {
+        name: "a magic number switches the quotas off",
+        model: &|stage| as_found(stage, Run { quotas_up_to: u32::MAX, ..MAGIC }),
+    },
+    Repaired {
+        name: "a battle is lost to the count when its recording fails",
+        model: &|stage| as_found(stage, Run { trouble: Trouble::None, ..UNRECORDED }),
+    },
+    Repaired {
+        name: "a tie is counted nowhere",
+        model: &|stage| as_found(stage, Run { trouble: Trouble::None, ..TIED }),
+    },
+];
+
 /// What the workers are asked for.
 #[derive(Clone, Copy)]
 struct Run {
     battles: u32,
     workers: u32,
-    /// Workers have quotas in runs of up to so many battles; the document's number is 999,999.
+    /// Workers have quotas in runs of up to so many battles.
     quotas_up_to: u32,
     /// What may happen once.
     trouble: Trouble,
@@ -77,14 +92,13 @@ enum Trouble {
     Tie,
 }
 
-/// One battle more than the quotas are made for.
+/// One battle more than the quotas are made for. The document's number is 999,999; two battles show it.
 const MAGIC: Run =
-    Run { battles: 4, workers: 2, quotas_up_to: 3, trouble: Trouble::None, tolerated: 0 };
+    Run { battles: 2, workers: 2, quotas_up_to: 1, trouble: Trouble::None, tolerated: 0 };
 /// One battle is left for three workers; as many as two too many are played.
 const LAST: Run =
     Run { battles: 1, workers: 3, quotas_up_to: 0, trouble: Trouble::None, tolerated: 1 };
-const UNRECORDED: Run =
-    Run { battles: 2, workers: 2, quotas_up_to: 0, trouble: Trouble::RecordingFails, tolerated: 2 };
+const UNRECORDED: Run = Run { trouble: Trouble::RecordingFails, ..TIED };
 const TIED: Run =
     Run { battles: 2, workers: 2, quotas_up_to: 999_999, trouble: Trouble::Tie, tolerated: 0 };
 
@@ -138,7 +152,9 @@ async fn as_found(stage: Stage, run: Run) {
     });
     let Run { battles, quotas_up_to, tolerated, .. } = run;
     if quotas_up_to > 0 && !run.has_quotas() {
-        let says = || format!("{battles} battles, more than {quotas_up_to}: no quotas");
+        let says = || {
+            format!("{battles} battles, here more than {quotas_up_to} (found: 999,999): no quotas")
+        };
         stage.extra("run").says(says);
     }
     for (number, quota) in (1..).zip(run.quotas()) {
@@ -153,7 +169,7 @@ async fn as_found(stage: Stage, run: Run) {
 }
 
 fn sums(battles: u32, played: u32, counted: u32) -> String {
-    format!("{played} battles are played instead of {battles}, and {counted} are counted")
+    format!("of {battles} battles {played} are played, and {counted} are counted")
 }
 
 async fn worker(actor: Actor, found: Arc<Mutex<Found>>, run: Run, quota: u32) {
@@ -192,6 +208,9 @@ async fn worker(actor: Actor, found: Arc<Mutex<Found>>, run: Run, quota: u32) {
 /// Battles that were really played, by their outcome.
 type Played = BTreeMap<&'static str, u32>;
 
+/// The battles' own records: their claims, and how they ended.
+type Records = Vec<(ClaimId, &'static str)>;
+
 async fn interlock(stage: Stage, run: Run) {
     let played = Arc::new(Mutex::new(Played::new()));
     let state = played.clone();
@@ -208,15 +227,23 @@ async fn interlock(stage: Stage, run: Run) {
     let mut owner = node.client(&stage.extra("run"), "run");
     let put = owner.send::<QuotaEntity>(&key, QuotaCommand::Put(change)).await;
     stage.check(put.is_ok(), || format!("the quota cannot be put: {put:?}"));
+    let records = Arc::new(Mutex::new(Records::new()));
     for number in 1..=run.workers {
-        let (node, key, played) = (node.clone(), key.clone(), played.clone());
+        let (node, key) = (node.clone(), key.clone());
+        let (played, records) = (played.clone(), records.clone());
         stage.actor(&format!("worker {number}"), |actor| async move {
             let client = node.client(&actor, &format!("w{number}"));
             let worker = Worker::new(&format!("w{number}")).expect("a valid name");
-            Player { actor, client, key, run, played }.plays(worker).await;
+            Player { actor, client, key, run, played, records }.plays(worker).await;
         });
     }
     stage.all_done().await;
+    // Whoever died last, nobody was left to come upon its claim.
+    let actor = stage.extra("afterwards");
+    let client = node.client(&actor, "afterwards");
+    let (played_by_all, quota) = (played.clone(), key.clone());
+    let mut last = Player { actor, client, key: quota, run, played: played_by_all, records };
+    last.reconcile().await;
     let view = node.state::<QuotaEntity>(&key).await.view(Version(0), stage.world().wall());
     let Ok(QuotaView { settled, outcomes, claimed, in_doubt, .. }) = view else {
         return stage.violation("the quota is gone".to_owned());
@@ -235,6 +262,14 @@ struct Player {
     key: Key,
     run: Run,
     played: Arc<Mutex<Played>>,
+    records: Arc<Mutex<Records>>,
+}
+
+/// Whether a worker goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Lives,
+    Dies,
 }
 
 impl Player {
@@ -244,7 +279,9 @@ impl Player {
             match self.ask(claim).await {
                 Ok(QuotaReply::Claimed(grant)) => {
                     self.actor.says(|| format!("claims battle {}", grant.claim));
-                    self.battle(grant.claim).await;
+                    if self.battle(grant.claim).await == Fate::Dies {
+                        return;
+                    }
                 }
                 Err(QuotaRefusal::Exhausted | QuotaRefusal::WorkerQuotaReached(_)) => {
                     return self.actor.says(|| "finds nothing left".to_owned());
@@ -252,28 +289,51 @@ impl Player {
                 Err(QuotaRefusal::AllClaimed { retry_after }) => {
                     self.actor.says(|| "finds all claimed".to_owned());
                     self.actor.sleep(retry_after).await;
+                    self.reconcile().await;
                 }
                 other => return self.wrong("claim", &other),
             }
         }
     }
 
-    async fn battle(&mut self, claim: ClaimId) {
+    async fn battle(&mut self, claim: ClaimId) -> Fate {
         match self.ask(QuotaCommand::Start { claim: Some(claim) }).await {
             Ok(_) => {}
             // Its time ran out: it is somebody else's by now.
             Err(QuotaRefusal::ClaimExpired(_)) => {
-                return self.actor.says(|| format!("comes too late for {claim}"));
+                self.actor.says(|| format!("comes too late for {claim}"));
+                return Fate::Lives;
             }
-            other => return self.wrong("start", &other),
+            other => {
+                self.wrong("start", &other);
+                return Fate::Dies;
+            }
         }
         let fate = if self.run.trouble == Trouble::Tie { self.fate() } else { "win" };
         *lock(&self.played).entry(fate).or_default() += 1;
+        lock(&self.records).push((claim, fate));
         let (played, battles) = (lock(&self.played).values().sum::<u32>(), self.run.battles);
         self.actor.says(|| format!("plays {claim}: {fate}"));
         let over = || format!("{played} battles are played instead of {battles}");
         self.actor.stage().check(played <= battles, over);
         self.actor.step().await;
+        if self.run.trouble == Trouble::RecordingFails && self.actor.stage().world().fault(1) == 1 {
+            self.actor.says(|| format!("dies before it settles {claim}"));
+            return Fate::Dies;
+        }
+        self.settle(claim, fate).await;
+        Fate::Lives
+    }
+
+    /// Settles what was played, by the battles' own records. Again, it changes nothing.
+    async fn reconcile(&mut self) {
+        let records = lock(&self.records).clone();
+        for (claim, fate) in records {
+            self.settle(claim, fate).await;
+        }
+    }
+
+    async fn settle(&mut self, claim: ClaimId, fate: &str) {
         let outcome = Outcome::new(fate).expect("a valid name");
         match self.ask(QuotaCommand::Settle { claim: Some(claim), outcome }).await {
             Ok(_) => self.actor.says(|| format!("settles {claim}")),

@@ -25,6 +25,14 @@ pub struct Case {
     pub interlock: &'static dyn Scenario,
 }
 
+/// A system as found, but without its one flaw: it holds, so nothing else in the model can be what fails.
+pub struct Repaired {
+    /// The case's name.
+    pub name: &'static str,
+    /// The system without the flaw.
+    pub model: &'static dyn Scenario,
+}
+
 /// Every case, in the order of the documents.
 pub const CASES: &[&[Case]] =
     &[battles::CASES, stories::CASES, decisions::CASES, streams::CASES, matches::CASES];
@@ -32,4 +40,15 @@ pub const CASES: &[&[Case]] =
 /// Every case, in the order of the documents.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     CASES.iter().copied().flatten()
+}
+
+/// Every model that can be had without its flaw.
+pub fn repaired() -> impl Iterator<Item = &'static Repaired> {
+    let models = [
+        battles::REPAIRED_MODELS,
+        stories::REPAIRED_MODELS,
+        streams::REPAIRED_MODELS,
+        matches::REPAIRED_MODELS,
+    ];
+    models.into_iter().flatten()
 }

@@ -15,12 +15,13 @@ use interlock_kernel::{
 use interlock_runtime::{
     SendError,
     effects::{EffectHandler, Performed},
+    env::World,
 };
 use interlock_streams::domain::engines::{
     Asker, Command, Ending, EngineSpec, Engines, Grant, Reply, Rules, Session, StopSession,
 };
 
-use super::Case;
+use super::{Case, Repaired};
 use crate::{
     node::{Client, Faults, Node},
     stage::{Actor, Stage},
@@ -36,37 +37,96 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "an engine is chosen by a look at its count",
         document: "003",
-        as_found: &|stage| as_found(stage, Guard::None),
+        as_found: &|stage| as_found(stage, UNGUARDED),
         interlock: &interlock,
     },
     Case {
         name: "what is pending is counted and raised in two lock sections",
         document: "003",
-        as_found: &|stage| as_found(stage, Guard::TwoSections),
+        as_found: &|stage| as_found(stage, TWO_SECTIONS),
         interlock: &interlock,
     },
     Case {
         name: "what is pending is let go before the orchestrator counts it",
         document: "003",
-        as_found: &|stage| as_found(stage, Guard::ReleasedEarly),
+        as_found: &|stage| as_found(stage, RELEASED_EARLY),
+        interlock: &interlock,
+    },
+    Case {
+        name: "the active count is older than the pending count",
+        document: "003",
+        as_found: &|stage| as_found(stage, OLD_COUNT),
         interlock: &interlock,
     },
     Case {
         name: "two proxies count what is pending, each for itself",
         document: "003",
-        as_found: &|stage| as_found(stage, Guard::PerProxy),
+        as_found: &|stage| as_found(stage, PER_PROXY),
         interlock: &interlock,
     },
 ];
 
-/// How the proxy guards its choice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Guard {
-    None,
-    TwoSections,
-    ReleasedEarly,
-    PerProxy,
+pub(super) const REPAIRED_MODELS: &[Repaired] = &[
+    Repaired {
+        name: "an engine is chosen by a look at its count",
+        model: &|stage| as_found(stage, REPAIRED),
+    },
+    Repaired {
+        name: "what is pending is counted and raised in two lock sections",
+        model: &|stage| as_found(stage, Guard { raises_apart: false, ..TWO_SECTIONS }),
+    },
+    Repaired {
+        name: "what is pending is let go before the orchestrator counts it",
+        model: &|stage| as_found(stage, REPAIRED),
+    },
+    Repaired {
+        name: "the active count is older than the pending count",
+        model: &|stage| as_found(stage, REPAIRED),
+    },
+    Repaired {
+        name: "two proxies count what is pending, each for itself",
+        model: &|stage| as_found(stage, REPAIRED),
+    },
+];
+
+/// How a proxy guards its choice.
+#[derive(Clone, Copy)]
+struct Guard {
+    /// Whether it counts what it has chosen and the orchestrator does not know yet.
+    counts_pending: bool,
+    /// Whether the orchestrator is asked before the lock is taken, not under it.
+    asks_before: bool,
+    /// Whether the pending count is raised in a lock section of its own.
+    raises_apart: bool,
+    report: Report,
+    /// Proxies, each with a pending count of its own.
+    proxies: usize,
 }
+
+/// When the orchestrator counts a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// After all that is played here: its slot stays pending.
+    Later,
+    /// When the event has arrived; the slot is let go when it is sent.
+    AfterRelease,
+    /// Before the slot is let go.
+    BeforeRelease,
+}
+
+/// One lock around the question and the choice, and no slot that nobody counts.
+const REPAIRED: Guard = Guard {
+    counts_pending: true,
+    asks_before: false,
+    raises_apart: false,
+    report: Report::BeforeRelease,
+    proxies: 1,
+};
+const UNGUARDED: Guard = Guard { counts_pending: false, asks_before: true, ..REPAIRED };
+const TWO_SECTIONS: Guard = Guard { raises_apart: true, report: Report::Later, ..REPAIRED };
+const RELEASED_EARLY: Guard = Guard { report: Report::AfterRelease, ..REPAIRED };
+const OLD_COUNT: Guard = Guard { asks_before: true, ..REPAIRED };
+const PER_PROXY: Guard = Guard { proxies: 2, ..REPAIRED };
 
 type Counts = BTreeMap<&'static str, u32>;
 
@@ -75,7 +135,7 @@ struct Found {
     /// As the orchestrator counts.
     active: Counts,
     /// As each proxy counts.
-    pending: [Counts; 2],
+    pending: Vec<Counts>,
     /// As the engines count.
     carried: Counts,
 }
@@ -84,9 +144,17 @@ fn count(counts: &Counts, engine: &str) -> u32 {
     counts.get(engine).copied().unwrap_or(0)
 }
 
-fn shown(counts: &Counts) -> String {
-    let one = |engine: &&str| format!("{engine}: {}", count(counts, engine));
-    ENGINES.iter().map(one).collect::<Vec<_>>().join(", ")
+impl Found {
+    fn shown(&self) -> String {
+        let one = |engine: &str| {
+            let pending: Vec<String> =
+                self.pending.iter().map(|counts| count(counts, engine).to_string()).collect();
+            let (active, carried) = (count(&self.active, engine), count(&self.carried, engine));
+            let pending = pending.join(" + ");
+            format!("{engine} active {active} | pending {pending} | carried {carried}")
+        };
+        ENGINES.map(one).join(", ")
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,72 +162,112 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn as_found(stage: Stage, guard: Guard) {
-    let found = Arc::new(Mutex::new(Found::default()));
+    let pending = vec![Counts::new(); guard.proxies];
+    let found = Arc::new(Mutex::new(Found { pending, ..Found::default() }));
     let state = found.clone();
-    stage.show(move || shown(&lock(&state).carried));
-    let names = ["request A", "request B", "request C"];
-    for (name, number) in names.into_iter().zip(0..) {
-        let proxy = if guard == Guard::PerProxy { number % 2 } else { 0 };
-        stage.actor(name, |actor| request(actor, found.clone(), guard, proxy));
+    stage.show(move || lock(&state).shown());
+    for (number, name) in ["request A", "request B", "request C"].into_iter().enumerate() {
+        let proxy = number % guard.proxies;
+        let name = if guard.proxies > 1 {
+            format!("{name}, proxy {}", proxy + 1)
+        } else {
+            name.to_owned()
+        };
+        let found = found.clone();
+        stage.actor(&name, |actor| Request { actor, found, guard, proxy }.plays());
     }
     stage.all_done().await;
 }
 
-async fn request(actor: Actor, found: Arc<Mutex<Found>>, guard: Guard, proxy: usize) {
-    // GET /streams: the orchestrator answers with what it knows.
-    actor.step().await;
-    let active = lock(&found).active.clone();
-    actor.says(|| format!("asks the orchestrator: {}", shown(&active)));
-    actor.step().await;
-    let guarded = guard != Guard::None;
-    let chosen = {
-        let mut found = lock(&found);
-        let pending = if guarded { found.pending[proxy].clone() } else { Counts::new() };
-        let load = |engine: &str| count(&active, engine) + count(&pending, engine);
-        let free = ENGINES.into_iter().filter(|engine| load(engine) < LIMIT);
-        let chosen = free.min_by_key(|engine| load(engine));
-        if let Some(engine) = chosen
-            && matches!(guard, Guard::ReleasedEarly | Guard::PerProxy)
-        {
-            *found.pending[proxy].entry(engine).or_default() += 1;
+/// A request as found: a stream that its proxy brings to an engine.
+struct Request {
+    actor: Actor,
+    found: Arc<Mutex<Found>>,
+    guard: Guard,
+    proxy: usize,
+}
+
+impl Request {
+    async fn plays(self) {
+        let Some(engine) = self.choose().await else {
+            return self.actor.says(|| "finds no room".to_owned());
+        };
+        // GET /ace/getstream: the engine begins to carry it.
+        self.actor.step().await;
+        let carried = {
+            let mut found = lock(&self.found);
+            let carried = found.carried.entry(engine).or_default();
+            *carried += 1;
+            *carried
+        };
+        self.actor.says(|| format!("starts on {engine}"));
+        let over = || format!("{engine} carries {carried} streams, its limit is {LIMIT}");
+        self.actor.stage().check(carried <= LIMIT, over);
+        // EmitStarted: POST /events, in the background.
+        match self.guard.report {
+            Report::Later => {}
+            Report::AfterRelease => {
+                self.release(engine);
+                self.actor.step().await;
+                self.report(engine);
+            }
+            Report::BeforeRelease => {
+                self.actor.step().await;
+                self.report(engine);
+                if self.guard.counts_pending {
+                    self.actor.step().await;
+                    self.release(engine);
+                }
+            }
         }
-        chosen
-    };
-    let Some(engine) = chosen else {
-        actor.says(|| "finds no room".to_owned());
-        return;
-    };
-    actor.says(|| format!("chooses {engine}"));
-    if guard == Guard::TwoSections {
+    }
+
+    /// `SelectBestEngine`: the first engine that has room, as far as the proxy knows.
+    async fn choose(&self) -> Option<&'static str> {
+        let Self { actor, found, guard, proxy } = self;
+        // GET /streams: the orchestrator answers with what it knows.
         actor.step().await;
-        *lock(&found).pending[proxy].entry(engine).or_default() += 1;
-    }
-    // GET /ace/getstream: the engine begins to carry it.
-    actor.step().await;
-    let carried = {
-        let mut found = lock(&found);
-        let carried = found.carried.entry(engine).or_default();
-        *carried += 1;
-        *carried
-    };
-    actor.says(|| format!("starts on {engine}"));
-    let over = || format!("{engine} carries {carried} streams, its limit is {LIMIT}");
-    actor.stage().check(carried <= LIMIT, over);
-    // POST /events: in the background, as everything that only tells.
-    let release = |found: &Mutex<Found>| {
-        if let Some(pending) = lock(found).pending[proxy].get_mut(engine) {
-            *pending -= 1;
+        let active = lock(found).active.clone();
+        if guard.asks_before {
+            let known = || ENGINES.map(|engine| format!("{engine} {}", count(&active, engine)));
+            actor.says(|| format!("asks the orchestrator: active on {}", known().join(", ")));
+            actor.step().await;
         }
-    };
-    if guard == Guard::ReleasedEarly {
-        release(&found);
-        actor.says(|| format!("lets go of what was pending on {engine}"));
+        let pending = lock(found).pending[*proxy].clone();
+        let load = |engine: &str| count(&active, engine) + count(&pending, engine);
+        let engine = ENGINES.into_iter().find(|engine| load(engine) < LIMIT)?;
+        let (active, pending) = (count(&active, engine), count(&pending, engine));
+        if !guard.counts_pending {
+            actor.says(|| format!("counts active {active}: selects {engine}"));
+            return Some(engine);
+        }
+        actor.says(|| format!("counts active {active}, pending {pending}: selects {engine}"));
+        if guard.raises_apart {
+            actor.step().await;
+        }
+        let raised = {
+            let mut found = lock(found);
+            let pending = found.pending[*proxy].entry(engine).or_default();
+            *pending += 1;
+            *pending
+        };
+        actor.says(|| format!("raises pending to {raised}"));
+        Some(engine)
     }
-    actor.step().await;
-    *lock(&found).active.entry(engine).or_default() += 1;
-    actor.says(|| format!("the orchestrator counts it on {engine}"));
-    if matches!(guard, Guard::TwoSections | Guard::PerProxy) {
-        release(&found);
+
+    fn report(&self, engine: &'static str) {
+        *lock(&self.found).active.entry(engine).or_default() += 1;
+        self.actor.says(|| format!("the orchestrator counts it on {engine}"));
+    }
+
+    fn release(&self, engine: &str) {
+        let left = {
+            let mut found = lock(&self.found);
+            let pending = found.pending[self.proxy].get_mut(engine).expect("it was raised");
+            *pending -= 1;
+            *pending
+        };
+        self.actor.says(|| format!("lowers pending to {left}"));
     }
 }
 
@@ -224,8 +332,15 @@ async fn interlock(stage: Stage) {
         });
     }
     stage.all_done().await;
-    let left = lock(&carried.0).len();
-    stage.check(left <= names.len(), || format!("{left} sessions are left"));
+    // Sessions are stopped through the outbox, in its own time.
+    for _ in 0..200 {
+        if lock(&carried.0).is_empty() {
+            return;
+        }
+        stage.world().sleep(Millis(100).as_duration()).await;
+    }
+    let left = lock(&carried.0).clone();
+    stage.violation(format!("sessions are left, and nobody stops them: {left:?}"));
 }
 
 /// Asks for a slot, again and again while there is hope for one. Tells when it asked, too.
@@ -282,11 +397,25 @@ async fn play(actor: &Actor, node: &Node, carried: &Carried, key: &Key, name: &s
     let now = carried.on(&engine);
     let over = || format!("{engine} carries {now} streams, its limit is {LIMIT}");
     actor.stage().check(now <= LIMIT as usize, over);
-    let started = Command::Started { lease, command_url: session, stat_url: "stat".into() };
-    for command in [started, Command::Flowing { lease }, release(Session::Perhaps)] {
+    let started = Command::Started { lease, command_url: session.clone(), stat_url: "stat".into() };
+    match client.send::<Engines>(key, started).await {
+        Ok(_) => actor.says(|| "started".to_owned()),
+        Err(SendError::Rejected { .. }) => {
+            // Its URL is not durable: the service stops it right here.
+            actor.step().await;
+            lock(&carried.0).retain(|(_, other)| *other != session);
+            actor.says(|| "has lost its slot: stops".to_owned());
+            // The lease is over as it is.
+            let _ = client.send::<Engines>(key, release(Session::None)).await;
+            return;
+        }
+        Err(error) => return actor.stage().violation(format!("started: {error}")),
+    }
+    for command in [Command::Flowing { lease }, release(Session::Perhaps)] {
         let name = <Engines as interlock_kernel::entity::Entity>::command_name(&command);
         match client.send::<Engines>(key, command).await {
-            Ok(_) | Err(SendError::Rejected { .. }) => actor.says(|| name.to_owned()),
+            Ok(_) => actor.says(|| name.to_owned()),
+            Err(SendError::Rejected { .. }) => actor.says(|| format!("{name}: refused")),
             Err(error) => return actor.stage().violation(format!("{name}: {error}")),
         }
     }

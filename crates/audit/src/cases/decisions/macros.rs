@@ -2,6 +2,7 @@
 //!
 //! The twin keeps the whole set as one value: a reader gets the set that some write made.
 
+use interlock_kernel::ids::Version;
 use interlock_primitives::domain::value::ValueEntity;
 
 use super::super::parts::{File, key, node, read, replace, said};
@@ -99,10 +100,14 @@ pub(super) async fn set_twin(stage: Stage) {
         let node = node.clone();
         stage.actor(name, |actor| async move {
             let mut client = node.client(&actor, name);
-            let seen = read(&client, &key("macros")).await.map(|kept| kept.version);
-            let written = replace(&mut client, &key("macros"), seen, &set(name)).await.is_some();
-            let words = if written { "replaces the macros" } else { "leaves them: they are new" };
-            actor.says(|| words.to_owned());
+            loop {
+                let seen = read(&client, &key("macros")).await.map(|kept| kept.version);
+                let written = replace(&mut client, &key("macros"), seen, &set(name)).await;
+                if written.is_some() {
+                    return actor.says(|| "replaces the macros".to_owned());
+                }
+                actor.says(|| "somebody else has replaced them: looks again".to_owned());
+            }
         });
     }
     let reader = node.clone();
@@ -119,5 +124,7 @@ pub(super) async fn set_twin(stage: Stage) {
     stage.all_done().await;
     let client = node.client(&stage.extra("afterwards"), "afterwards");
     let kept = read(&client, &key("macros")).await;
-    stage.check(kept.is_some(), || "no cycle could write its macros".to_owned());
+    let version = kept.map(|kept| kept.version);
+    let lost = || format!("two cycles improved the macros, and their version is {version:?}");
+    stage.check(version == Some(Version(2)), lost);
 }

@@ -38,12 +38,19 @@ pub(super) const DOUBLED: Case = Case {
     interlock: &interlock,
 };
 
+/// The look and the commit in one step, which is what both lack.
+pub(super) async fn repaired(stage: Stage) {
+    as_found(stage, Looks::AtOnce).await;
+}
+
 /// When the handler looks whether all replays are there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Looks {
     /// Inside the transaction that submits one.
     BeforeCommit,
     AfterCommit,
+    /// In one step with the commit, which is what the others lack.
+    AtOnce,
 }
 
 /// A database whose queries see what was committed before each, and the transaction's own rows: READ
@@ -90,9 +97,13 @@ async fn submit(actor: Actor, database: Arc<Mutex<Database>>, looks: Looks, play
         actor.says(|| "commits".to_owned());
     };
     actor.step().await;
-    if looks == Looks::AfterCommit {
-        commit();
-        actor.step().await;
+    match looks {
+        Looks::BeforeCommit => {}
+        Looks::AfterCommit => {
+            commit();
+            actor.step().await;
+        }
+        Looks::AtOnce => commit(),
     }
     // AreAllReplaysSubmittedAsync
     let seen = lock(&database).select(Some(player));

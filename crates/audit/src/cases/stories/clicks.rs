@@ -20,6 +20,8 @@ const COUNTDOWN: Millis = Millis::from_secs(15);
 struct Story {
     /// What the engine ran the turn with.
     answers: Vec<&'static str>,
+    /// Whether its buttons are disabled before it has run.
+    is_disabled: bool,
     /// The lock on free text.
     is_locked: bool,
     countdown_is_cancelled: bool,
@@ -57,32 +59,53 @@ fn check_once(stage: &Stage, answers: &[&str]) {
 
 /// Whether a player can still press something.
 fn is_open(actor: &Actor, story: &Shared<Story>) -> bool {
-    let is_over = !story.lock().answers.is_empty();
+    let is_over = {
+        let story = story.lock();
+        story.is_disabled || !story.answers.is_empty()
+    };
     if is_over {
         actor.says(|| "finds the buttons gone".to_owned());
     }
     !is_over
 }
 
+/// When the buttons of a turn are disabled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disabled {
+    /// When the turn has run.
+    AfterTurn,
+    /// Before anything is awaited.
+    AtOnce,
+}
+
 /// Bug 1: a click is deferred, which takes an await, and then runs the turn.
-pub(super) async fn double_click(stage: Stage) {
+pub(super) async fn double_click(stage: Stage, disabled: Disabled) {
     let story = story(&stage);
     for (name, choice) in [("first click", "north"), ("second click", "south")] {
         let story = story.clone();
         stage.actor(name, |actor| async move {
+            if !is_open(&actor, &story) {
+                return;
+            }
             actor.says(|| format!("clicks {choice:?}"));
+            story.lock().is_disabled = disabled == Disabled::AtOnce;
             // interaction.response.defer()
             actor.step().await;
-            if is_open(&actor, &story) {
-                run_turn(&actor, &story, choice).await;
-            }
+            run_turn(&actor, &story, choice).await;
         });
     }
     stage.all_done().await;
 }
 
+/// When the lock on free text is let go of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opens {
+    WithText,
+    AfterTurn,
+}
+
 /// The same with free text: its lock is let go of when the text is accepted.
-pub(super) async fn free_text(stage: Stage) {
+pub(super) async fn free_text(stage: Stage, opens: Opens) {
     let story = story(&stage);
     for (name, text) in [("first text", "dig"), ("second text", "hide")] {
         let story = story.clone();
@@ -96,9 +119,12 @@ pub(super) async fn free_text(stage: Stage) {
             actor.says(|| format!("sends {text:?}, takes the lock"));
             // The modal is closed, the text shown in the channel.
             actor.step().await;
-            story.lock().is_locked = false;
-            actor.says(|| format!("{text:?} is accepted, lets go of the lock"));
+            if opens == Opens::WithText {
+                story.lock().is_locked = false;
+                actor.says(|| format!("{text:?} is accepted, lets go of the lock"));
+            }
             run_turn(&actor, &story, text).await;
+            story.lock().is_locked = false;
         });
     }
     stage.all_done().await;

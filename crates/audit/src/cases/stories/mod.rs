@@ -7,19 +7,20 @@ mod clicks;
 mod files;
 mod sessions;
 
-use super::Case;
+use self::clicks::{Disabled, Opens};
+use super::{Case, Repaired};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "two clicks answer the same turn",
         document: "001",
-        as_found: &clicks::double_click,
+        as_found: &|stage| clicks::double_click(stage, Disabled::AfterTurn),
         interlock: &clicks::double_click_twin,
     },
     Case {
         name: "the lock on free text opens before the turn has run",
         document: "001",
-        as_found: &clicks::free_text,
+        as_found: &|stage| clicks::free_text(stage, Opens::WithText),
         interlock: &clicks::free_text_twin,
     },
     Case {
@@ -69,5 +70,16 @@ pub(super) const CASES: &[Case] = &[
         document: "001",
         as_found: &sessions::endless_reaction,
         interlock: &sessions::endless_reaction_twin,
+    },
+];
+
+pub(super) const REPAIRED_MODELS: &[Repaired] = &[
+    Repaired {
+        name: "two clicks answer the same turn",
+        model: &|stage| clicks::double_click(stage, Disabled::AtOnce),
+    },
+    Repaired {
+        name: "the lock on free text opens before the turn has run",
+        model: &|stage| clicks::free_text(stage, Opens::AfterTurn),
     },
 ];
