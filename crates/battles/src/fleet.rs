@@ -156,7 +156,8 @@ pub struct Report {
     pub claimed: u64,
     /// How far these numbers are from the logs of the battles that this machine's workers played.
     pub drift: u64,
-    /// Battles that count for workers of other machines, which judge them.
+    /// Battles that count for workers of other machines, which judge them; not said where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
     pub elsewhere: u64,
     /// By worker.
     pub workers: BTreeMap<String, WorkerReport>,
@@ -168,6 +169,11 @@ pub struct Report {
     pub decisions: u64,
     /// What they cost beside thinking.
     pub decision_overhead_ms: Percentiles,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A worker's part.

@@ -109,12 +109,16 @@ impl Place {
 
     /// How the battles of an account ended, by their logs: winners' names, and `tie`.
     pub fn logged(&self, run: &str, account: &str) -> Vec<String> {
-        let shelves =
-            self.path().join("interlock-data/battles").join(run).join("logs").join(account);
+        let logs = self.path().join("interlock-data/battles").join(run).join("logs");
         let mut ends = Vec::new();
-        for shelf in fs::read_dir(shelves).unwrap() {
-            for entry in fs::read_dir(shelf.unwrap().path()).unwrap() {
-                let log = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let inside = |folder: &Path| match fs::read_dir(folder) {
+            Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+            // A worker that has played nothing has no folder of this account.
+            Err(_) => Vec::new(),
+        };
+        for shelf in inside(&logs).iter().flat_map(|worker| inside(&worker.join(account))) {
+            for log in inside(&shelf) {
+                let log = fs::read_to_string(log).unwrap();
                 let end = |line: &str| {
                     line.strip_prefix("|win|")
                         .or((line == "|tie").then_some("tie"))
