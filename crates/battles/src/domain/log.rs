@@ -52,9 +52,8 @@ impl EndReader {
         if self.end.is_some() {
             return;
         }
-        if let Some(message) = line.strip_prefix("|-message|") {
-            let who = message.strip_suffix(" forfeited.").map(id);
-            self.forfeited = who.or(self.forfeited.take());
+        if let Some(who) = forfeits(line) {
+            self.forfeited = Some(id(who));
         }
         let line = Line::parse(line);
         if let Line::Battle(BattleLine::Win(winner)) = line {
@@ -70,6 +69,17 @@ impl EndReader {
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
+}
+
+/// Whether a line may say how a battle ended.
+#[must_use]
+pub fn is_about_the_end(line: &str) -> bool {
+    line == "|tie" || line.starts_with("|win|") || forfeits(line).is_some()
+}
+
+/// Who gave up, if the line says that somebody did.
+fn forfeits(line: &str) -> Option<&str> {
+    line.strip_prefix("|-message|")?.strip_suffix(" forfeited.")
 }
 
 /// How the battle of a log ended; `None` while it goes on.

@@ -17,6 +17,7 @@ use crate::{
         battle::Outcome,
         chance::Chance,
         choice::{self, Choice},
+        log,
         protocol::{Frame, Line},
         request::Request,
         seat::{Ask, Seat},
@@ -261,9 +262,26 @@ fn keep(frame: &Frame<'_>, log: &mut String) {
         log.clear();
     }
     for text in frame.public_lines() {
-        if log.len() + text.len() < limits::MESSAGE_BYTES {
+        // However much was said: how it ended is kept.
+        let limit = if log::is_about_the_end(text) { 2 } else { 1 } * limits::MESSAGE_BYTES;
+        if log.len() + text.len() < limit {
             log.push_str(text);
             log.push('\n');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_much_is_said_the_end_is_kept() {
+        let mut log = String::new();
+        let flood = format!(">battle-x-1\n{}", "|c|a|x\n".repeat(limits::MESSAGE_BYTES / 7));
+        for said in [&*flood, ">battle-x-1\n|c|a|and more", ">battle-x-1\n|win|A"] {
+            keep(&Frame::parse(said).expect("a room's frame"), &mut log);
+        }
+        assert!(!log.contains("and more") && log.ends_with("|win|A\n"));
     }
 }
