@@ -26,9 +26,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    domain::run::{
-        Ending, Mode, Outcome, Plan, PlanDiffers, Room, Run, RunCommand, RunRejection, RunReply,
-    },
+    domain::run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
     history, limits,
 };
 
@@ -366,36 +364,16 @@ fn answer(receipt: &Receipt<RunReply>) -> Reply {
 
 impl From<RunRejection> for Problem {
     fn from(rejection: RunRejection) -> Self {
-        let status = match &rejection {
+        let status = match rejection {
+            RunRejection::Refused(refusal) => return refusal.into(),
             RunRejection::BadText(_) => StatusCode::BAD_REQUEST,
-            RunRejection::Unknown
-            | RunRejection::Refused(QuotaRefusal::UnknownClaim | QuotaRefusal::UnknownWorker(_)) => {
-                StatusCode::NOT_FOUND
-            }
-            RunRejection::PlanDiffers(PlanDiffers { .. })
+            RunRejection::Unknown => StatusCode::NOT_FOUND,
+            RunRejection::PlanDiffers(_)
             | RunRejection::OtherRoom { .. }
             | RunRejection::RoomTaken { .. }
             | RunRejection::NotBegun(_)
-            | RunRejection::Begun(_)
-            | RunRejection::Refused(
-                QuotaRefusal::LimitBelowUsed { .. }
-                | QuotaRefusal::Started
-                | QuotaRefusal::Exhausted
-                | QuotaRefusal::AllClaimed { .. }
-                | QuotaRefusal::WorkerQuotaReached(_)
-                | QuotaRefusal::TooManyWorkers(_)
-                | QuotaRefusal::WorkerRetired(_)
-                | QuotaRefusal::ClaimSettled { .. }
-                | QuotaRefusal::ClaimOver(_)
-                | QuotaRefusal::ClaimExpired(_)
-                | QuotaRefusal::TooManyOutcomes,
-            ) => StatusCode::CONFLICT,
+            | RunRejection::Begun(_) => StatusCode::CONFLICT,
         };
-        let problem = Problem::new(status, rejection.code(), rejection.to_string());
-        let RunRejection::Refused(refusal) = &rejection else { return problem };
-        match refusal.retry_after() {
-            Some(wait) => problem.retry_after(wait),
-            None => problem,
-        }
+        Problem::new(status, rejection.code(), rejection.to_string())
     }
 }

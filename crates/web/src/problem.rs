@@ -12,6 +12,8 @@
 //! The codes that all services share are the constructors below. Those of one service are made with
 //! [`Problem::new`] where that service maps its rejections.
 
+mod quota;
+
 use std::{collections::BTreeMap, fmt};
 
 use axum::{

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use interlock_kernel::{
     ids::{Key, Outcome, Worker},
     limits,
-    quota::{ClaimId, Limit, QuotaChange, QuotaRefusal},
+    quota::{ClaimId, Limit, QuotaChange},
     time::Millis,
 };
 use interlock_runtime::{Receipt, Runtime};
@@ -319,30 +319,12 @@ fn answer(receipt: Receipt<QuotaReply>) -> Reply {
 
 impl From<QuotaRejection> for Problem {
     fn from(rejection: QuotaRejection) -> Self {
-        let status = match &rejection {
-            QuotaRejection::LimitRequired => return Missing("limit").into(),
-            QuotaRejection::Unknown
-            | QuotaRejection::Refused(
-                QuotaRefusal::UnknownClaim | QuotaRefusal::UnknownWorker(_),
-            ) => StatusCode::NOT_FOUND,
-            QuotaRejection::Refused(
-                QuotaRefusal::LimitBelowUsed { .. }
-                | QuotaRefusal::Started
-                | QuotaRefusal::Exhausted
-                | QuotaRefusal::AllClaimed { .. }
-                | QuotaRefusal::WorkerQuotaReached(_)
-                | QuotaRefusal::TooManyWorkers(_)
-                | QuotaRefusal::WorkerRetired(_)
-                | QuotaRefusal::ClaimSettled { .. }
-                | QuotaRefusal::ClaimOver(_)
-                | QuotaRefusal::ClaimExpired(_)
-                | QuotaRefusal::TooManyOutcomes,
-            ) => StatusCode::CONFLICT,
-        };
-        let problem = Problem::new(status, rejection.code(), rejection.to_string());
-        match rejection.retry_after_ms() {
-            Some(wait) => problem.retry_after(Millis(wait)),
-            None => problem,
+        match rejection {
+            QuotaRejection::LimitRequired => Missing("limit").into(),
+            QuotaRejection::Unknown => {
+                Problem::new(StatusCode::NOT_FOUND, rejection.code(), rejection.to_string())
+            }
+            QuotaRejection::Refused(refusal) => refusal.into(),
         }
     }
 }

@@ -7,9 +7,10 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -107,18 +108,18 @@ impl Workshop {
 pub fn ended(command: &mut Command) -> Result<Ran> {
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (process, began) = (child.id(), Instant::now());
-    // Reading is another's work, so that a full pipe keeps nobody waiting.
-    let reader = thread::spawn(move || Child::wait_with_output(child));
-    while !reader.is_finished() {
-        if began.elapsed() > PATIENCE {
+    let process = child.id();
+    let (sender, ended) = mpsc::channel();
+    // Reading is another's work, so that a full pipe keeps nobody waiting; patience may have ended before.
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    match ended.recv_timeout(PATIENCE) {
+        Ok(output) => Ok(Ran::Ended(output?)),
+        Err(RecvTimeoutError::Timeout) => {
             Command::new("kill").args(["-9", &process.to_string()]).status()?;
-            return Ok(Ran::Hung);
+            Ok(Ran::Hung)
         }
-        thread::sleep(Duration::from_millis(50));
+        Err(RecvTimeoutError::Disconnected) => bail!("reading what a program says panicked"),
     }
-    let output = reader.join().map_err(|_| anyhow!("reading what a program says panicked"))??;
-    Ok(Ran::Ended(output))
 }
 
 /// Makes a folder's copy the same, and writes only what differs.
