@@ -51,8 +51,7 @@ impl Faults {
     pub const ONE: Self =
         Self { crashes: 1, commits: 1, full: 1, clocks: 1, pauses: 1, takeovers: 1, messages: 1 };
     /// One of each but jumps of the clock: for promises that rest on time having passed, as that of a slot which is
-    /// free once its engine has been idle for so long. A wall clock that is set forward ends leases early; tokens
-    /// fence off their holders where somebody checks tokens, and engines do not.
+    /// free once its engine has been idle for so long. A jump and then a crash look like an hour in the dark.
     pub const IN_TIME: Self = Self { clocks: 0, ..Self::ONE };
     /// The disk fails, whichever way, and the process with it.
     pub const DISK: Self = Self { crashes: 1, commits: 2, full: 1, ..Self::NONE };

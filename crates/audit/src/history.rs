@@ -42,15 +42,14 @@ pub struct History {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Default)]
 struct Shared {
     /// The newest version that anybody was told, by entity.
     newest: BTreeMap<String, Version>,
     ledgers: BTreeMap<&'static str, Box<dyn AnyLedger>>,
     /// Orders what happens at the same simulated time.
     tick: u64,
-    /// The highest that log time can be, and when it was.
-    log_time: (Time, Duration),
+    /// The lowest and the highest that log time could be, and when.
+    log_time: (Time, Time, Duration),
 }
 
 /// A command that a client sends until it is answered.
@@ -77,7 +76,10 @@ impl History {
     #[must_use]
     pub fn new(world: &Sim) -> Self {
         let (requests, answers) = (world.object(), world.object());
-        Self { world: world.clone(), requests, answers, shared: Arc::default() }
+        let (newest, ledgers) = (BTreeMap::new(), BTreeMap::new());
+        let log_time = (world.wall(), world.wall(), world.now());
+        let shared = Arc::new(Mutex::new(Shared { newest, ledgers, tick: 0, log_time }));
+        Self { world: world.clone(), requests, answers, shared }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -105,11 +107,15 @@ impl History {
         let (now, wall) = (self.world.now(), self.world.wall());
         let mut shared = self.lock();
         shared.tick += 1;
-        // As the engine's clock goes: never back, and no slower than time.
-        let (time, at) = shared.log_time;
+        // As the engine's clock goes: no faster than time where it is ahead of the wall clock, and never slower than
+        // by an eighth.
+        let (lowest, highest, at) = shared.log_time;
         let passed = u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
-        shared.log_time = (wall.max(time + Millis(passed)), now);
-        Moment { tick: shared.tick, wall, log_time_max: shared.log_time.0 }
+        let slowed = Millis(passed - passed.div_ceil(8));
+        let (log_time_min, log_time_max) =
+            (wall.min(lowest + slowed), wall.max(highest + Millis(passed)));
+        shared.log_time = (log_time_min, log_time_max, now);
+        Moment { tick: shared.tick, log_time_min, log_time_max }
     }
 
     /// Takes in what came of a request.

@@ -43,8 +43,8 @@ use crate::{
 pub struct Moment {
     /// Orders moments.
     pub tick: u64,
-    /// The wall clock.
-    pub wall: Time,
+    /// The lowest that log time can be.
+    pub log_time_min: Time,
     /// The highest that log time can be.
     pub log_time_max: Time,
 }
@@ -338,6 +338,6 @@ impl Told {
 
     /// The earliest and the latest log time at which it can have been decided.
     fn within(&self) -> (Time, Time) {
-        (self.sent.wall, self.heard.log_time_max)
+        (self.sent.log_time_min, self.heard.log_time_max)
     }
 }

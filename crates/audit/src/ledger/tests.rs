@@ -4,7 +4,7 @@ use super::*;
 use crate::own::tally::{Add, Added, Tally, TallyEvent};
 
 fn moment(tick: u64) -> Moment {
-    Moment { tick, wall: Time(tick), log_time_max: Time(tick) }
+    Moment { tick, log_time_min: Time(tick), log_time_max: Time(tick) }
 }
 
 fn told(sent: u64, heard: u64, what: What) -> Told {

@@ -33,7 +33,12 @@ pub(super) const OWN: &[Own] = &[
     Own {
         name: "the clock jumps",
         faults: "an hour forward and back, a crash",
-        scenario: &lease_ends,
+        scenario: &|stage| lease_ends(stage, Faults::CLOCK),
+    },
+    Own {
+        name: "the clock jumps while the process lives",
+        faults: "an hour forward and back",
+        scenario: &|stage| lease_ends(stage, Faults { crashes: 0, ..Faults::CLOCK }),
     },
 ];
 
@@ -63,12 +68,17 @@ async fn counted(stage: Stage, faults: Faults) {
     }
 }
 
-/// A lease of ten seconds whose holder is silent is over for whoever waits, whatever the wall clock says.
-async fn lease_ends(stage: Stage) {
+/// A lease of ten seconds whose holder is silent is over for whoever waits, whatever the wall clock says; and not
+/// before, but where a crash hides how much time has passed.
+async fn lease_ends(stage: Stage, faults: Faults) {
     /// Less than a jump. On a machine as slow as one may be here, ten seconds take a while.
     const SOON: Millis = Millis::from_secs(600);
-    let node = Node::start(&stage, Faults::CLOCK, |builder| builder.entity::<PoolEntity>());
-    let mut first = node.client(&stage.extra("first"), "first");
+    /// Ten seconds, less what log time may bend.
+    const SPAN: Millis = Millis(8_888);
+    let node = Node::start(&stage, faults, |builder| builder.entity::<PoolEntity>());
+    let first = stage.extra("first");
+    let first_asked = first.now();
+    let mut first = node.client(&first, "first");
     let change = MemberChange { limit: Some(1), ..MemberChange::default() };
     let member = Member::new("engine").expect("a valid name");
     let lease = |name: &str, wait_ms| {
@@ -81,14 +91,22 @@ async fn lease_ends(stage: Stage) {
             unexpected(&error);
         }
     }
+    let ended = stage.shared(0);
     for name in ["second", "third"] {
-        let node = node.clone();
+        let (node, ended) = (node.clone(), ended.clone());
         stage.actor(name, |actor| async move {
             let began = actor.now();
             let mut client = node.client(&actor, name);
             let wait = lease(name, Millis::from_secs(300));
             match client.send::<PoolEntity>(&key("pool"), wait).await.map(|told| told.reply) {
-                Ok(PoolReply::Leased(held)) => actor.says(|| format!("gets {}", held.lease)),
+                Ok(PoolReply::Leased(held)) => {
+                    actor.says(|| format!("gets {}", held.lease));
+                    let mut ended = ended.lock();
+                    *ended += 1;
+                    let early = || format!("{ended} leases of 10 s end within {:?}", actor.now());
+                    let least = first_asked.0 + *ended * SPAN.0;
+                    actor.stage().check(faults.crashes > 0 || actor.now().0 >= least, early);
+                }
                 Ok(other) => unreachable!("a lease is asked for, not {other:?}"),
                 Err(error) => actor.says(|| format!("{error}")),
             }

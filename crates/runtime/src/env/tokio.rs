@@ -5,7 +5,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use interlock_kernel::time::Time;
@@ -14,7 +14,7 @@ use super::{Task, World};
 
 /// The real world. Create it within a tokio runtime.
 pub struct Tokio {
-    start: Instant,
+    start: Moment,
     seed: RandomState,
     drawn: AtomicU64,
     handle: ::tokio::runtime::Handle,
@@ -25,7 +25,7 @@ impl Tokio {
     #[must_use]
     pub fn current() -> Self {
         Self {
-            start: Instant::now(),
+            start: Moment::now(),
             seed: RandomState::new(),
             drawn: AtomicU64::new(0),
             handle: ::tokio::runtime::Handle::current(),
@@ -57,3 +57,25 @@ impl World for Tokio {
         Box::pin(::tokio::time::sleep(span))
     }
 }
+
+/// A moment of a clock that never goes back and goes on while the machine is suspended: leases do not outlive a
+/// night with the lid closed. (The standard library's stands still then.)
+#[cfg(target_os = "linux")]
+struct Moment(Duration);
+
+#[cfg(target_os = "linux")]
+impl Moment {
+    fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Both parts are never below zero.
+        Self(Duration::try_from(time).unwrap_or_default())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now().0.saturating_sub(self.0)
+    }
+}
+
+/// Elsewhere it is the standard library's.
+#[cfg(not(target_os = "linux"))]
+use std::time::Instant as Moment;

@@ -93,9 +93,13 @@ pub const MUTANTS: &[Mutant] = &[
         ],
     },
     Mutant {
-        name: "log time goes back with the wall clock",
-        breaks: "log time never goes back",
-        edits: &[Edit { file: CLOCK, from: "if wall <= time {", to: "if false {" }],
+        name: "log time jumps with the wall clock",
+        breaks: "log time never goes back, and a lease does not end before its time",
+        edits: &[Edit {
+            file: CLOCK,
+            from: "let bend = away.min(passed / BEND);",
+            to: "let bend = away.min(std::time::Duration::MAX);",
+        }],
     },
     Mutant {
         name: "result of an effect taken twice",
