@@ -10,16 +10,23 @@
 //! - After [`CALM_AFTER`] steps every answer is the calm one and tasks take turns, so that whatever ends at
 //!   all ends then; who has not ended after [`STEPS_MAX`] steps or [`TIME_MAX`] never does.
 //!
+//! - A thread has one world at a time, the newest; so nothing in it is locked, and a handle is three numbers.
+//!
 //! It simulates no parallel steps: code between two awaits is taken to be atomic, as it is for tasks that
 //! share nothing but channels and locks.
 
 mod footprint;
+mod sleep;
 mod state;
+mod steps;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
@@ -27,12 +34,12 @@ use interlock_kernel::time::{Millis, Time};
 use interlock_runtime::env::{Access, Task, Witness, World};
 
 pub use self::footprint::Footprint;
-use self::state::{Process, Running, Shared, Sleep, Spawned, lock};
 pub(crate) use self::{footprint::Object, state::mix};
-use crate::{
-    choice::{Choice, Chooser, Kind},
-    coverage,
+use self::{
+    sleep::Sleep,
+    state::{Process, State},
 };
+use crate::choice::{Choice, Chooser, Kind};
 
 /// Steps after which nothing unusual is chosen any more.
 pub const CALM_AFTER: u64 = 5_000;
@@ -40,19 +47,24 @@ pub const CALM_AFTER: u64 = 5_000;
 pub const STEPS_MAX: u64 = 100_000;
 /// Simulated time after which a run that has not ended never does.
 pub const TIME_MAX: Duration = Duration::from_hours(2);
-/// Room for the tasks of a small run, and for its choices: made once.
-const TASKS_USUAL: usize = 8;
-const CHOICES_USUAL: usize = 64;
 /// The wall clock at the start: 2026-01-01T00:00:00Z.
 pub const EPOCH: Time = Time(1_767_225_600_000);
 
+thread_local! {
+    /// This thread's newest world.
+    static WORLD: RefCell<State> = const { RefCell::new(State::void()) };
+}
+
 /// A simulated world, seen from one of its processes. A clone is the same process.
+///
+/// It lives on the thread that made it, until another is made there.
 #[derive(Clone)]
 pub struct Sim {
+    /// Its number among all worlds.
+    world: u64,
     process: usize,
     /// Whose work is done here: an outside process may do another's.
     works_for: usize,
-    shared: Arc<Mutex<Shared>>,
 }
 
 /// What happens at once, as far as anybody sees.
@@ -94,72 +106,64 @@ impl Sim {
     /// A world that asks `chooser`.
     #[must_use]
     pub fn new(chooser: Box<dyn Chooser>) -> Self {
-        let watches = chooser.watches();
-        let shared = Shared {
-            now: Duration::ZERO,
-            wall_skew: 0,
-            random: 0,
-            steps: 0,
-            tasks: Vec::with_capacity(TASKS_USUAL),
-            ready: Vec::new(),
-            order: Vec::new(),
-            last: 0,
-            sleepers: BTreeMap::new(),
-            sleeps: 0,
-            processes: vec![Process::default()],
-            chooser,
-            choices: Vec::with_capacity(CHOICES_USUAL),
-            faults: 0,
-            trace: 0,
-            is_observed: coverage::is_on(),
-            overtakes_left: u32::MAX,
-            is_calm: false,
-            watches,
-            touched: Footprint::default(),
-            objects: 0,
-            memories: 1,
-            memory: 0,
-        };
-        Self { process: 0, works_for: 0, shared: Arc::new(Mutex::new(shared)) }
+        static WORLDS: AtomicU64 = AtomicU64::new(1);
+        let world = WORLDS.fetch_add(1, Ordering::Relaxed);
+        // What a run left that did not come to its end may still look for its world as it falls.
+        let left = WORLD.with_borrow_mut(|state| state.begin(world, chooser));
+        drop(left);
+        Self { world, process: 0, works_for: 0 }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        lock(&self.shared)
+    /// Its state, unless it is over or elsewhere.
+    fn reach<T>(&self, look: impl FnOnce(&mut State) -> T) -> Option<T> {
+        let looked = WORLD.try_with(|state| {
+            let mut state = state.borrow_mut();
+            (state.world == self.world).then(|| look(&mut state))
+        });
+        looked.ok().flatten()
+    }
+
+    /// Its state. Whoever looks at it neither wakes nor drops anybody.
+    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        self.reach(look)
+            .expect("a world is used on its own thread, and before the next one begins there")
     }
 
     /// Another process in the same world, which may crash so many times: then its tasks are gone at whatever
     /// await they had come to.
     #[must_use]
     pub fn process(&self, crashes: u32) -> Self {
-        let mut shared = self.lock();
-        shared.touch(Object::Processes, Access::Write);
-        let process = shared.processes.len();
-        shared.processes.push(Process { crashes_left: crashes, ..Process::default() });
-        Self { process, works_for: process, shared: self.shared.clone() }
+        let process = self.with(|state| {
+            state.touch(Object::Processes, Access::Write);
+            state.processes.push(Process { crashes_left: crashes, ..Process::default() });
+            state.processes.len() - 1
+        });
+        Self { world: self.world, process, works_for: process }
     }
 
     /// What no process of this world takes along when it crashes.
     #[must_use]
     pub fn outside(&self) -> Self {
-        Self { process: 0, works_for: self.works_for, shared: self.shared.clone() }
+        Self { process: 0, ..self.clone() }
     }
 
     /// How often this process has crashed.
     #[must_use]
     pub fn crashes(&self) -> u64 {
-        self.lock().processes[self.process].generation
+        self.with(|state| state.processes[self.process].generation)
     }
 
     /// Ends when this process has crashed more often than that.
     pub async fn crashed(&self, times: u64) {
         std::future::poll_fn(|cx| {
-            let mut shared = self.lock();
-            let process = &mut shared.processes[self.process];
-            if process.generation > times {
-                return Poll::Ready(());
-            }
-            process.watchers.push(cx.waker().clone());
-            Poll::Pending
+            self.with(|state| {
+                let process = &mut state.processes[self.process];
+                if process.generation > times {
+                    return Poll::Ready(());
+                }
+                process.watchers.push(cx.waker().clone());
+                Poll::Pending
+            })
         })
         .await;
     }
@@ -167,45 +171,47 @@ impl Sim {
     /// Whether a fault strikes here, and which: 0 is none.
     #[must_use]
     pub fn fault(&self, kinds: usize) -> usize {
-        let mut shared = self.lock();
-        shared.touch(Object::Faults, Access::Write);
-        shared.ask(Kind::Fault, &[], kinds + 1)
+        self.with(|state| {
+            state.touch(Object::Faults, Access::Write);
+            state.ask(Kind::Fault, &[], kinds + 1)
+        })
     }
 
     /// How often the clock may overtake those who could go on: as often as it likes, unless told. Told 0,
     /// time passes only while everybody rests.
     pub fn overtakes(&self, times: u32) {
-        let mut shared = self.lock();
-        shared.touched.touch_everything();
-        shared.overtakes_left = times;
+        self.change(|state| state.overtakes_left = times);
     }
 
     /// Sets the wall clock forward or back; the monotonic one goes on as before.
     pub fn shift_wall(&self, ms: i64) {
-        let mut shared = self.lock();
-        shared.touch(Object::Wall, Access::Write);
-        shared.wall_skew += ms;
+        self.with(|state| {
+            state.touch(Object::Wall, Access::Write);
+            state.wall_skew += ms;
+        });
     }
 
     /// Whether every answer is the calm one from now on.
     pub(crate) fn be_calm(&self, is_calm: bool) {
-        let mut shared = self.lock();
-        shared.touched.touch_everything();
-        shared.is_calm = is_calm;
+        self.change(|state| state.is_calm = is_calm);
     }
 
     /// Lets no task of this process go on, wherever it is, while time and all others do.
     pub fn pause(&self) {
-        let mut shared = self.lock();
-        shared.touched.touch_everything();
-        shared.pause(self.process);
+        self.change(|state| state.pause(self.process));
     }
 
     /// Lets the tasks of a paused process go on.
     pub fn resume(&self) {
-        let mut shared = self.lock();
-        shared.touched.touch_everything();
-        shared.resume(self.process);
+        self.change(|state| state.resume(self.process));
+    }
+
+    /// Changes what everybody may do.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.with(|state| {
+            state.touched.touch_everything();
+            change(state);
+        });
     }
 
     /// An await at which nothing is waited for: others may go on here.
@@ -223,126 +229,27 @@ impl Sim {
 
     /// Runs a task that holds nothing of what its spawner can reach, except through the world.
     pub(crate) fn spawn_apart(&self, name: &'static str, task: Task) {
-        let mut shared = self.lock();
-        let memory = shared.memories;
-        shared.memories += 1;
-        shared.spawn(self, name, memory, task);
+        self.with(|state| {
+            let memory = state.memories;
+            state.memories += 1;
+            state.spawn(self, name, memory, task);
+        });
     }
 
     /// Adds something to the trace, for runs that must be told apart.
     pub fn note(&self, what: u64) {
-        self.lock().note(what);
-    }
-
-    /// Runs everything until `main` is done. Then all other tasks are dropped.
-    pub fn run(&self, main: Task) -> Result<(), Stuck> {
-        self.spawn("main", main);
-        let ended = self.steps();
-        self.drop_tasks(|_| true);
-        // Wakers hold the world, and the world holds wakers.
-        if self.lock().is_observed {
-            coverage::ended();
-        }
-        let left = {
-            let mut shared = self.lock();
-            let processes = std::mem::take(&mut shared.processes);
-            (std::mem::take(&mut shared.tasks), std::mem::take(&mut shared.sleepers), processes)
-        };
-        drop(left);
-        ended
+        self.with(|state| state.note(what));
     }
 
     /// What the run was like so far. Its choices are told once.
     #[must_use]
     pub fn record(&self) -> Record {
-        let mut shared = self.lock();
-        Record {
-            choices: std::mem::take(&mut shared.choices),
-            steps: shared.steps,
-            faults: shared.faults,
-            trace: shared.trace,
-        }
-    }
-
-    /// Takes steps until `main` is done. The world is let go of only while others work in it.
-    fn steps(&self) -> Result<(), Stuck> {
-        let mut shared = self.lock();
-        while !shared.tasks[0].is_over {
-            let step = shared.next_step()?;
-            shared = match step {
-                Step::Task(id) => self.poll(shared, id),
-                Step::Clock => {
-                    let sleepers = shared.next_morning();
-                    drop(shared);
-                    sleepers.into_iter().for_each(Waker::wake);
-                    self.lock()
-                }
-                Step::Crash(process) => {
-                    drop(shared);
-                    self.crash(process);
-                    self.lock()
-                }
-            };
-            shared.tell(step);
-        }
-        Ok(())
-    }
-
-    fn poll<'a>(&'a self, mut shared: MutexGuard<'a, Shared>, id: u32) -> MutexGuard<'a, Shared> {
-        // None: dropped by a crash since it was woken.
-        let Some(mut running) = shared.begin(id) else { return shared };
-        drop(shared);
-        let Running { task, waker } = &mut running;
-        let poll = task.as_mut().poll(&mut Context::from_waker(waker));
-        let mut shared = self.lock();
-        let Some(over) = shared.rest(id, running, poll.is_ready()) else { return shared };
-        // What a task drops may wake others.
-        drop(shared);
-        drop(over);
-        self.lock()
-    }
-
-    fn crash(&self, process: usize) {
-        {
-            let mut shared = self.lock();
-            shared.observe_crash(process);
-            shared.processes[process].crashes_left -= 1;
-        }
-        self.drop_tasks(|spawned| spawned.process == process);
-        let watchers = {
-            let mut shared = self.lock();
-            shared.resume(process);
-            let process = &mut shared.processes[process];
-            process.generation += 1;
-            std::mem::take(&mut process.watchers)
-        };
-        watchers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Drops tasks, and what they spawn in falling.
-    fn drop_tasks(&self, falls: impl Fn(&Spawned) -> bool) {
-        loop {
-            let fallen: Vec<(u32, Task)> = {
-                let mut shared = self.lock();
-                let fall = |spawned: &mut Spawned| {
-                    let falls = !spawned.is_over && falls(spawned);
-                    spawned.is_over |= falls;
-                    let fallen = if falls { spawned.running.take() } else { None };
-                    fallen.map(|fallen| (spawned.memory, fallen.task))
-                };
-                let fallen = shared.tasks.iter_mut().filter_map(fall).collect();
-                let Shared { ready, tasks, .. } = &mut *shared;
-                ready.retain(|id| !tasks[*id as usize].is_over);
-                fallen
-            };
-            if fallen.is_empty() {
-                return;
-            }
-            for (memory, task) in fallen {
-                self.lock().memory = memory;
-                drop(task);
-            }
-        }
+        self.with(|state| Record {
+            choices: std::mem::take(&mut state.choices),
+            steps: state.steps,
+            faults: state.faults,
+            trace: state.trace,
+        })
     }
 }
 
@@ -352,51 +259,52 @@ fn millis(span: Duration) -> u64 {
 
 impl World for Sim {
     fn now(&self) -> Duration {
-        self.lock().now
+        self.with(|state| state.now)
     }
 
     fn wall(&self) -> Time {
-        let mut shared = self.lock();
-        shared.touch(Object::Wall, Access::Read);
-        let wall = EPOCH + Millis(millis(shared.now));
-        Time(wall.0.saturating_add_signed(shared.wall_skew))
+        self.with(|state| {
+            state.touch(Object::Wall, Access::Read);
+            let wall = EPOCH + Millis(millis(state.now));
+            Time(wall.0.saturating_add_signed(state.wall_skew))
+        })
     }
 
     fn random(&self) -> u64 {
-        let mut shared = self.lock();
-        shared.touch(Object::Random, Access::Write);
-        shared.draw()
+        self.with(|state| {
+            state.touch(Object::Random, Access::Write);
+            state.draw()
+        })
     }
 
     fn spawn(&self, name: &'static str, task: Task) {
         // Whoever spawns a task can leave something of its own with it.
-        let mut shared = self.lock();
-        let memory = shared.memory;
-        shared.spawn(self, name, memory, task);
+        self.with(|state| state.spawn(self, name, state.memory, task));
     }
 
     fn sleep(&self, span: Duration) -> Task {
-        let at = self.now() + span;
-        Box::pin(Sleep { at, shared: self.shared.clone(), registered: None })
+        Box::pin(Sleep::new(self, self.now() + span))
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
-        self.lock().watches.then(|| Arc::new(self.clone()) as Arc<dyn Witness>)
+        self.with(|state| state.watches).then(|| Arc::new(self.clone()) as Arc<dyn Witness>)
     }
 }
 
+/// What falls with its world, or after it, may still say what it touches.
 impl Witness for Sim {
     fn object(&self) -> u64 {
-        let mut shared = self.lock();
-        shared.objects += 1;
-        shared.objects
+        self.with(|state| {
+            state.objects += 1;
+            state.objects
+        })
     }
 
     fn touches(&self, object: u64, access: Access) {
-        self.lock().touch(Object::Shared(object), access);
+        self.reach(|state| state.touch(Object::Shared(object), access));
     }
 
     fn touches_anything(&self) {
-        self.lock().touched.touch_everything();
+        self.reach(|state| state.touched.touch_everything());
     }
 }

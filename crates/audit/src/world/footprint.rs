@@ -42,6 +42,9 @@ pub struct Footprint {
 }
 
 impl Footprint {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { is_everything: false, touched: Vec::new() };
+
     pub(crate) fn touch_everything(&mut self) {
         self.is_everything = true;
     }

@@ -2,10 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Wake, Waker},
+    sync::Arc,
+    task::{Wake, Waker},
     time::Duration,
 };
 
@@ -20,22 +18,28 @@ use crate::{
     coverage::{self, Await},
 };
 
-pub(super) struct Shared {
+/// Choices of a small run: room for them is made at once.
+const CHOICES_USUAL: usize = 64;
+
+pub(super) struct State {
+    /// Its number among all worlds.
+    pub(super) world: u64,
     pub(super) now: Duration,
     /// Wall clock minus epoch minus `now`, in milliseconds.
     pub(super) wall_skew: i64,
-    pub(super) random: u64,
+    random: u64,
     pub(super) steps: u64,
-    pub(super) tasks: Vec<Spawned>,
+    tasks: Vec<Spawned>,
     /// In the order of their numbers.
-    pub(super) ready: Vec<u32>,
+    ready: Vec<u32>,
     /// Those who can go on in the calm order, while the chooser is asked.
-    pub(super) order: Vec<u32>,
-    pub(super) last: u32,
+    order: Vec<u32>,
+    last: u32,
     pub(super) sleepers: BTreeMap<(Duration, u64), Waker>,
     pub(super) sleeps: u64,
     pub(super) processes: Vec<Process>,
-    pub(super) chooser: Box<dyn Chooser>,
+    /// `None`: there is no world yet.
+    chooser: Option<Box<dyn Chooser>>,
     pub(super) choices: Vec<Choice>,
     pub(super) faults: u32,
     pub(super) trace: u64,
@@ -47,7 +51,9 @@ pub(super) struct Shared {
     pub(super) is_calm: bool,
     /// Whether the chooser hears of steps.
     pub(super) watches: bool,
-    /// What the step that is being taken has touched.
+    /// The step that is being taken.
+    step: Option<Step>,
+    /// What it has touched.
     pub(super) touched: Footprint,
     /// Things that tasks share, so far.
     pub(super) objects: u64,
@@ -94,7 +100,65 @@ impl Spawned {
     }
 }
 
-impl Shared {
+impl State {
+    /// No world.
+    pub(super) const fn void() -> Self {
+        Self {
+            world: 0,
+            now: Duration::ZERO,
+            wall_skew: 0,
+            random: 0,
+            steps: 0,
+            tasks: Vec::new(),
+            ready: Vec::new(),
+            order: Vec::new(),
+            last: 0,
+            sleepers: BTreeMap::new(),
+            sleeps: 0,
+            processes: Vec::new(),
+            chooser: None,
+            choices: Vec::new(),
+            faults: 0,
+            trace: 0,
+            is_observed: false,
+            overtakes_left: u32::MAX,
+            is_calm: false,
+            watches: false,
+            step: None,
+            touched: Footprint::NONE,
+            objects: 0,
+            memories: 1,
+            memory: 0,
+        }
+    }
+
+    /// Becomes a new world, in the memory of the old one. Returns what is left of that.
+    pub(super) fn begin(&mut self, world: u64, chooser: Box<dyn Chooser>) -> Self {
+        let mut left = std::mem::replace(self, Self::void());
+        if left.tasks.is_empty() {
+            std::mem::swap(&mut self.tasks, &mut left.tasks);
+        }
+        std::mem::swap(&mut self.ready, &mut left.ready);
+        std::mem::swap(&mut self.order, &mut left.order);
+        std::mem::swap(&mut self.touched, &mut left.touched);
+        self.ready.clear();
+        self.touched.clear();
+        self.world = world;
+        self.watches = chooser.watches();
+        self.chooser = Some(chooser);
+        self.choices.reserve(CHOICES_USUAL);
+        self.is_observed = coverage::is_on();
+        self.processes.push(Process::default());
+        left
+    }
+
+    /// The run is over. Returns the wakers that are left.
+    pub(super) fn end(&mut self) -> Vec<Waker> {
+        self.tasks.clear();
+        let watchers = self.processes.iter_mut().flat_map(|process| process.watchers.drain(..));
+        std::mem::take(&mut self.sleepers).into_values().chain(watchers).collect()
+    }
+
     /// Notes where a task waits, if a crash could strike it there.
     pub(super) fn observe_wait(&self, id: u32) {
         let spawned = &self.tasks[id as usize];
@@ -132,7 +196,7 @@ impl Shared {
 
     pub(super) fn spawn(&mut self, sim: &Sim, name: &'static str, memory: u32, task: Task) {
         let id = u32::try_from(self.tasks.len()).expect("fewer than 4 billion tasks");
-        let waker = Waker::from(Arc::new(Alarm { task: id, shared: sim.shared.clone() }));
+        let waker = Waker::from(Arc::new(Alarm { task: id, sim: sim.clone() }));
         self.tasks.push(Spawned {
             name,
             steps: 0,
@@ -182,7 +246,8 @@ impl Shared {
         if options < 2 || self.is_calm || self.steps > CALM_AFTER {
             return 0;
         }
-        let taken = self.chooser.choose(&Point { kind, tasks, options });
+        let chooser = self.chooser.as_mut().expect("a world has a chooser");
+        let taken = chooser.choose(&Point { kind, tasks, options });
         let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
         let choice = Choice {
             taken: narrow(taken),
@@ -195,14 +260,23 @@ impl Shared {
         taken
     }
 
-    /// Chooses the next step and notes it.
-    pub(super) fn next_step(&mut self) -> Result<Step, Stuck> {
+    /// Tells the chooser what the last step has touched, chooses the next one and notes it. `None`: the main task
+    /// is done.
+    pub(super) fn next_step(&mut self) -> Result<Option<Step>, Stuck> {
+        if let (true, Some(chooser), Some(step)) = (self.watches, &mut self.chooser, self.step) {
+            chooser.took(step, &self.touched);
+        }
+        if self.tasks[0].is_over {
+            return Ok(None);
+        }
         self.steps += 1;
         if self.steps > STEPS_MAX || self.now > TIME_MAX {
             return Err(Stuck::Endless);
         }
         let step = self.next().ok_or(Stuck::Deadlock)?;
-        if self.watches && !self.chooser.goes_on(step) {
+        if let (true, Some(chooser)) = (self.watches, &mut self.chooser)
+            && !chooser.goes_on(step)
+        {
             return Err(Stuck::Redundant);
         }
         self.touched.clear();
@@ -217,18 +291,12 @@ impl Shared {
                 self.touched.touch_everything();
             }
         }
-        Ok(step)
-    }
-
-    /// Tells the chooser what a step has touched.
-    pub(super) fn tell(&mut self, step: Step) {
-        if self.watches {
-            self.chooser.took(step, &self.touched);
-        }
+        self.step = Some(step);
+        Ok(Some(step))
     }
 
     /// Takes a task out to be polled.
-    pub(super) fn begin(&mut self, id: u32) -> Option<Running> {
+    pub(super) fn begin_step(&mut self, id: u32) -> Option<Running> {
         self.last = id;
         let spawned = &mut self.tasks[id as usize];
         spawned.is_ready = false;
@@ -254,6 +322,20 @@ impl Shared {
             self.touched.touch_everything();
         }
         Some(running)
+    }
+
+    /// Takes out tasks that fall, each with its memory.
+    pub(super) fn fell(&mut self, falls: impl Fn(&Spawned) -> bool) -> Vec<(u32, Running)> {
+        let fall = |spawned: &mut Spawned| {
+            let falls = !spawned.is_over && falls(spawned);
+            spawned.is_over |= falls;
+            let running = if falls { spawned.running.take() } else { None };
+            running.map(|running| (spawned.memory, running))
+        };
+        let fallen = self.tasks.iter_mut().filter_map(fall).collect();
+        let Self { ready, tasks, .. } = self;
+        ready.retain(|id| !tasks[*id as usize].is_over);
+        fallen
     }
 
     /// What happens next. `None`: nobody can go on, and nobody sleeps.
@@ -314,9 +396,11 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
-pub(super) struct Alarm {
-    pub(super) task: u32,
-    pub(super) shared: Arc<Mutex<Shared>>,
+
+/// Wakes a task.
+struct Alarm {
+    task: u32,
+    sim: Sim,
 }
 
 impl Wake for Alarm {
@@ -325,44 +409,6 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        lock(&self.shared).wake(self.task);
-    }
-}
-
-pub(super) fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().expect("no task panics while it holds the world")
-}
-
-pub(super) struct Sleep {
-    pub(super) at: Duration,
-    pub(super) shared: Arc<Mutex<Shared>>,
-    pub(super) registered: Option<u64>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = self.shared.clone();
-        let mut shared = lock(&shared);
-        if let Some(id) = self.registered.take() {
-            shared.sleepers.remove(&(self.at, id));
-        }
-        if shared.now >= self.at {
-            return Poll::Ready(());
-        }
-        shared.sleeps += 1;
-        let id = shared.sleeps;
-        shared.sleepers.insert((self.at, id), cx.waker().clone());
-        self.registered = Some(id);
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(id) = self.registered {
-            lock(&self.shared).sleepers.remove(&(self.at, id));
-        }
+        self.sim.reach(|state| state.wake(self.task));
     }
 }
