@@ -1,8 +1,11 @@
-//! The search: a portfolio of ways to choose schedules, each run again when it is only a sample.
+//! The search: a portfolio of ways to choose schedules.
 //!
 //! Two take turns. One tries schedules by a plan: those without a preemption or fault, then those with one, then
 //! with two ([`bounded`]), then every order that can show ([`exhaustive`]); when that comes to an end, nothing
-//! is left to find. The other samples by seed ([`sampler`]).
+//! is left to find. The other samples by seed ([`sampler`]), and has two turns to the plan's one.
+//!
+//! Nothing found means little if a schedule is not all that decides. So a search that found nothing ends by running
+//! every sample again: it must go the same way.
 
 mod bounded;
 mod exhaustive;
@@ -27,6 +30,9 @@ use crate::{
     shrink,
     world::mix,
 };
+
+/// Samples to one schedule by the plan: what is found only deep down, chance finds sooner.
+const SAMPLES: u32 = 2;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +106,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// A sample that was run.
+struct Sample {
+    seed: u64,
+    trace: u64,
+}
+
 /// A schedule that failed; what is wrong with it, unless the scenario itself says so.
 type Found = (Option<String>, Schedule);
 
@@ -138,19 +150,37 @@ impl<'a> Search<'a> {
         Outcome { schedules, faults, exhausted, took, failure }
     }
 
-    /// Turn by turn: one schedule by the plan, one sample.
+    /// Turn by turn: one schedule by the plan, then samples.
     fn portfolio(&mut self) -> Ended {
-        let mut plan = Plan::default();
+        let (mut plan, mut samples) = (Plan::default(), Vec::new());
         while self.schedules < self.budget.schedules {
-            if let Some(ended) = self.planned(&mut plan) {
-                return ended;
+            match self.planned(&mut plan) {
+                Some((None, true)) => return (self.again(&samples), true),
+                Some(found) => return found,
+                None => {}
             }
-            let number = self.schedules;
-            if let Some(found) = self.sample(mix(self.budget.seed ^ mix(number))) {
-                return (Some(found), false);
+            for _ in 0..SAMPLES {
+                let seed = mix(self.budget.seed ^ mix(self.schedules));
+                let run = self.run(Box::new(Sampler::new(seed)));
+                if run.violation.is_some() {
+                    return (Some((None, run.schedule())), false);
+                }
+                samples.push(Sample { seed, trace: run.record.trace });
             }
         }
-        (None, false)
+        (self.again(&samples), false)
+    }
+
+    /// Runs samples once more. A difference is a failure.
+    fn again(&self, samples: &[Sample]) -> Option<Found> {
+        samples.iter().find_map(|sample| {
+            let run = run::run(self.scenario, Box::new(Sampler::new(sample.seed)), false);
+            (run.record.trace != sample.trace).then(|| {
+                let hidden = "the same schedule took other steps the second time: \
+                              something random or timed is not asked of the world";
+                (Some(hidden.to_owned()), run.schedule())
+            })
+        })
     }
 
     fn every_order(&mut self) -> Ended {
@@ -177,20 +207,6 @@ impl<'a> Search<'a> {
         self.schedules += 1;
         self.faults += u64::from(run.record.faults);
         run
-    }
-
-    /// One random schedule, twice.
-    fn sample(&mut self, seed: u64) -> Option<Found> {
-        let run = self.run(Box::new(Sampler::new(seed)));
-        if run.violation.is_some() {
-            return Some((None, run.schedule()));
-        }
-        let again = run::run(self.scenario, Box::new(Replay::new(run.schedule())), false);
-        (again.record.trace != run.record.trace).then(|| {
-            let hidden = "the same schedule took other steps the second time: \
-                          something random or timed is not asked of the world";
-            (Some(hidden.to_owned()), run.schedule())
-        })
     }
 }
 
