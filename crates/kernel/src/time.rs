@@ -111,6 +111,7 @@ mod tests {
         let time = Time(1_795_219_200_123);
         let json = serde_json::to_string(&time).unwrap();
         assert_eq!(json, "\"2026-11-21T00:00:00.123Z\"");
+        assert_eq!(format!("\"{time:?}\""), json);
         assert_eq!(serde_json::from_str::<Time>(&json).unwrap(), time);
         let stored = postcard::to_stdvec(&time).unwrap();
         assert_eq!(postcard::from_bytes::<Time>(&stored).unwrap(), time);

@@ -37,6 +37,14 @@ fn a_value_is_kept_byte_for_byte() {
 }
 
 #[test]
+fn the_largest_integer_is_the_last_that_doubles_tell_from_the_next() {
+    let double = |integer: u64| integer.to_string().parse::<f64>().unwrap();
+    let largest = limits::JSON_INTEGER;
+    assert!(double(largest - 1) < double(largest) && double(largest) < double(largest + 1));
+    assert!(double(largest + 1) >= double(largest + 2));
+}
+
+#[test]
 fn a_member_that_is_null_is_a_value() {
     #[derive(serde::Deserialize)]
     struct Body {
