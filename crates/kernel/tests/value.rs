@@ -7,7 +7,7 @@ use interlock_kernel::{
     json::Json,
     limits::VALUE_VERSIONS_KEPT,
     time::Time,
-    value::{Condition, Event, Guard, Rejection, Value},
+    value::{Condition, Event, Guard, Rejection, Replaced, Value},
 };
 use proptest::prelude::*;
 
@@ -216,4 +216,22 @@ fn two_writes_with_one_version_poison_the_value() {
     let put = Event::Replaced(value.put(&json(1), &guard, Version(1), Time(0)).unwrap());
     value.apply(&put);
     value.apply(&put);
+}
+
+#[test]
+#[should_panic(expected = "versions grow")]
+fn a_stored_state_whose_versions_are_out_of_order_is_noticed() {
+    let mut value = Value::default();
+    for version in 1..=2 {
+        let (at, content) = (Time(version), Json::null());
+        value.apply(&Event::Replaced(Replaced {
+            version: Version(version),
+            at,
+            content,
+            token: None,
+        }));
+    }
+    let mut stored = serde_json::to_value(&value).unwrap();
+    stored["kept"].as_array_mut().unwrap().reverse();
+    serde_json::from_value::<Value>(stored).unwrap().check();
 }
