@@ -45,6 +45,7 @@ use self::{
 use crate::{
     domain::{
         id::id,
+        protocol::room_id,
         run::{Mode, RunView, Tally},
     },
     io::{Account, ConnectError, Settings},
@@ -100,9 +101,9 @@ pub enum FleetError {
     /// Playing against oneself takes two.
     #[error("self-play takes pairs of accounts, with names")]
     NoPairs,
-    /// There is no way to play like this.
-    #[error("{0} cannot be played")]
-    NoMode(&'static str),
+    /// Tournaments are held in rooms.
+    #[error("{0} is no name of a room")]
+    NoRoom(String),
     /// A worker broke down.
     #[error("a worker broke down: {0}")]
     Panicked(#[from] JoinError),
@@ -357,7 +358,10 @@ async fn connect(
             }
             return Ok(sessions);
         }
-        Mode::Tournament(_) => return Err(FleetError::NoMode("tournament")),
+        Mode::Tournament(room) => {
+            let id = room_id(room).ok_or_else(|| FleetError::NoRoom(room.clone()))?;
+            Match::Tournament(id)
+        }
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {

@@ -63,6 +63,8 @@ pub const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 pub const SEARCH_CALLED_OFF: Duration = Duration::from_secs(3);
 /// A challenge that has not become a battle is made again. Servers allow one in ten seconds.
 pub const CHALLENGE_AGAIN: Duration = Duration::from_secs(12);
+/// A tournament in which somebody waits for us is left after this time, if no battle is claimed here meanwhile.
+pub const TOURNAMENT_WAITS: Duration = Duration::from_secs(30);
 /// The pause before a lost connection is made anew, at first; it doubles up to the longest.
 pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 /// The longest of these pauses.

@@ -20,7 +20,8 @@ use super::login::{self, LoginError, Password};
 use crate::{
     domain::{
         id::id,
-        protocol::{Frame, Line, is_room},
+        protocol::{Frame, LOBBY, Line, is_room},
+        tournament::News,
     },
     limits,
 };
@@ -106,6 +107,13 @@ pub enum Event {
     Battle(Room),
     /// There is no such room (any more).
     NoRoom(String),
+    /// Something about the tournament of a chat room.
+    Tournament {
+        /// The room's id.
+        room: String,
+        /// What.
+        news: News,
+    },
     /// What goes on for this account: said after the login, and on every change.
     Searches(Searches),
     /// Something that a person should read.
@@ -194,7 +202,15 @@ impl Client {
         self.say(&format!("/cancelchallenge {}", id(user))).await
     }
 
-    /// Asks to see a room: it comes as [`Event::Battle`], or [`Event::NoRoom`].
+    /// Says something about the tournament of a room that was joined: `join`, `challenge USER`, `acceptchallenge`.
+    pub async fn tournament(&self, room: &str, command: &str) -> Result<(), Gone> {
+        assert!(is_room(room), "{room:?} is no room");
+        let message = format!("{room}|/tournament {}", one_line(command));
+        self.outgoing.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Asks to see a room: a battle comes as [`Event::Battle`], or [`Event::NoRoom`]; of a chat room, only its
+    /// tournament is told.
     pub async fn join(&self, room: &str) -> Result<(), Gone> {
         assert!(is_room(room), "{room:?} is no room");
         self.say(&format!("/join {room}")).await
@@ -356,15 +372,22 @@ impl Rooms {
     fn hear(&mut self, message: &str) {
         match Frame::parse(message) {
             None => tracing::debug!("a message for something that is no room was skipped"),
-            Some(frame) if frame.room.is_empty() => {
-                frame.lines().for_each(|line| self.outside(&line));
-            }
             Some(frame) if frame.room.starts_with("battle-") => self.inside(&frame, message),
-            Some(_) => (), // chat rooms
+            Some(frame) if frame.room.is_empty() => {
+                frame.lines().for_each(|line| self.outside(LOBBY, &line));
+            }
+            Some(frame) => frame.lines().for_each(|line| self.chat_room(frame.room, &line)),
         }
     }
 
-    fn outside(&self, line: &Line<'_>) {
+    fn chat_room(&self, room: &str, line: &Line<'_>) {
+        if matches!(line, Line::Tournament(_) | Line::NoInit) {
+            self.outside(room, line);
+        }
+    }
+
+    /// Outside of battles. What is said for no room in particular may be for the lobby.
+    fn outside(&self, room: &str, line: &Line<'_>) {
         let event = match line {
             // What we send comes back to us.
             Line::Pm { from, .. } if id(from) == self.own => return,
@@ -376,6 +399,11 @@ impl Rooms {
                 Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
             }
             Line::Popup(text) => Event::Popup((*text).to_owned()),
+            Line::NoInit => Event::NoRoom(room.to_owned()),
+            Line::Tournament(text) => match News::parse(text) {
+                Some(news) => Event::Tournament { room: room.to_owned(), news },
+                None => return,
+            },
             Line::UpdateSearch(json) => match serde_json::from_str(json) {
                 Ok(searches) => Event::Searches(searches),
                 Err(error) => {
@@ -386,7 +414,6 @@ impl Rooms {
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }
             | Line::Title(_)
-            | Line::NoInit
             | Line::Init(_)
             | Line::Deinit
             | Line::Error(_)

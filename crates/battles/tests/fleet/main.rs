@@ -3,6 +3,7 @@
 
 mod joined;
 mod support;
+mod tournaments;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -11,9 +11,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Ask, Match, NotFound, SessionSettings, Stage, link};
+use super::{Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments};
 use crate::{
-    domain::{id::id, protocol::is_room},
+    domain::{id::id, protocol::is_room, tournament::News},
     io::{Client, Event, Events, Gone, Room, Searches},
     limits,
 };
@@ -58,6 +58,8 @@ pub(super) struct Desk {
     strays: VecDeque<Room>,
     /// Who wants to be accepted, newest last.
     challengers: VecDeque<String>,
+    /// Where battles are found by tournaments.
+    tournaments: Option<Tournaments>,
     /// What the server says is being played; `None`: on this connection it has not said so yet.
     games: Option<BTreeSet<String>>,
     /// Rooms of an earlier connection that are neither back nor done with.
@@ -73,10 +75,15 @@ impl Desk {
         known: Vec<String>,
         stage: watch::Receiver<Stage>,
     ) -> Self {
+        let tournaments = match &settings.matching {
+            Match::Tournament(room) => Some(Tournaments::new(room.clone())),
+            Match::Ladder | Match::Challenge(_) | Match::Accept(_) => None,
+        };
         Self {
             settings,
             me,
             stage,
+            tournaments,
             waiting: VecDeque::new(),
             search: None,
             playing: known.iter().cloned().collect(),
@@ -101,6 +108,10 @@ impl Desk {
         loop {
             let (client, events) = &mut connection;
             if self.converse(client, events, &mut asks).await.is_ok() {
+                if let Some(tournaments) = &self.tournaments {
+                    // A connection that is lost now has left as well.
+                    let _ = tournaments.leave(client).await;
+                }
                 return;
             }
             tracing::warn!(account = self.me, "the connection is lost, and made anew");
@@ -121,7 +132,7 @@ impl Desk {
                 connected = &mut connecting => return Some(connected),
                 changed = stage.changed() => {
                     changed.ok()?;
-                    self.refuse_waiting();
+                    self.refuse_waiting(&NotFound::Draining);
                 }
             }
         }
@@ -158,7 +169,8 @@ impl Desk {
     fn alarm(&self) -> Option<Instant> {
         let search = self.search.iter().map(|search| search.off.or(search.at));
         let returning = self.returning.values().map(|returning| returning.at);
-        search.chain(returning).flatten().min()
+        let leaving = self.tournaments.iter().map(Tournaments::alarm);
+        search.chain(returning).chain(leaving).flatten().min()
     }
 
     /// What the lost connection knew is known no more.
@@ -168,6 +180,7 @@ impl Desk {
         self.games = None;
         self.unsettled.clone_from(&self.playing);
         self.challengers.clear();
+        self.tournaments.iter_mut().for_each(Tournaments::lost);
         let now = Instant::now();
         self.settles = now + limits::ROOMS_RETURN;
         self.returning.values_mut().for_each(|returning| returning.at = Some(now));
@@ -207,7 +220,8 @@ impl Desk {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Battle(room) => self.enter(room),
-            Event::NoRoom(room) => self.give(&room, None),
+            Event::NoRoom(room) => self.no_room(&room),
+            Event::Tournament { room, news } => self.tournament(&room, news),
             Event::Searches(Searches { searching, games }) => {
                 self.games = Some(games.into_keys().filter(|game| is_room(game)).collect());
                 self.searching(searching.contains(&self.settings.format));
@@ -224,6 +238,21 @@ impl Desk {
         if self.settings.matching == Match::Ladder && search.off.is_none() {
             let later = || Instant::now() + limits::ROOMS_RETURN;
             search.at = if is_searching { None } else { Some(search.at.unwrap_or_else(later)) };
+        }
+    }
+
+    fn no_room(&mut self, room: &str) {
+        self.give(room, None);
+        self.tournaments.iter_mut().for_each(|tournaments| tournaments.no_room(room));
+    }
+
+    fn tournament(&mut self, room: &str, news: News) {
+        let Some(tournaments) = &mut self.tournaments else { return };
+        let speaks = tournaments.hear(room, news, &self.settings.format);
+        if let Some(search @ Search { off: None, .. }) = &mut self.search
+            && speaks.is_some()
+        {
+            search.at = speaks;
         }
     }
 
@@ -309,7 +338,9 @@ impl Desk {
             let _ = search.finding.found.send(Err(refusal));
             return;
         }
-        search.at = Some(Instant::now() + search.pause);
+        let until = Instant::now() + search.pause;
+        search.at = Some(until);
+        self.tournaments.iter_mut().for_each(|tournaments| tournaments.hold(until));
         if let Match::Accept(_) = self.settings.matching {
             // A challenge was taken back: the next one has nothing to do with it.
             return;
@@ -320,7 +351,7 @@ impl Desk {
     /// The fleet drains, or gives up.
     async fn turn(&mut self, client: &Client) -> Result<(), Gone> {
         if self.stage() >= Stage::Draining {
-            self.refuse_waiting();
+            self.refuse_waiting(&NotFound::Draining);
             if let Some(search) = &mut self.search {
                 // What was found just before may still be on its way.
                 search.off = Some(Instant::now() + limits::SEARCH_CALLED_OFF);
@@ -329,6 +360,10 @@ impl Desk {
                     Match::Ladder => client.cancel_search().await?,
                     Match::Challenge(user) => client.cancel_challenge(user).await?,
                     Match::Accept(_) => {}
+                    Match::Tournament(_) => {
+                        let tournaments = self.tournaments.as_ref().expect("they are played");
+                        tournaments.cancel(client).await?;
+                    }
                 }
             }
         }
@@ -343,6 +378,15 @@ impl Desk {
     /// Does what can be done now.
     async fn advance(&mut self, client: &Client) -> Result<(), Gone> {
         let now = Instant::now();
+        if let Some(tournaments) = &mut self.tournaments {
+            let is_searching = self.search.is_some() || !self.waiting.is_empty();
+            tournaments.advance(client, &self.settings.format, is_searching).await?;
+            if let Some(room) = tournaments.missing() {
+                let nowhere = NotFound::NoRoom(room.to_owned());
+                self.waiting.extend(self.search.take().map(|search| search.finding));
+                self.refuse_waiting(&nowhere);
+            }
+        }
         for (name, returning) in &mut self.returning {
             if returning.at.is_some_and(|at| at <= now) {
                 returning.at = None;
@@ -354,7 +398,7 @@ impl Desk {
             let _ = search.finding.found.send(Err(NotFound::Draining));
         }
         if self.stage() >= Stage::Draining {
-            self.refuse_waiting();
+            self.refuse_waiting(&NotFound::Draining);
             return Ok(());
         }
         while self.search.is_none()
@@ -365,16 +409,17 @@ impl Desk {
                 None => {
                     let pause = limits::FIRST_SEARCH_PAUSE;
                     self.search = Some(Search { finding, at: Some(now), pause, off: None });
+                    self.tournaments.iter_mut().for_each(Tournaments::search);
                 }
             }
         }
         self.begin_search(client, now).await
     }
 
-    fn refuse_waiting(&mut self) {
+    fn refuse_waiting(&mut self, why: &NotFound) {
         for finding in self.waiting.drain(..) {
             // Who asked may have gone.
-            let _ = finding.found.send(Err(NotFound::Draining));
+            let _ = finding.found.send(Err(why.clone()));
         }
     }
 
@@ -413,6 +458,10 @@ impl Desk {
                 // A challenge that was taken back says so in a popup; whoever else is silent is asked no more. Two
                 // that are accepted at once would be two battles.
                 search.at = Some(now + limits::ROOMS_RETURN);
+            }
+            Match::Tournament(_) => {
+                let tournaments = self.tournaments.as_mut().expect("they are played");
+                search.at = tournaments.take_step(client, &self.settings.format, team).await?;
             }
         }
         Ok(())
