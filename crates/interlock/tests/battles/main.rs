@@ -6,3 +6,4 @@ mod local;
 mod refusals;
 mod running;
 mod support;
+mod tournaments;
