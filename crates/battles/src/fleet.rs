@@ -47,6 +47,7 @@ use crate::{
         id::id,
         protocol::room_id,
         run::{Mode, RunView, Tally},
+        score::{Estimate, Score},
     },
     io::{Account, ConnectError, Settings},
 };
@@ -163,7 +164,14 @@ pub struct Report {
     /// By worker.
     pub workers: BTreeMap<String, WorkerReport>,
     /// By team.
-    pub teams: BTreeMap<String, Tally>,
+    pub teams: BTreeMap<String, Part>,
+    /// By opponent: those with the most battles.
+    pub opponents: BTreeMap<String, Part>,
+    /// All other opponents together; not said where there are none.
+    #[serde(skip_serializing_if = "is_nobody")]
+    pub other_opponents: Tally,
+    /// The newest rating of each account, where the server tells one.
+    pub ratings: BTreeMap<String, u32>,
     /// How long the fleet has played, in seconds.
     pub seconds: f64,
     /// Decisions that it has made.
@@ -175,6 +183,28 @@ pub struct Report {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_nobody(tally: &Tally) -> bool {
+    *tally == Tally::default()
+}
+
+/// What is counted of a part of the battles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Part {
+    /// How many count.
+    pub finished: u64,
+    /// How they ended.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// The win rate, with its 95 % interval; null before the first battle.
+    pub score: Option<Estimate>,
+}
+
+impl From<Tally> for Part {
+    fn from(tally: Tally) -> Self {
+        Self { finished: tally.finished(), tally, score: Score::from(tally).rate() }
+    }
 }
 
 /// A worker's part.
@@ -215,6 +245,9 @@ impl Report {
             let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
             (name.as_str().to_owned(), report)
         };
+        let parts = |tallies: &BTreeMap<String, Tally>| {
+            tallies.iter().map(|(name, tally)| (name.clone(), Part::from(*tally))).collect()
+        };
         let recount = logs.recount()?;
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
         Ok(Self {
@@ -226,7 +259,10 @@ impl Report {
             drift: logs::drift(view, &recount),
             elsewhere: logs::elsewhere(view, &recount),
             workers: view.workers.iter().map(worker).collect(),
-            teams: view.teams.clone(),
+            teams: parts(&view.teams),
+            opponents: parts(&view.opponents),
+            other_opponents: view.other_opponents,
+            ratings: view.ratings.clone(),
             seconds: took.as_secs_f64(),
             decisions: overhead.decisions,
             decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },

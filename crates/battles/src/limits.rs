@@ -12,6 +12,8 @@ pub const ROOM_BYTES: usize = 128;
 pub const ID_BYTES: usize = 40;
 /// Pokémon of one side.
 pub const TEAM: usize = 6;
+/// Bytes of a team's text.
+pub const TEAM_BYTES: usize = 16 << 10;
 /// Moves that a Pokémon was seen to know. More than four when it was somebody else in disguise.
 pub const MOVES_SEEN: usize = 12;
 /// Volatile conditions of one Pokémon, and conditions of one side.
@@ -41,8 +43,14 @@ pub const SILENCE: Duration = Duration::from_secs(330);
 
 /// Characters of a name or address in a run's plan, of a room, a team, an opponent.
 pub const TEXT_CHARS: usize = 200;
-/// Opponents of a run that are counted apart; those who come later are counted together.
-pub const OPPONENTS: usize = 10_000;
+/// Opponents of a run that are counted apart; those who come later are counted together, and told apart by the rows
+/// of their battles.
+pub const OPPONENTS: usize = 1_000;
+/// Opponents that a view of a run shows: those with the most battles.
+pub const OPPONENTS_SHOWN: usize = 100;
+const _: () = assert!(OPPONENTS_SHOWN <= OPPONENTS);
+/// Accounts of a run whose rating is kept.
+pub const RATED_ACCOUNTS: usize = 1_000;
 /// Battles of a run whose row is kept.
 pub const HISTORY_BATTLES: u64 = 100_000;
 /// Runs of a list.

@@ -12,4 +12,5 @@ pub mod request;
 pub mod run;
 pub mod score;
 pub mod seat;
+pub mod team;
 pub mod tournament;

@@ -140,7 +140,7 @@ pub struct Place {
     /// The format
     #[arg(long, short, value_name = "FORMAT", default_value = "gen9randombattle")]
     pub format: String,
-    /// Play the teams in this folder, each file one team in Showdown's packed form, dealt to the workers in turn
+    /// Play the teams in this folder, each file one team in Showdown's export or packed form, dealt to the workers in turn
     #[arg(long, value_name = "FOLDER")]
     pub team_dir: Option<PathBuf>,
 }

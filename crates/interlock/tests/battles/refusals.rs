@@ -37,6 +37,9 @@ fn a_folder_without_teams_is_named() {
         &["-u", "bot", "--team-dir", "empty"],
         "--team-dir empty: there is no team in it",
     );
+    fs::write(place.path().join("empty/odd"), "Pikachu\nAbilty: Static").unwrap();
+    let words = "empty/odd: this line is not understood: Abilty: Static";
+    refused(&place, &["-u", "bot", "--team-dir", "empty"], words);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use interlock_battles::{
     domain::{
@@ -77,8 +77,10 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
         (live("workers", workers(&view)))
         @if !view.teams.is_empty() {
             h2 { "Teams" }
-            (live("teams", teams(&view)))
+            (live("teams", tallies("Team", view.teams.iter())))
         }
+        h2 { "Frequent opponents" }
+        (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Over" }
         (live("over", finished(&over)))
     };
@@ -116,6 +118,11 @@ fn counts(view: &RunView, drift: Option<u64>) -> Markup {
             ("In play", in_play),
             ("Drift, against the logs", drift),
         ]))
+        @if !view.ratings.is_empty() {
+            @let ratings = view.ratings.iter().map(|(account, rating)| (account.as_str(), html! { (count((*rating).into())) }));
+            h2 { "Ratings" }
+            (facts(&ratings.take(limits::RATINGS_SHOWN).collect::<Vec<_>>()))
+        }
     }
 }
 
@@ -274,13 +281,21 @@ fn workers(view: &RunView) -> Markup {
     table(&columns, &rows, "Nobody has claimed a battle.")
 }
 
-fn teams(view: &RunView) -> Markup {
-    let columns = [Column::Text("Team"), Column::Number("Finished"), Column::Text("Win rate")];
+/// Whom we met more than once, most often first.
+fn frequent(view: &RunView) -> Vec<(&String, &Tally)> {
+    let mut met: Vec<_> = view.opponents.iter().filter(|(_, it)| it.finished() > 1).collect();
+    met.sort_by_key(|(_, tally)| Reverse(tally.finished()));
+    met.truncate(limits::OPPONENTS_SHOWN);
+    met
+}
+
+fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)>) -> Markup {
+    let columns = [Column::Text(what), Column::Number("Finished"), Column::Text("Win rate")];
     let row = |(name, tally): (&String, &Tally)| {
         vec![html! { (name) }, html! { (count(tally.finished())) }, rate(Score::from(*tally))]
     };
-    let rows: Vec<_> = view.teams.iter().map(row).collect();
-    table(&columns, &rows, "")
+    let rows: Vec<_> = tallies.map(row).collect();
+    table(&columns, &rows, "None yet.")
 }
 
 fn finished(over: &[Over]) -> Markup {

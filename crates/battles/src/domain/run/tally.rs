@@ -1,6 +1,6 @@
 //! Counting how battles ended.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap, ops::AddAssign};
 
 use interlock_kernel::ids::Worker;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,9 @@ pub struct Tallies {
     others: Tally,
     /// The newest that the server told.
     rating: Option<u32>,
+    /// The same for each account.
+    #[serde(default)]
+    ratings: BTreeMap<String, u32>,
 }
 
 impl Outcome {
@@ -83,6 +86,16 @@ impl Tally {
     }
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.wins += other.wins;
+        self.losses += other.losses;
+        self.ties += other.ties;
+        self.forfeits += other.forfeits;
+        self.void += other.void;
+    }
+}
+
 impl Tallies {
     pub(super) fn add(&mut self, over: &Over) {
         self.total.add(over.ending);
@@ -100,6 +113,12 @@ impl Tallies {
             tally.add(over.ending);
         }
         self.rating = over.rating.or(self.rating);
+        if let (Some(rating), Some(room)) = (over.rating, &over.room)
+            && (self.ratings.contains_key(&room.account)
+                || self.ratings.len() < limits::RATED_ACCOUNTS)
+        {
+            self.ratings.insert(room.account.clone(), rating);
+        }
     }
 
     /// All battles.
@@ -120,21 +139,29 @@ impl Tallies {
         &self.teams
     }
 
-    /// By opponent, where one is known.
+    /// By opponent, where one is known: those with the most battles, and all others together.
     #[must_use]
-    pub fn opponents(&self) -> &BTreeMap<String, Tally> {
-        &self.opponents
-    }
-
-    /// Of opponents beyond those that are kept apart.
-    #[must_use]
-    pub fn others(&self) -> Tally {
-        self.others
+    pub fn opponents(&self) -> (BTreeMap<String, Tally>, Tally) {
+        let mut by_battles: Vec<_> = self.opponents.iter().collect();
+        by_battles.sort_by_key(|(_, tally)| Reverse(tally.finished() + tally.void));
+        let shown = by_battles.len().min(limits::OPPONENTS_SHOWN);
+        let mut others = self.others;
+        for (_, tally) in by_battles.drain(shown..) {
+            others += *tally;
+        }
+        let most = by_battles.into_iter().map(|(name, tally)| (name.clone(), *tally));
+        (most.collect(), others)
     }
 
     /// The newest rating that the server told.
     #[must_use]
     pub fn rating(&self) -> Option<u32> {
         self.rating
+    }
+
+    /// The newest rating of each account.
+    #[must_use]
+    pub fn ratings(&self) -> &BTreeMap<String, u32> {
+        &self.ratings
     }
 }
