@@ -44,6 +44,8 @@ pub struct Faults {
     pub name_taken: Option<u32>,
     /// A search is refused because there were too many.
     pub throttle: Option<u32>,
+    /// Battles that an account plays at once; who searches for one more is refused. `None`: any number.
+    pub games: Option<usize>,
 }
 
 /// A server that runs until it is dropped.

@@ -38,8 +38,16 @@ pub const CHOICES_REFUSED: usize = 4;
 pub const LOGIN: Duration = Duration::from_secs(30);
 /// Bytes of a login service's answer.
 pub const LOGIN_ANSWER_BYTES: usize = 64 << 10;
-/// A battle in which nothing is said for so long is given up.
-pub const SILENCE: Duration = Duration::from_secs(330);
+/// A battle in which nothing is said for so long is asked for anew: its timer, which we turn on, speaks every 30 s.
+pub const SILENCE: Duration = Duration::from_secs(120);
+/// A connection on which nothing is heard for so long is asked whether it lives; after twice as long, it does not.
+pub const UNHEARD: Duration = Duration::from_secs(45);
+// Battles need not notice that themselves.
+const _: () = assert!(2 * UNHEARD.as_secs() < SILENCE.as_secs());
+/// A server that proves names takes a message in 600 ms.
+pub const MESSAGE_EVERY: Duration = Duration::from_millis(650);
+/// Of those that come sooner, it remembers five.
+pub const MESSAGES_AHEAD: u32 = 4;
 
 /// Characters of a name or address in a run's plan, of a room, a team, an opponent.
 pub const TEXT_CHARS: usize = 200;

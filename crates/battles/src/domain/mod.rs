@@ -7,6 +7,7 @@ pub mod dex;
 pub mod guess;
 pub mod id;
 pub mod log;
+pub mod popup;
 pub mod protocol;
 pub mod request;
 pub mod run;

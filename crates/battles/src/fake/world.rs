@@ -236,6 +236,10 @@ impl World {
                 "Due to high load, you are limited to 12 battles and team validations every 3 minutes.",
             );
         }
+        if self.faults.games.is_some_and(|most| self.games(me).count() >= most) {
+            return self
+                .popup(me, "Due to high load, you are limited to 5 games at the same time.");
+        }
         if !self.user(me).searching.insert(format.to_owned()) {
             return self.popup(
                 me,

@@ -8,15 +8,23 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Deserializer};
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 
-use super::login::{self, LoginError, Password};
+use super::{
+    login::{self, LoginError, Password},
+    pace::{self, Pace},
+};
 use crate::{
     domain::{
         id::id,
@@ -163,7 +171,11 @@ impl Client {
         if let Some(searches) = searches {
             rooms.tell(Event::Searches(searches));
         }
-        tokio::spawn(run(socket, to_send, rooms));
+        let mut pace = Pace::default();
+        if let Account::Registered { .. } = account {
+            pace.keep(Instant::now());
+        }
+        tokio::spawn(run(socket, to_send, rooms, pace));
         Ok((Self { name, outgoing }, receiver))
     }
 
@@ -335,21 +347,50 @@ async fn rename(account: &Account, challstr: &str) -> Result<Option<String>, Log
     })
 }
 
-async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Rooms) {
+async fn run(
+    socket: Socket,
+    mut to_send: mpsc::Receiver<String>,
+    mut rooms: Rooms,
+    mut pace: Pace,
+) {
     let (mut sink, mut stream) = socket.split();
+    let mut heard = Instant::now();
+    let mut is_asked = false;
     loop {
+        let wait = pace.wait(Instant::now());
         tokio::select! {
             message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => rooms.hear(text.as_str()),
+                Some(Ok(Message::Text(text))) => {
+                    (heard, is_asked) = (Instant::now(), false);
+                    if pace::is_refused(&text) {
+                        tracing::warn!("the server takes no more so fast: we slow down");
+                        pace.keep(heard);
+                        rooms.tell(Event::Popup(pace::REFUSED.to_owned()));
+                    }
+                    rooms.hear(text.as_str());
+                }
                 Some(Ok(Message::Close(_))) | None => return,
-                Some(Ok(_)) => (), // pings are answered below us
+                // Pings are answered below us; an answer to ours is a sign of life.
+                Some(Ok(_)) => (heard, is_asked) = (Instant::now(), false),
                 Some(Err(error)) => {
                     tracing::warn!(%error, "the connection to the server broke");
                     return;
                 }
             },
-            command = to_send.recv() => {
+            () = sleep_until(heard + limits::UNHEARD * if is_asked { 2 } else { 1 }) => {
+                if is_asked {
+                    tracing::warn!("the server is silent: the connection is given up");
+                    return;
+                }
+                is_asked = true;
+                if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                    return;
+                }
+            }
+            () = sleep(wait), if !wait.is_zero() => {}
+            command = to_send.recv(), if wait.is_zero() => {
                 let Some(command) = command else { return };
+                pace.said(Instant::now());
                 if let Err(error) = sink.send(Message::text(command)).await {
                     tracing::warn!(%error, "the connection to the server broke");
                     return;

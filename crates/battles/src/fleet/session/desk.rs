@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments};
 use crate::{
-    domain::{id::id, protocol::is_room, tournament::News},
+    domain::{id::id, popup::Popup, protocol::is_room, tournament::News},
     io::{Client, Event, Events, Gone, Room, Searches},
     limits,
 };
@@ -39,8 +39,17 @@ struct Search {
     at: Option<Instant>,
     /// The next pause, if the server does not want to.
     pause: Duration,
+    /// Whether the server has refused it because too many battles are played.
+    is_one_too_many: bool,
     /// When a search that was called off has found nothing.
     off: Option<Instant>,
+}
+
+impl Search {
+    fn new(finding: Finding, now: Instant) -> Self {
+        let pause = limits::FIRST_SEARCH_PAUSE;
+        Self { finding, at: Some(now), pause, is_one_too_many: false, off: None }
+    }
 }
 
 pub(super) struct Desk {
@@ -213,6 +222,12 @@ impl Desk {
                 self.playing.remove(&room);
                 self.unsettled.remove(&room);
                 self.returned.remove(&room);
+                if let Some(search @ Search { is_one_too_many: true, off: None, .. }) =
+                    &mut self.search
+                {
+                    search.is_one_too_many = false;
+                    search.at = Some(Instant::now());
+                }
             }
         }
     }
@@ -321,16 +336,19 @@ impl Desk {
     fn popup(&mut self, text: &str) {
         tracing::info!(account = self.me, text, "the server says");
         let Some(search) = &mut self.search else { return };
-        if text.contains("already searching") || text.contains("already challeng") {
-            return;
-        }
-        // No pause makes these right.
-        let refusal = if text.contains("rejected for the following") {
-            Some(NotFound::BadTeam(flat(text)))
-        } else if text.contains("format is invalid") || text.contains("is not ladderable") {
-            Some(NotFound::BadFormat(flat(text)))
-        } else {
-            None
+        let popup = Popup::parse(text);
+        search.is_one_too_many = popup == Popup::TooMany;
+        // No pause makes a team or a format right.
+        let refusal = match popup {
+            Popup::GoesOn => return,
+            Popup::BadTeam(says) => Some(NotFound::BadTeam(says)),
+            Popup::BadFormat(says) => Some(NotFound::BadFormat(says)),
+            Popup::Barred => {
+                tracing::warn!(account = self.me, text, "the account may not play now");
+                search.pause = limits::LONGEST_SEARCH_PAUSE;
+                None
+            }
+            Popup::TooMany | Popup::Later => None,
         };
         if let Some(refusal) = refusal {
             let search = self.search.take().expect("it was just there");
@@ -407,8 +425,7 @@ impl Desk {
             match self.strays.pop_front() {
                 Some(room) => self.hand_out(finding, room),
                 None => {
-                    let pause = limits::FIRST_SEARCH_PAUSE;
-                    self.search = Some(Search { finding, at: Some(now), pause, off: None });
+                    self.search = Some(Search::new(finding, now));
                     self.tournaments.iter_mut().for_each(Tournaments::search);
                 }
             }
@@ -466,10 +483,4 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-/// A popup on one line: the server writes `||` where a line ends.
-fn flat(text: &str) -> String {
-    let lines = text.split("||").map(|line| line.trim().trim_start_matches("- "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
