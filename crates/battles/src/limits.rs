@@ -95,6 +95,8 @@ pub const LEAVE: Duration = Duration::from_secs(3);
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 /// Another server's answer, from the connection to the last byte.
 pub const API_ANSWER: Duration = Duration::from_secs(10);
+/// Another server that gives no answer for so long is given up.
+pub const HOME_AWAY: Duration = Duration::from_secs(600);
 /// The server of a run that is over goes on for so long, if other machines played for it: they ask at least every 5 s.
 pub const FAREWELL: Duration = Duration::from_secs(15);
 /// Bytes of such an answer: a run with a thousand workers and battles.

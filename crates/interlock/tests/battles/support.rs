@@ -196,6 +196,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Where its page is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Waits for a line of standard error with these words, and returns what follows them.
     pub fn line_with(&mut self, words: &str) -> String {
         let mut all = String::new();
