@@ -40,6 +40,8 @@ pub struct Faults {
     pub double: Option<u32>,
     /// A request comes once more, with the id of the one before.
     pub stale: Option<u32>,
+    /// A choice is thrown away, and the timer says for whom it waits.
+    pub lose: Option<u32>,
     /// A name is said to be taken though its old connection is gone.
     pub name_taken: Option<u32>,
     /// A search is refused because there were too many.

@@ -77,6 +77,8 @@ pub const SETTLING: Duration = Duration::from_millis(50);
 pub const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// How long a battle that was found just before the search was called off may be on its way.
 pub const SEARCH_CALLED_OFF: Duration = Duration::from_secs(3);
+/// The pause after a challenge that came too soon after another.
+pub const CHALLENGE_TOO_SOON: Duration = Duration::from_secs(10);
 /// A challenge that has not become a battle is made again. Servers allow one in ten seconds.
 pub const CHALLENGE_AGAIN: Duration = Duration::from_secs(12);
 /// A tournament in which somebody waits for us is left after this time, if no battle is claimed here meanwhile.

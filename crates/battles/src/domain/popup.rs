@@ -16,6 +16,8 @@ pub enum Popup {
     TooMany,
     /// The account may not play for a long time.
     Barred,
+    /// A challenge came less than ten seconds after the one before.
+    TooSoon,
     /// Later.
     Later,
 }
@@ -39,6 +41,8 @@ impl Popup {
             Self::TooMany
         } else if says(&["You are barred", "You are banned", "You are locked"]) {
             Self::Barred
+        } else if says(&["less than 10 seconds"]) {
+            Self::TooSoon
         } else {
             Self::Later
         }
@@ -85,11 +89,12 @@ mod tests {
                 "You are locked and cannot challenge unlocked users. If this user is your friend, ask them to challenge you instead.",
             ],
         );
+        let soon = "You challenged less than 10 seconds after your last challenge! It's cancelled in case it's a misclick.";
+        means(Popup::TooSoon, &[soon]);
         means(
             Popup::Later,
             &[
                 "Due to high load, you are limited to 12 battles and team validations every 3 minutes.",
-                "You challenged less than 10 seconds after your last challenge! It's cancelled in case it's a misclick.",
                 "The server is restarting. Battles will be available again in a few minutes.",
                 "The user 'nobody' was not found.",
                 "The user 'Ann' is not accepting challenges right now.",

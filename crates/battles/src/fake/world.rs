@@ -338,6 +338,10 @@ impl World {
 
     /// `/choose CHOICE|RQID`
     fn choose(&mut self, me: &str, name: &str, argument: &str) {
+        if self.strikes(self.faults.lose) {
+            let says = format!("|inactive|{} has 30 seconds left.", self.name_of(me));
+            return self.tell(me, format!(">{name}\n{says}"));
+        }
         let Some(room) = self.rooms.get_mut(name) else { return };
         let Some(side) = room.side(me) else { return };
         let (choice, rqid) = argument.split_once('|').unwrap_or((argument, ""));

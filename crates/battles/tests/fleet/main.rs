@@ -105,11 +105,12 @@ async fn a_fleet_that_gives_up_forfeits_and_counts_it() {
 }
 
 #[tokio::test]
-async fn lost_connections_doubled_frames_and_stale_requests_change_no_count() {
+async fn lost_connections_doubled_frames_stale_requests_and_lost_choices_change_no_count() {
     let faults = Faults {
         drop: Some(60),
         double: Some(10),
         stale: Some(10),
+        lose: Some(10),
         name_taken: Some(4),
         throttle: Some(10),
         ..Faults::default()

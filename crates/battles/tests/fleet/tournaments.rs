@@ -1,13 +1,23 @@
 //! Battles that are found by tournaments: counted like all others, and nobody is kept waiting.
 
 use interlock_battles::{
-    domain::run::{Mode, Plan},
+    domain::{
+        battle::Outcome,
+        run::{Mode, Plan},
+        tournament::News,
+    },
     fake::Faults,
-    fleet::Fleet,
+    fleet::{
+        Fleet,
+        session::{Match, Session, SessionSettings, Stage},
+    },
+    io::{Account, Client, Event, Events, play},
+    limits,
 };
 use interlock_kernel::quota::Limit;
+use tokio::{sync::watch, time::timeout};
 
-use crate::support::{Ground, is_exact};
+use crate::support::{Ground, is_exact, settings};
 
 const FORMAT: &str = "gen9randombattle";
 
@@ -71,6 +81,44 @@ async fn a_process_that_dies_in_a_tournament_comes_back_to_it() {
     let truth = ground.truth("bot");
     assert!(truth.finished() - 12 <= report.total.void, "{truth:?} {report:?}");
     assert_eq!((report.finished, report.claimed, report.drift), (12, 0, 0));
+}
+
+#[tokio::test]
+async fn who_has_no_battle_left_to_play_keeps_no_tournament_waiting() {
+    let ground = Ground::new(Faults::default(), 35).await;
+    ground.server.hold_tournaments("lobby", FORMAT, 4, 3);
+    let (stage, staged) = watch::channel(Stage::Playing);
+    let as_bot = SessionSettings {
+        url: ground.server.url(),
+        account: Account::Unproven("bot".to_owned()),
+        format: FORMAT.to_owned(),
+        matching: Match::Tournament("lobby".to_owned()),
+    };
+    let session = Session::start(as_bot, Vec::new(), staged).await.unwrap();
+    let playing = settings("w", 1, &[], ground.folder.path()).playing;
+    // Two are left of four, and the bot is one of them.
+    loop {
+        let room = session.find(None).await.unwrap();
+        let name = room.id().to_owned();
+        let finished = play(room, &playing, |_| {}).await.unwrap();
+        session.done(&name).await;
+        if finished.outcome == Outcome::Won("bot".to_owned()) {
+            break;
+        }
+    }
+    let watcher = Account::Unproven("watcher".to_owned());
+    let (client, mut events) = Client::connect(&ground.server.url(), &watcher).await.unwrap();
+    client.join("lobby").await.unwrap();
+    let told = async |events: &mut Events| {
+        let event = events.recv().await.expect("it stays");
+        if let Event::Tournament { news, .. } = event { Some(news) } else { None }
+    };
+    while told(&mut events).await != Some(News::UpdateEnd) {}
+    // From now on, time is what somebody waits for.
+    tokio::time::pause();
+    let over = async { while told(&mut events).await != Some(News::Over) {} };
+    timeout(limits::TOURNAMENT_WAITS * 2, over).await.expect("the bot leaves");
+    drop(stage);
 }
 
 #[tokio::test]

@@ -348,6 +348,10 @@ impl Desk {
                 search.pause = limits::LONGEST_SEARCH_PAUSE;
                 None
             }
+            Popup::TooSoon => {
+                search.at = Some(Instant::now() + limits::CHALLENGE_TOO_SOON);
+                return;
+            }
             Popup::TooMany | Popup::Later => None,
         };
         if let Some(refusal) = refusal {
