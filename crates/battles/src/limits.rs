@@ -57,8 +57,6 @@ pub const OPPONENTS: usize = 1_000;
 /// Opponents that a view of a run shows: those with the most battles.
 pub const OPPONENTS_SHOWN: usize = 100;
 const _: () = assert!(OPPONENTS_SHOWN <= OPPONENTS);
-/// Accounts of a run whose rating is kept.
-pub const RATED_ACCOUNTS: usize = 1_000;
 /// Battles of a run whose row is kept.
 pub const HISTORY_BATTLES: u64 = 100_000;
 /// Runs of a list.

@@ -175,30 +175,24 @@ fn a_room_belongs_to_one_claim_and_a_claim_to_one_room() {
 }
 
 #[test]
-fn opponents_are_counted_apart_and_ratings_are_those_of_accounts() {
+fn frequent_opponents_are_shown_apart_and_all_others_together() {
     let mut run = opened(Limit::Unlimited, None);
-    let mut play = |opponent: String, account: &str, rating: u32| {
+    let mut play = |opponent: String| {
         let claim = claim(&mut run, 0).unwrap();
-        let room = Room {
-            id: format!("battle-{claim}"),
-            account: account.to_owned(),
-            opponent: Some(opponent),
-        };
+        let room = Room { id: format!("battle-{claim}"), opponent: Some(opponent), ..room(0) };
         run.send(RunCommand::Begin { claim, room });
-        let sent = run.send(RunCommand::End { claim, ending: WIN, rating: Some(rating) });
-        assert_eq!(run.reply(sent), RunReply::Over { claim });
+        end(&mut run, claim, WIN).unwrap();
     };
     for number in 0..limits::OPPONENTS + 5 {
-        play(format!("rival{number}"), "one", 1000);
+        play(format!("rival{number}"));
     }
-    play("rival7".to_owned(), "two", 1100);
-    play("rival7".to_owned(), "one", 1200);
+    play("rival7".to_owned());
+    play("rival7".to_owned());
     let view = view(&run);
     assert_eq!(view.opponents.len(), limits::OPPONENTS_SHOWN);
     assert_eq!(view.opponents["rival7"].wins, 3);
     let shown: u64 = view.opponents.values().map(Tally::finished).sum();
     assert_eq!(shown + view.other_opponents.finished(), view.total.finished());
-    assert_eq!(view.ratings, [("one".to_owned(), 1200), ("two".to_owned(), 1100)].into());
 }
 
 #[test]

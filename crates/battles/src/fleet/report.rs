@@ -42,8 +42,8 @@ pub struct Report {
     /// All other opponents together; not said where there are none.
     #[serde(skip_serializing_if = "is_nobody")]
     pub other_opponents: Tally,
-    /// The newest rating of each account, where the server tells one.
-    pub ratings: BTreeMap<String, u32>,
+    /// The newest rating that the server told.
+    pub rating: Option<u32>,
     /// How long the fleet has played, in seconds.
     pub seconds: f64,
     /// Decisions that it has made.
@@ -134,7 +134,7 @@ impl Report {
             teams: parts(&view.teams),
             opponents: parts(&view.opponents),
             other_opponents: view.other_opponents,
-            ratings: view.ratings.clone(),
+            rating: view.rating,
             seconds: took.as_secs_f64(),
             decisions: overhead.decisions,
             decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },

@@ -108,6 +108,9 @@ pub fn summary(report: &Report) -> String {
     if *claimed > 0 {
         let _ = write!(text, "\n{claimed} have not ended; the same --run goes on with them");
     }
+    if let Some(rating) = report.rating {
+        let _ = write!(text, "\nrating {rating}");
+    }
     let _ = write!(text, "\ndrift {drift}: the counts against the logs");
     if report.elsewhere > 0 {
         let _ = write!(text, "; {} were played on other machines", report.elsewhere);
@@ -122,9 +125,6 @@ pub fn summary(report: &Report) -> String {
     for (name, part) in most(&report.opponents) {
         let _ =
             write!(text, "\n  against {name}: {}{}", part.finished, rate(Score::from(part.tally)));
-    }
-    for (account, rating) in &report.ratings {
-        let _ = write!(text, "\n  rating of {account}: {rating}");
     }
     text
 }

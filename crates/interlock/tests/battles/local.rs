@@ -41,7 +41,7 @@ fn a_run_ends_with_one_object_and_an_exact_split() {
         "forfeits",
         "losses",
         "opponents",
-        "ratings",
+        "rating",
         "run",
         "seconds",
         "target",

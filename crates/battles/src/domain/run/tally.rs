@@ -48,9 +48,6 @@ pub struct Tallies {
     others: Tally,
     /// The newest that the server told.
     rating: Option<u32>,
-    /// The same for each account.
-    #[serde(default)]
-    ratings: BTreeMap<String, u32>,
 }
 
 impl Outcome {
@@ -113,12 +110,6 @@ impl Tallies {
             tally.add(over.ending);
         }
         self.rating = over.rating.or(self.rating);
-        if let (Some(rating), Some(room)) = (over.rating, &over.room)
-            && (self.ratings.contains_key(&room.account)
-                || self.ratings.len() < limits::RATED_ACCOUNTS)
-        {
-            self.ratings.insert(room.account.clone(), rating);
-        }
     }
 
     /// All battles.
@@ -157,11 +148,5 @@ impl Tallies {
     #[must_use]
     pub fn rating(&self) -> Option<u32> {
         self.rating
-    }
-
-    /// The newest rating of each account.
-    #[must_use]
-    pub fn ratings(&self) -> &BTreeMap<String, u32> {
-        &self.ratings
     }
 }

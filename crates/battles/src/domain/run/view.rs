@@ -38,9 +38,6 @@ pub struct RunView {
     pub other_opponents: Tally,
     /// The newest rating that the server told.
     pub rating: Option<u32>,
-    /// The same for each account.
-    #[serde(default)]
-    pub ratings: BTreeMap<String, u32>,
     /// Battles that are not over, by claim.
     pub live: Vec<LiveBattle>,
 }
@@ -119,7 +116,6 @@ impl Ledger {
             opponents,
             other_opponents,
             rating: self.tallies.rating(),
-            ratings: self.tallies.ratings().clone(),
             live: live.map(|(claim, battle)| LiveBattle::of(*claim, battle)).collect(),
         }
     }
