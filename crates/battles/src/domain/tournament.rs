@@ -135,7 +135,7 @@ impl Tournament {
         self.is_started = update.is_started.unwrap_or(self.is_started);
         self.is_joined = update.is_joined.unwrap_or(self.is_joined);
         if let Some(users) = update.challenges {
-            self.opponent = users.first().map(|user| id(user));
+            self.opponent = users.iter().map(|user| id(user)).find(|user| !user.is_empty());
         }
         if let Some(user) = update.challenging {
             self.is_challenging = user.is_some();
