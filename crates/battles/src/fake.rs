@@ -11,6 +11,7 @@
 //! Not here: what makes the game, and security. Tests beside this one play on the real server.
 
 mod battle;
+mod tournaments;
 mod world;
 
 use std::{
@@ -28,7 +29,7 @@ use tokio::{
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 
 pub use self::world::Played;
-use self::world::World;
+use self::{tournaments::Tournaments, world::World};
 
 /// What goes wrong, each once in so many times; `None`: never.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,10 +40,14 @@ pub struct Faults {
     pub double: Option<u32>,
     /// A request comes once more, with the id of the one before.
     pub stale: Option<u32>,
+    /// A choice is thrown away, and the timer says for whom it waits.
+    pub lose: Option<u32>,
     /// A name is said to be taken though its old connection is gone.
     pub name_taken: Option<u32>,
     /// A search is refused because there were too many.
     pub throttle: Option<u32>,
+    /// Battles that an account plays at once; who searches for one more is refused. `None`: any number.
+    pub games: Option<usize>,
 }
 
 /// A server that runs until it is dropped.
@@ -70,6 +75,13 @@ impl Fake {
     #[must_use]
     pub fn url(&self) -> String {
         format!("ws://{}/showdown/websocket", self.address)
+    }
+
+    /// Holds eliminations in this room, one after the other: each begins when it has `size` players, of whom so many
+    /// are rivals of the server's own.
+    pub fn hold_tournaments(&self, room: &str, format: &str, size: usize, rivals: usize) {
+        assert!(rivals < size, "somebody must be able to join");
+        lock(&self.world).tournaments = Some(Tournaments::new(room, format, size, rivals));
     }
 
     /// Every battle so far, in the order in which they began.

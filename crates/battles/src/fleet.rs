@@ -15,26 +15,21 @@
 pub mod counter;
 mod fleets;
 pub mod logs;
+mod report;
 pub mod session;
 mod tracker;
 mod worker;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Instant};
 
-use interlock_kernel::{ids::Worker, quota::Limit};
-use serde::Serialize;
+use interlock_kernel::ids::Worker;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
 };
 
 pub use self::fleets::Fleets;
+pub use self::report::{Part, Percentiles, Report, WorkerReport};
 pub use self::tracker::{Overhead, Tracker, Watched};
 use self::{
     counter::{CountError, Counter},
@@ -45,7 +40,8 @@ use self::{
 use crate::{
     domain::{
         id::id,
-        run::{Mode, RunView, Tally},
+        protocol::room_id,
+        run::{Mode, RunView},
     },
     io::{Account, ConnectError, Settings},
 };
@@ -100,9 +96,9 @@ pub enum FleetError {
     /// Playing against oneself takes two.
     #[error("self-play takes pairs of accounts, with names")]
     NoPairs,
-    /// There is no way to play like this.
-    #[error("{0} cannot be played")]
-    NoMode(&'static str),
+    /// Tournaments are held in rooms.
+    #[error("{0} is no name of a room")]
+    NoRoom(String),
     /// A worker broke down.
     #[error("a worker broke down: {0}")]
     Panicked(#[from] JoinError),
@@ -137,99 +133,6 @@ impl Brake {
     /// Give up what is in play.
     pub fn forfeit(&self) {
         self.0.send_replace(Stage::Forfeiting);
-    }
-}
-
-/// What a run has come to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// Its name.
-    pub run: String,
-    /// How many battles it is to have.
-    pub target: Limit,
-    /// How many count.
-    pub finished: u64,
-    /// How they ended, and how many were void.
-    #[serde(flatten)]
-    pub total: Tally,
-    /// Battles that are searched for or played, or of which nobody knows how they ended.
-    pub claimed: u64,
-    /// How far these numbers are from the logs of the battles that this machine's workers played.
-    pub drift: u64,
-    /// Battles that count for workers of other machines, which judge them; not said where there are none.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub elsewhere: u64,
-    /// By worker.
-    pub workers: BTreeMap<String, WorkerReport>,
-    /// By team.
-    pub teams: BTreeMap<String, Tally>,
-    /// How long the fleet has played, in seconds.
-    pub seconds: f64,
-    /// Decisions that it has made.
-    pub decisions: u64,
-    /// What they cost beside thinking.
-    pub decision_overhead_ms: Percentiles,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// A worker's part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct WorkerReport {
-    /// Its share; null: as many as there are.
-    pub quota: Option<u64>,
-    /// How many count.
-    pub finished: u64,
-    /// How they ended.
-    #[serde(flatten)]
-    pub tally: Tally,
-}
-
-/// Milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Percentiles {
-    /// Half of all.
-    pub p50: f64,
-    /// Ninety-nine of a hundred.
-    pub p99: f64,
-}
-
-impl Report {
-    /// From a run, its logs, and what is known of a fleet that plays for it.
-    ///
-    /// # Errors
-    /// When a log cannot be read.
-    pub fn of(
-        run: &str,
-        view: &RunView,
-        logs: &Logs,
-        overhead: Overhead,
-        took: Duration,
-    ) -> io::Result<Self> {
-        let worker = |(name, worker): (&Worker, &crate::domain::run::WorkerView)| {
-            let finished = worker.tally.finished();
-            let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
-            (name.as_str().to_owned(), report)
-        };
-        let recount = logs.recount()?;
-        let ms = |span: Duration| span.as_secs_f64() * 1e3;
-        Ok(Self {
-            run: run.to_owned(),
-            target: view.plan.target,
-            finished: view.total.finished(),
-            total: view.total,
-            claimed: view.claimed + view.in_doubt,
-            drift: logs::drift(view, &recount),
-            elsewhere: logs::elsewhere(view, &recount),
-            workers: view.workers.iter().map(worker).collect(),
-            teams: view.teams.clone(),
-            seconds: took.as_secs_f64(),
-            decisions: overhead.decisions,
-            decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },
-        })
     }
 }
 
@@ -357,7 +260,10 @@ async fn connect(
             }
             return Ok(sessions);
         }
-        Mode::Tournament(_) => return Err(FleetError::NoMode("tournament")),
+        Mode::Tournament(room) => {
+            let id = room_id(room).ok_or_else(|| FleetError::NoRoom(room.clone()))?;
+            Match::Tournament(id)
+        }
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {

@@ -4,6 +4,7 @@ mod battle;
 mod connection;
 pub mod local;
 mod login;
+mod pace;
 
 pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, Thought, play};
 pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room, Searches};

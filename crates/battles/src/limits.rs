@@ -12,6 +12,8 @@ pub const ROOM_BYTES: usize = 128;
 pub const ID_BYTES: usize = 40;
 /// Pokémon of one side.
 pub const TEAM: usize = 6;
+/// Bytes of a team's text.
+pub const TEAM_BYTES: usize = 16 << 10;
 /// Moves that a Pokémon was seen to know. More than four when it was somebody else in disguise.
 pub const MOVES_SEEN: usize = 12;
 /// Volatile conditions of one Pokémon, and conditions of one side.
@@ -36,13 +38,25 @@ pub const CHOICES_REFUSED: usize = 4;
 pub const LOGIN: Duration = Duration::from_secs(30);
 /// Bytes of a login service's answer.
 pub const LOGIN_ANSWER_BYTES: usize = 64 << 10;
-/// A battle in which nothing is said for so long is given up.
-pub const SILENCE: Duration = Duration::from_secs(330);
+/// A battle in which nothing is said for so long is asked for anew: its timer, which we turn on, speaks every 30 s.
+pub const SILENCE: Duration = Duration::from_secs(120);
+/// A connection on which nothing is heard for so long is asked whether it lives; after twice as long, it does not.
+pub const UNHEARD: Duration = Duration::from_secs(45);
+// Battles need not notice that themselves.
+const _: () = assert!(2 * UNHEARD.as_secs() < SILENCE.as_secs());
+/// A server that proves names takes a message in 600 ms.
+pub const MESSAGE_EVERY: Duration = Duration::from_millis(650);
+/// Of those that come sooner, it remembers five.
+pub const MESSAGES_AHEAD: u32 = 4;
 
 /// Characters of a name or address in a run's plan, of a room, a team, an opponent.
 pub const TEXT_CHARS: usize = 200;
-/// Opponents of a run that are counted apart; those who come later are counted together.
-pub const OPPONENTS: usize = 10_000;
+/// Opponents of a run that are counted apart; those who come later are counted together, and told apart by the rows
+/// of their battles.
+pub const OPPONENTS: usize = 1_000;
+/// Opponents that a view of a run shows: those with the most battles.
+pub const OPPONENTS_SHOWN: usize = 100;
+const _: () = assert!(OPPONENTS_SHOWN <= OPPONENTS);
 /// Battles of a run whose row is kept.
 pub const HISTORY_BATTLES: u64 = 100_000;
 /// Runs of a list.
@@ -61,8 +75,12 @@ pub const SETTLING: Duration = Duration::from_millis(50);
 pub const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// How long a battle that was found just before the search was called off may be on its way.
 pub const SEARCH_CALLED_OFF: Duration = Duration::from_secs(3);
+/// The pause after a challenge that came too soon after another.
+pub const CHALLENGE_TOO_SOON: Duration = Duration::from_secs(10);
 /// A challenge that has not become a battle is made again. Servers allow one in ten seconds.
 pub const CHALLENGE_AGAIN: Duration = Duration::from_secs(12);
+/// A tournament in which somebody waits for us is left after this time, if no battle is claimed here meanwhile.
+pub const TOURNAMENT_WAITS: Duration = Duration::from_secs(30);
 /// The pause before a lost connection is made anew, at first; it doubles up to the longest.
 pub const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 /// The longest of these pauses.
@@ -77,6 +95,8 @@ pub const LEAVE: Duration = Duration::from_secs(3);
 pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 /// Another server's answer, from the connection to the last byte.
 pub const API_ANSWER: Duration = Duration::from_secs(10);
+/// Another server that gives no answer for so long is given up.
+pub const HOME_AWAY: Duration = Duration::from_secs(600);
 /// The server of a run that is over goes on for so long, if other machines played for it: they ask at least every 5 s.
 pub const FAREWELL: Duration = Duration::from_secs(15);
 /// Bytes of such an answer: a run with a thousand workers and battles.

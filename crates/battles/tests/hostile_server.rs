@@ -16,7 +16,7 @@ use interlock_battles::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
@@ -182,6 +182,62 @@ async fn a_flood_in_one_battle_leaves_the_others_alone() {
     assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Tie);
     release.add_permits(1);
     assert!(matches!(soon(drowning).await.unwrap(), Err(PlayError::Gone { .. })));
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_asked_and_then_given_up() {
+    let (liar, _client, mut events) = meet().await;
+    // Its end of the connection stays open, and nobody reads there.
+    tokio::time::pause();
+    let event = timeout(Duration::from_secs(600), events.recv()).await;
+    assert!(event.expect("it is given up").is_none());
+    drop(liar);
+}
+
+/// Says when it is asked, and thinks until it is allowed to stop.
+struct Dawdler {
+    asked: mpsc::UnboundedSender<()>,
+    thinks: Stuck,
+}
+
+impl Player for Dawdler {
+    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+        self.asked.send(()).unwrap();
+        self.thinks.think(position, budget, chance)
+    }
+}
+
+#[tokio::test]
+async fn a_player_that_thinks_for_too_long_loses_its_say() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-slow-1", &mut events).await;
+    let (asked, mut thinking) = mpsc::unbounded_channel();
+    let release = Arc::new(Semaphore::new(0));
+    let playing = start(room, settings(Dawdler { asked, thinks: Stuck(release.clone()) }));
+    assert_eq!(liar.hears().await, "battle-slow-1|/timer on");
+    liar.asks("battle-slow-1", 7).await;
+    thinking.recv().await.unwrap();
+    // From now on, time is what somebody waits for.
+    tokio::time::pause();
+    let chosen = loop {
+        if let Message::Text(text) = liar.0.next().await.unwrap().unwrap() {
+            break text;
+        }
+    };
+    tokio::time::resume();
+    assert!(chosen.starts_with("battle-slow-1|/choose switch "), "{chosen}");
+    release.add_permits(1);
+    liar.say(">battle-slow-1\n|win|Bot").await;
+    assert!(soon(playing).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_throws_away_is_said_to_be() {
+    let (mut liar, _client, mut events) = meet().await;
+    let says = "Your message was not sent because you've been typing too quickly.";
+    liar.say(format!("|raw|<strong class=\"message-throttle-notice\">{says}</strong>")).await;
+    let Some(Event::Popup(told)) = soon(events.recv()).await else { panic!("it is told") };
+    assert_eq!(told, says);
 }
 
 #[tokio::test]

@@ -2,8 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use interlock_battles::fuzz;
+use interlock_battles::{
+    domain::{
+        team,
+        tournament::{News, Tournament},
+    },
+    fuzz,
+};
 use proptest::prelude::*;
+use serde_json::json;
 
 const RECORDED: &str = include_str!("../fixtures/one-p1.log");
 
@@ -44,6 +51,44 @@ proptest! {
         let known = ["Basculegion", "basculegion", "Lucario", "shadowball", "adaptability", "Water", "assaultvest",
             "L80", "323", "\"pp\":24", "Swords Dance", "p2a"][pick];
         fuzz::room(RECORDED.replace("\n>", "\0>").replace(known, &name).as_bytes());
+    }
+}
+
+/// What a room may hear of its tournament.
+fn news() -> impl Strategy<Value = String> {
+    let told = |name: String, is_joined: bool| json!({"teambuilderFormat": "gen9ou", "isJoined": is_joined, "challenges": [name]});
+    prop_oneof![
+        Just("create|gen9ou|Single Elimination|0".to_owned()),
+        Just("updateEnd".to_owned()),
+        Just("start|8".to_owned()),
+        (any::<String>(), any::<bool>())
+            .prop_map(move |(name, is_joined)| { format!("update|{}", told(name, is_joined)) }),
+        any::<Option<String>>().prop_map(|by| format!("update|{}", json!({"challenged": by}))),
+        "error\\|[A-Za-z]{0,20}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_name_in_a_tournament_makes_us_say_more_than_a_name(
+        lines in prop::collection::vec(news(), 0..20),
+    ) {
+        let mut tournament = Tournament::default();
+        for news in lines.iter().filter_map(|line| News::parse(line)) {
+            tournament.hear(news);
+            if let Some(step) = tournament.step("gen9ou") {
+                let legal = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+                prop_assert!(step.command().chars().all(|char| legal(char) || char == ' '));
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_of_whatever_text_is_one_line_or_refused(text in "([ -~é|@()]{0,12}\n){0,12}") {
+        if let Ok(packed) = team::packed(&text) {
+            prop_assert!(!packed.contains('\n'), "{packed:?}");
+        }
     }
 }
 

@@ -6,8 +6,12 @@ use std::{
     num::NonZeroU32,
 };
 
-use interlock_battles::domain::run::{
-    Ending, LiveBattle, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView,
+use interlock_battles::{
+    domain::run::{
+        Ending, LiveBattle, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply,
+        RunView, Tally,
+    },
+    limits,
 };
 use interlock_kernel::{
     ids::Worker,
@@ -168,6 +172,27 @@ fn a_room_belongs_to_one_claim_and_a_claim_to_one_room() {
     assert_eq!(run.rejection(sent), RunRejection::Begun(one));
     let sent = run.send(RunCommand::GiveBack { claim: two });
     assert_eq!(run.reply(sent), RunReply::Done);
+}
+
+#[test]
+fn frequent_opponents_are_shown_apart_and_all_others_together() {
+    let mut run = opened(Limit::Unlimited, None);
+    let mut play = |opponent: String| {
+        let claim = claim(&mut run, 0).unwrap();
+        let room = Room { id: format!("battle-{claim}"), opponent: Some(opponent), ..room(0) };
+        run.send(RunCommand::Begin { claim, room });
+        end(&mut run, claim, WIN).unwrap();
+    };
+    for number in 0..limits::OPPONENTS + 5 {
+        play(format!("rival{number}"));
+    }
+    play("rival7".to_owned());
+    play("rival7".to_owned());
+    let view = view(&run);
+    assert_eq!(view.opponents.len(), limits::OPPONENTS_SHOWN);
+    assert_eq!(view.opponents["rival7"].wins, 3);
+    let shown: u64 = view.opponents.values().map(Tally::finished).sum();
+    assert_eq!(shown + view.other_opponents.finished(), view.total.finished());
 }
 
 #[test]

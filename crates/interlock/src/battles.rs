@@ -82,6 +82,7 @@ fn opponents(run: &Run) -> Result<(Mode, Vec<String>)> {
         ModeWord::Challenge => {
             Mode::Challenge(opponent().context("--mode challenge needs --opponent NAME")?)
         }
+        ModeWord::Tournament => Mode::Tournament(run.room.clone()),
         ModeWord::SelfPlay => {
             if let ([name], true) = (&usernames[..], run.place.local) {
                 usernames.push(second(name));

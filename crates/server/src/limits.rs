@@ -56,5 +56,9 @@ pub const TIMELINE_SHOWN: usize = 50;
 pub const STATE_CHARS: usize = 20_000;
 /// Battles of a run that are plotted.
 pub const BATTLES_PLOTTED: usize = 2_000;
+/// Opponents of a run that are listed.
+pub const OPPONENTS_SHOWN: usize = 20;
+/// Accounts of a run whose rating is shown.
+pub const RATINGS_SHOWN: usize = 20;
 /// Battles of a run that are listed.
 pub const BATTLES_SHOWN: usize = 100;

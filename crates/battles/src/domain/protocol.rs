@@ -46,10 +46,20 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// The room whose messages may name none.
+pub const LOBBY: &str = "lobby";
+
 /// Whether this may be a room's id. What passes can be sent back without saying more than a room's id.
 pub fn is_room(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=limits::ROOM_BYTES).contains(&text.len()) && text.bytes().all(legal)
+}
+
+/// The id of the room of this name; `None`: none has it.
+pub fn room_id(name: &str) -> Option<String> {
+    let kept = name.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '-');
+    let id: String = kept.map(|char| char.to_ascii_lowercase()).collect();
+    is_room(&id).then_some(id)
 }
 
 /// One line. Names are as the server wrote them; [`super::id`] makes ids.
@@ -78,6 +88,8 @@ pub enum Line<'a> {
     Deinit,
     /// A command in this room was refused.
     Error(&'a str),
+    /// Something about the room's tournament.
+    Tournament(&'a str),
     /// JSON: what must be chosen, and the own team. Empty while there is nothing yet.
     Request(&'a str),
     /// Something that happened in a battle.
@@ -103,6 +115,7 @@ impl<'a> Line<'a> {
             "updatesearch" => Self::UpdateSearch(rest),
             "popup" => Self::Popup(rest),
             "error" => Self::Error(rest),
+            "tournament" => Self::Tournament(rest),
             "request" => Self::Request(rest),
             "pm" => {
                 let mut parts = rest.splitn(3, '|');

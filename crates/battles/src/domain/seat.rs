@@ -4,6 +4,9 @@
 //! after a rejoin, when the first may never have arrived. "Too late" is no refusal: the answer that counted was
 //! another one, and the next request is on its way.
 //!
+//! A server that is throttled throws choices away, and its timer goes on: when it names us, the choice is sent again.
+//! It has the request's number, so that it can do no harm.
+//!
 //! A request that is older than the one answered is not answered, whatever number the server gives it.
 
 use super::{
@@ -21,6 +24,8 @@ pub struct Seat {
     request: Option<Request>,
     /// The request that the last answer was for.
     answered: Option<u64>,
+    /// That answer, as it was said.
+    said: String,
     /// What is left to answer, should the server refuse the first.
     others: Vec<Choice>,
     refused: usize,
@@ -35,6 +40,8 @@ pub enum Ask {
     Choose,
     /// To say this instead of what was refused.
     Say(String),
+    /// To say this once more: it has not arrived.
+    Repeat(String),
     /// Nothing, for the request cannot be read.
     Unreadable(RequestError),
     /// Nothing more: the battle is over.
@@ -58,6 +65,13 @@ impl Seat {
         }
         if let Line::Error(text) = line {
             return self.refused(text);
+        }
+        if let Line::Other(text) = line {
+            return if self.is_awaited(text) {
+                Ask::Repeat(self.said.clone())
+            } else {
+                Ask::Nothing
+            };
         }
         match (line, &self.battle.outcome) {
             (Line::Battle(BattleLine::Win(_) | BattleLine::Tie), Some(outcome)) => {
@@ -83,7 +97,16 @@ impl Seat {
         self.others.push(Choice::Default);
         self.others.reverse();
         (self.answered, self.refused) = (Some(rqid), 0);
-        Some(say(first, rqid))
+        self.said = say(first, rqid);
+        Some(self.said.clone())
+    }
+
+    /// Whether the timer says that it waits for us, though we have answered.
+    fn is_awaited(&self, line: &str) -> bool {
+        let Some(request) = &self.request else { return false };
+        let named = || line.strip_prefix("|inactive|")?.strip_prefix(&request.side.name);
+        let is_answered = self.answered.is_some() && self.answered == request.rqid;
+        is_answered && named().is_some_and(|rest| rest.starts_with(" has "))
     }
 
     fn asked(&mut self, json: &str) -> Ask {
@@ -111,7 +134,10 @@ impl Seat {
         };
         self.refused += 1;
         match self.others.pop().filter(|_| self.refused <= limits::CHOICES_REFUSED) {
-            Some(next) => Ask::Say(say(next, rqid)),
+            Some(next) => {
+                self.said = say(next, rqid);
+                Ask::Say(self.said.clone())
+            }
             None => Ask::Nothing,
         }
     }
@@ -166,6 +192,21 @@ mod tests {
         assert_eq!(hear(&mut seat, no), "/choose switch 3|3");
         assert_eq!(hear(&mut seat, no), "/choose default|3");
         assert_eq!(hear(&mut seat, no), "Nothing");
+    }
+
+    #[test]
+    fn an_answer_is_sent_again_when_the_timer_still_waits_for_us() {
+        let mut seat = Seat::default();
+        let request =
+            r#"{"forceSwitch":[true],"side":{"name":"Bot has 1","id":"p1","pokemon":[]},"rqid":3}"#;
+        seat.hear(&Line::Request(request));
+        let ours = "|inactive|Bot has 1 has 30 seconds left.";
+        assert_eq!(hear(&mut seat, ours), "Nothing", "it has not been answered");
+        seat.answer(CHOICES);
+        let again = seat.hear(&Line::parse(ours));
+        assert!(matches!(again, Ask::Repeat(said) if said == "/choose switch 2|3"));
+        assert_eq!(hear(&mut seat, "|inactive|Bot has 30 seconds left."), "Nothing");
+        assert_eq!(hear(&mut seat, "|c| Eve||inactive|Bot has 1 has 9 seconds left."), "Nothing");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{
     Faults,
     battle::{Battle, End, Side},
+    tournaments::Tournaments,
 };
 use crate::domain::{chance::Chance, id::id, run::Outcome};
 
@@ -36,6 +37,7 @@ pub(super) struct World {
     rooms: BTreeMap<String, Room>,
     opened: u64,
     rivals: u64,
+    pub(super) tournaments: Option<Tournaments>,
     /// Of servers before the last restart.
     past: Vec<Played>,
 }
@@ -66,6 +68,7 @@ impl World {
             rooms: BTreeMap::new(),
             opened: 0,
             rivals: 0,
+            tournaments: None,
             past: Vec::new(),
         }
     }
@@ -83,6 +86,9 @@ impl World {
         for user in self.users.values_mut().filter(|user| user.connection == Some(connection)) {
             user.connection = None;
             user.searching.clear();
+            if let Some(held) = &mut self.tournaments {
+                held.present.remove(&id(&user.name));
+            }
         }
     }
 
@@ -98,6 +104,7 @@ impl World {
         self.users.clear();
         self.rooms.clear();
         self.opened = 0;
+        self.tournaments.iter_mut().for_each(Tournaments::forget);
     }
 
     pub(super) fn played(&self) -> Vec<Played> {
@@ -122,7 +129,7 @@ impl World {
         }
     }
 
-    fn tell(&mut self, user: &str, frame: String) {
+    pub(super) fn tell(&mut self, user: &str, frame: String) {
         if let Some(connection) = self.users.get(user).and_then(|user| user.connection) {
             self.send(connection, frame);
         }
@@ -153,11 +160,32 @@ impl World {
                     self.tell(&me, format!(">{room}\n|deinit"));
                 }
             }
+            "/tournament" => self.hold(|held, world| {
+                if held.room == room {
+                    held.hear(world, &me, argument);
+                }
+            }),
             "/choose" => self.choose(&me, room, argument),
             "/forfeit" => self.forfeit(&me, room),
             // /utm, /timer, /savereplay and all that is not known.
             _ => {}
         }
+    }
+
+    /// Does something with the tournaments, if there are any.
+    fn hold(&mut self, act: impl FnOnce(&mut Tournaments, &mut Self)) {
+        if let Some(mut held) = self.tournaments.take() {
+            act(&mut held, self);
+            self.tournaments = Some(held);
+        }
+    }
+
+    pub(super) fn flip(&mut self) -> bool {
+        self.chance.below(2) == 0
+    }
+
+    pub(super) fn name_of(&mut self, me: &str) -> String {
+        self.user(me).name.clone()
     }
 
     fn user(&mut self, me: &str) -> &mut User {
@@ -208,6 +236,10 @@ impl World {
                 "Due to high load, you are limited to 12 battles and team validations every 3 minutes.",
             );
         }
+        if self.faults.games.is_some_and(|most| self.games(me).count() >= most) {
+            return self
+                .popup(me, "Due to high load, you are limited to 5 games at the same time.");
+        }
         if !self.user(me).searching.insert(format.to_owned()) {
             return self.popup(
                 me,
@@ -228,7 +260,8 @@ impl World {
         let (whom, format) = (id(whom), format.trim().to_owned());
         let name = self.user(me).name.clone();
         if whom.starts_with("rival") {
-            return self.open(&format, [(name, Some(me.to_owned())), (whom, None)]);
+            self.open(&format, [(name, Some(me.to_owned())), (whom, None)]);
+            return;
         }
         let Some(other) = self.users.get(&whom) else {
             return self.popup(me, &format!("The user '{whom}' was not found."));
@@ -253,7 +286,7 @@ impl World {
         self.open(&format, [(name, Some(whom)), (mine, Some(me.to_owned()))]);
     }
 
-    fn open(&mut self, format: &str, players: [(String, Option<String>); 2]) {
+    pub(super) fn open(&mut self, format: &str, players: [(String, Option<String>); 2]) -> String {
         self.opened += 1;
         let name = format!("battle-{}-{}", id(format), self.opened);
         let present: BTreeSet<String> =
@@ -266,6 +299,7 @@ impl World {
             self.update_search(&user);
             self.show_room(&user, &name);
         }
+        name
     }
 
     /// Everything from the beginning, and the request.
@@ -295,12 +329,19 @@ impl World {
         if self.rooms.contains_key(name) {
             return self.show_room(me, name);
         }
+        if self.tournaments.as_ref().is_some_and(|held| held.room == name) {
+            return self.hold(|held, world| held.enter(world, me));
+        }
         let says = format!(">{name}\n|noinit|nonexistent|The room \"{name}\" does not exist.");
         self.tell(me, says);
     }
 
     /// `/choose CHOICE|RQID`
     fn choose(&mut self, me: &str, name: &str, argument: &str) {
+        if self.strikes(self.faults.lose) {
+            let says = format!("|inactive|{} has 30 seconds left.", self.name_of(me));
+            return self.tell(me, format!(">{name}\n{says}"));
+        }
         let Some(room) = self.rooms.get_mut(name) else { return };
         let Some(side) = room.side(me) else { return };
         let (choice, rqid) = argument.split_once('|').unwrap_or((argument, ""));
@@ -317,7 +358,7 @@ impl World {
         }
     }
 
-    fn forfeit(&mut self, me: &str, name: &str) {
+    pub(super) fn forfeit(&mut self, me: &str, name: &str) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         let Some(side) = room.side(me) else { return };
         room.battle.forfeit(side);
@@ -329,17 +370,20 @@ impl World {
         let Some(room) = self.rooms.get_mut(name) else { return };
         let news = room.battle.log[room.told..].join("\n");
         room.told = room.battle.log.len();
-        let (present, is_over) = (room.present.clone(), room.battle.end.is_some());
+        let (present, end) = (room.present.clone(), room.battle.end);
         for user in present {
             let frame = format!(">{name}\n{news}");
             if self.strikes(self.faults.double) {
                 self.tell(&user, frame.clone());
             }
             self.tell(&user, frame);
-            if is_over {
+            if end.is_some() {
                 self.update_search(&user);
             }
             self.ask(&user, name);
+        }
+        if let Some(end) = end {
+            self.hold(|held, world| held.over(world, name, end));
         }
     }
 }

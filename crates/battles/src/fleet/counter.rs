@@ -21,11 +21,17 @@ use interlock_kernel::{
     time::Millis,
 };
 use interlock_runtime::{Handle, Meta, Runtime, SendError};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 pub use self::api::{Api, BadAddress};
 
-use crate::domain::run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView};
+use crate::{
+    domain::run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+    limits,
+};
 
 /// The pause after the first answer that was none; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -54,6 +60,18 @@ enum Trouble {
     Passing(String),
     /// It will not.
     Lasting(CountError),
+}
+
+/// How long somebody has asked in vain, and when to ask again.
+struct Patience {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { since: Instant::now(), pause: FIRST_PAUSE }
+    }
 }
 
 /// Command ids that no other process makes.
@@ -202,11 +220,11 @@ impl Counter {
     /// # Errors
     /// If it was never opened.
     pub async fn view(&self) -> Result<RunView, CountError> {
-        let mut pause = FIRST_PAUSE;
+        let mut patience = Patience::new();
         loop {
             match self.try_view().await {
                 Ok(view) => return Ok(view),
-                Err(trouble) => self.wait_out(trouble, &mut pause).await?,
+                Err(trouble) => self.wait_out(trouble, &mut patience).await?,
             }
         }
     }
@@ -227,11 +245,11 @@ impl Counter {
         let number = self.ids.next.fetch_add(1, Relaxed);
         let id = CommandId::new(&format!("{:016x}-{number}", self.ids.process));
         let id = id.expect("digits and a hyphen");
-        let mut pause = FIRST_PAUSE;
+        let mut patience = Patience::new();
         loop {
             match self.try_send(&command, &id).await {
                 Ok(reply) => return Ok(reply),
-                Err(trouble) => self.wait_out(trouble, &mut pause).await?,
+                Err(trouble) => self.wait_out(trouble, &mut patience).await?,
             }
         }
     }
@@ -246,14 +264,21 @@ impl Counter {
         }
     }
 
-    /// Waits if asking again may help.
-    async fn wait_out(&self, trouble: Trouble, pause: &mut Duration) -> Result<(), CountError> {
-        match trouble {
+    /// Waits if asking again may help: here for ever, since nobody can play on without this process; elsewhere for a
+    /// limited time.
+    async fn wait_out(&self, trouble: Trouble, patience: &mut Patience) -> Result<(), CountError> {
+        let why = match trouble {
             Trouble::Lasting(error) => return Err(error),
-            Trouble::Passing(why) => tracing::warn!(run = %self.run, why, "there is no answer yet"),
+            Trouble::Passing(why) => why,
+        };
+        if matches!(self.at, At::There(_)) && patience.since.elapsed() >= limits::HOME_AWAY {
+            let seconds = limits::HOME_AWAY.as_secs();
+            let says = "what was played is in the logs here, and the same command goes on with it";
+            return Err(CountError::Gone(format!("{why}; no answer for {seconds} s: {says}")));
         }
-        sleep(*pause).await;
-        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        tracing::warn!(run = %self.run, why, "there is no answer yet");
+        sleep(patience.pause).await;
+        patience.pause = (patience.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
 }

@@ -294,6 +294,16 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_is_saved_of_what_the_rule_names() {
+        let all = [Outcome::Win, Outcome::Loss, Outcome::Tie, Outcome::Forfeit];
+        let saved = |rule: SaveReplay| all.map(|outcome| rule.wants(outcome));
+        assert_eq!(saved(SaveReplay::Always), [true; 4]);
+        assert_eq!(saved(SaveReplay::Never), [false; 4]);
+        assert_eq!(saved(SaveReplay::OnWin), [true, false, false, false]);
+        assert_eq!(saved(SaveReplay::OnLoss), [false, true, false, true]);
+    }
+
+    #[test]
     fn no_chat_breaks_out_of_a_replay() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().to_owned());

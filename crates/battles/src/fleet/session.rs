@@ -13,6 +13,7 @@
 
 mod desk;
 mod link;
+mod tournaments;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -32,6 +33,8 @@ pub enum Match {
     Challenge(String),
     /// By accepting challenges, of this user only if one is named.
     Accept(Option<String>),
+    /// By the tournaments of the room with this id.
+    Tournament(String),
 }
 
 /// How far a fleet is from its end.
@@ -70,6 +73,9 @@ pub enum NotFound {
     /// The server does not know the format.
     #[error("the server refuses the format: {0}")]
     BadFormat(String),
+    /// The room of the tournaments cannot be entered.
+    #[error("the room {0} is not there, or nobody comes in")]
+    NoRoom(String),
 }
 
 /// A session. Clones share it; it ends when all are gone.

@@ -110,7 +110,7 @@ impl Hand {
                 self.counter.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
-                    NotFound::BadTeam(_) | NotFound::BadFormat(_) => {
+                    NotFound::BadTeam(_) | NotFound::BadFormat(_) | NotFound::NoRoom(_) => {
                         Err(FleetError::Refused(refused))
                     }
                 };
@@ -243,7 +243,9 @@ pub(super) async fn spar(
         let room = match session.find(packed()).await {
             Ok(room) => room,
             Err(NotFound::Draining) => return Ok(()),
-            Err(refused @ (NotFound::BadTeam(_) | NotFound::BadFormat(_))) => {
+            Err(
+                refused @ (NotFound::BadTeam(_) | NotFound::BadFormat(_) | NotFound::NoRoom(_)),
+            ) => {
                 return Err(FleetError::Refused(refused));
             }
         };

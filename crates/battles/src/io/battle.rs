@@ -181,6 +181,10 @@ async fn converse(
                     watch(BattleEvent::Refused { room: id.clone(), turn: seat.battle().turn });
                     room.say(&text).await.map_err(gone)?;
                 }
+                Ask::Repeat(text) => {
+                    tracing::warn!(room = id, "a choice has not arrived, and is sent again");
+                    room.say(&text).await.map_err(gone)?;
+                }
                 Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
                 Ask::Over(outcome) => {
                     take_leave(room, &mut log).await;

@@ -6,21 +6,33 @@
 //! Not here: coming back after the connection broke. The owner connects anew; the server then sends every battle
 //! that still runs, whole, and each comes as a new [`Event::Battle`].
 
+mod rooms;
+
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Deserializer};
-use tokio::{net::TcpStream, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 
-use super::login::{self, LoginError, Password};
+use self::rooms::Rooms;
+use super::{
+    login::{self, LoginError, Password},
+    pace::{self, Pace},
+};
 use crate::{
     domain::{
         id::id,
         protocol::{Frame, Line, is_room},
+        tournament::News,
     },
     limits,
 };
@@ -106,6 +118,13 @@ pub enum Event {
     Battle(Room),
     /// There is no such room (any more).
     NoRoom(String),
+    /// Something about the tournament of a chat room.
+    Tournament {
+        /// The room's id.
+        room: String,
+        /// What.
+        news: News,
+    },
     /// What goes on for this account: said after the login, and on every change.
     Searches(Searches),
     /// Something that a person should read.
@@ -150,12 +169,15 @@ impl Client {
         let Welcome { name, searches } = welcome;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
-        let own = id(&name);
-        let rooms = Rooms { own, open: BTreeMap::new(), events, outgoing: outgoing.downgrade() };
+        let rooms = Rooms::new(&name, events, outgoing.downgrade());
         if let Some(searches) = searches {
             rooms.tell(Event::Searches(searches));
         }
-        tokio::spawn(run(socket, to_send, rooms));
+        let mut pace = Pace::default();
+        if let Account::Registered { .. } = account {
+            pace.keep(Instant::now());
+        }
+        tokio::spawn(run(socket, to_send, rooms, pace));
         Ok((Self { name, outgoing }, receiver))
     }
 
@@ -194,7 +216,15 @@ impl Client {
         self.say(&format!("/cancelchallenge {}", id(user))).await
     }
 
-    /// Asks to see a room: it comes as [`Event::Battle`], or [`Event::NoRoom`].
+    /// Says something about the tournament of a room that was joined: `join`, `challenge USER`, `acceptchallenge`.
+    pub async fn tournament(&self, room: &str, command: &str) -> Result<(), Gone> {
+        assert!(is_room(room), "{room:?} is no room");
+        let message = format!("{room}|/tournament {}", one_line(command));
+        self.outgoing.send(message).await.map_err(|_| Gone)
+    }
+
+    /// Asks to see a room: a battle comes as [`Event::Battle`], or [`Event::NoRoom`]; of a chat room, only its
+    /// tournament is told.
     pub async fn join(&self, room: &str) -> Result<(), Gone> {
         assert!(is_room(room), "{room:?} is no room");
         self.say(&format!("/join {room}")).await
@@ -319,127 +349,55 @@ async fn rename(account: &Account, challstr: &str) -> Result<Option<String>, Log
     })
 }
 
-async fn run(socket: Socket, mut to_send: mpsc::Receiver<String>, mut rooms: Rooms) {
+async fn run(
+    socket: Socket,
+    mut to_send: mpsc::Receiver<String>,
+    mut rooms: Rooms,
+    mut pace: Pace,
+) {
     let (mut sink, mut stream) = socket.split();
+    let mut heard = Instant::now();
+    let mut is_asked = false;
     loop {
+        let wait = pace.wait(Instant::now());
         tokio::select! {
             message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => rooms.hear(text.as_str()),
+                Some(Ok(Message::Text(text))) => {
+                    (heard, is_asked) = (Instant::now(), false);
+                    if pace::is_refused(&text) {
+                        tracing::warn!("the server takes no more so fast: we slow down");
+                        pace.keep(heard);
+                        rooms.tell(Event::Popup(pace::REFUSED.to_owned()));
+                    }
+                    rooms.hear(text.as_str());
+                }
                 Some(Ok(Message::Close(_))) | None => return,
-                Some(Ok(_)) => (), // pings are answered below us
+                // Pings are answered below us; an answer to ours is a sign of life.
+                Some(Ok(_)) => (heard, is_asked) = (Instant::now(), false),
                 Some(Err(error)) => {
                     tracing::warn!(%error, "the connection to the server broke");
                     return;
                 }
             },
-            command = to_send.recv() => {
+            () = sleep_until(heard + limits::UNHEARD * if is_asked { 2 } else { 1 }) => {
+                if is_asked {
+                    tracing::warn!("the server is silent: the connection is given up");
+                    return;
+                }
+                is_asked = true;
+                if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                    return;
+                }
+            }
+            () = sleep(wait), if !wait.is_zero() => {}
+            command = to_send.recv(), if wait.is_zero() => {
                 let Some(command) = command else { return };
+                pace.said(Instant::now());
                 if let Err(error) = sink.send(Message::text(command)).await {
                     tracing::warn!(%error, "the connection to the server broke");
                     return;
                 }
             }
         }
-    }
-}
-
-/// The battles of a connection.
-struct Rooms {
-    /// The id of the own name.
-    own: String,
-    open: BTreeMap<String, mpsc::Sender<String>>,
-    events: mpsc::Sender<Event>,
-    outgoing: mpsc::WeakSender<String>,
-}
-
-impl Rooms {
-    fn hear(&mut self, message: &str) {
-        match Frame::parse(message) {
-            None => tracing::debug!("a message for something that is no room was skipped"),
-            Some(frame) if frame.room.is_empty() => {
-                frame.lines().for_each(|line| self.outside(&line));
-            }
-            Some(frame) if frame.room.starts_with("battle-") => self.inside(&frame, message),
-            Some(_) => (), // chat rooms
-        }
-    }
-
-    fn outside(&self, line: &Line<'_>) {
-        let event = match line {
-            // What we send comes back to us.
-            Line::Pm { from, .. } if id(from) == self.own => return,
-            Line::Pm { from, text } => {
-                // "/challenge FORMAT|…"; an empty format takes a challenge back.
-                let format =
-                    text.strip_prefix("/challenge ").and_then(|text| text.split('|').next());
-                let Some(format) = format.filter(|format| !format.is_empty()) else { return };
-                Event::Challenge { from: (*from).to_owned(), format: format.to_owned() }
-            }
-            Line::Popup(text) => Event::Popup((*text).to_owned()),
-            Line::UpdateSearch(json) => match serde_json::from_str(json) {
-                Ok(searches) => Event::Searches(searches),
-                Err(error) => {
-                    return tracing::warn!(%error, "searches that cannot be read were skipped");
-                }
-            },
-            Line::Challstr(_)
-            | Line::UpdateUser { .. }
-            | Line::NameTaken { .. }
-            | Line::Title(_)
-            | Line::NoInit
-            | Line::Init(_)
-            | Line::Deinit
-            | Line::Error(_)
-            | Line::Request(_)
-            | Line::Battle(_)
-            | Line::Other(_) => return,
-        };
-        self.tell(event);
-    }
-
-    fn inside(&mut self, frame: &Frame<'_>, message: &str) {
-        let begins = || frame.lines().any(|line| matches!(line, Line::Init("battle")));
-        if !self.open.contains_key(frame.room) && begins() {
-            let title = |line| if let Line::Title(title) = line { Some(title) } else { None };
-            let title = frame.lines().find_map(title);
-            self.enter(frame.room, title.unwrap_or(""));
-        }
-        if frame.lines().any(|line| line == Line::NoInit) {
-            self.tell(Event::NoRoom(frame.room.to_owned()));
-        }
-        let Some(player) = self.open.get(frame.room) else { return };
-        if let Err(error) = player.try_send(message.to_owned()) {
-            let room = frame.room;
-            if let mpsc::error::TrySendError::Full(_) = error {
-                tracing::warn!(room, "its player fell too far behind: the battle is left alone");
-            }
-            self.open.remove(room);
-        } else if frame.lines().any(|line| line == Line::Deinit) {
-            self.open.remove(frame.room);
-        }
-    }
-
-    fn enter(&mut self, room: &str, title: &str) {
-        // Rooms whose player is done with them make place.
-        self.open.retain(|_, player| !player.is_closed());
-        let Some(outgoing) = self.outgoing.upgrade() else { return };
-        if self.open.len() >= limits::ROOMS {
-            tracing::warn!(room, limit = limits::ROOMS, "one battle too many: it is left alone");
-            return;
-        }
-        let (player, frames) = mpsc::channel(limits::ROOM_FRAMES);
-        let (id, title) = (room.to_owned(), title.to_owned());
-        if self.tell(Event::Battle(Room { id, title, frames, outgoing })) {
-            self.open.insert(room.to_owned(), player);
-        }
-    }
-
-    /// Whether the owner will hear of it.
-    fn tell(&self, event: Event) -> bool {
-        let told = self.events.try_send(event).is_ok();
-        if !told {
-            tracing::warn!("the connection's owner does not listen: an event was dropped");
-        }
-        told
     }
 }

@@ -135,6 +135,22 @@ async fn whoever_joins_without_the_token_or_the_run_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_home_that_stays_away_is_given_up_and_named() {
+    let mut ground = Ground::new(Faults::default(), 23).await;
+    let plan = ground.plan(2, 2, Mode::Ladder);
+    let runtime = ground.runtime().await;
+    let home = Home::start(&runtime, any_port()).await;
+    let counter = home.counter(Some(TOKEN), 1);
+    counter.open(plan, interlock_battles::limits::CLAIM_TTL, RETENTION).await.unwrap();
+    let address = home.die().await;
+    tokio::time::pause();
+    let asked = counter.claim(Worker::new("b0").unwrap(), None).await;
+    let Err(CountError::Gone(says)) = asked else { panic!("{asked:?}") };
+    assert!(says.starts_with(&format!("http://{address}: ")), "{says}");
+    assert!(says.contains("no answer for 600 s"), "{says}");
+}
+
+#[tokio::test]
 async fn a_joined_counter_is_told_what_is_left() {
     let mut ground = Ground::new(Faults::default(), 22).await;
     let plan = ground.plan(2, 2, Mode::Accept(Some("Ann".to_owned())));

@@ -3,6 +3,7 @@
 
 mod joined;
 mod support;
+mod tournaments;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -104,18 +105,30 @@ async fn a_fleet_that_gives_up_forfeits_and_counts_it() {
 }
 
 #[tokio::test]
-async fn lost_connections_doubled_frames_and_stale_requests_change_no_count() {
+async fn lost_connections_doubled_frames_stale_requests_and_lost_choices_change_no_count() {
     let faults = Faults {
         drop: Some(60),
         double: Some(10),
         stale: Some(10),
+        lose: Some(10),
         name_taken: Some(4),
         throttle: Some(10),
+        ..Faults::default()
     };
     let mut ground = Ground::new(faults, 7).await;
     let plan = ground.plan(20, 4, Mode::Ladder);
     let report = ground.play(&plan, &["bot"]).await;
     is_exact(&report, 20, ground.truth("bot"));
+}
+
+/// Whoever is refused because so many are played waits for one of them to end, and not for a pause that grows.
+#[tokio::test]
+async fn a_limit_of_games_at_once_costs_no_battle() {
+    let faults = Faults { games: Some(2), ..Faults::default() };
+    let mut ground = Ground::new(faults, 12).await;
+    let plan = ground.plan(24, 6, Mode::Ladder);
+    let report = ground.play(&plan, &["bot"]).await;
+    is_exact(&report, 24, ground.truth("bot"));
 }
 
 /// Plays on in a new process, on what is durable, after the old one was cut off at some moment.
@@ -151,6 +164,7 @@ fn whatever_goes_wrong_at_once_every_battle_is_counted_once() {
             stale: Some(10),
             name_taken: Some(8),
             throttle: Some(100),
+            ..Faults::default()
         };
         let mut ground = outside.block_on(Ground::new(faults, seed));
         let mut chance = Chance::new(seed);

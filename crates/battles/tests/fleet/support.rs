@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::Path, sync::Arc};
 
 use interlock_battles::{
-    domain::run::{Ending, Mode, Plan, Tally},
+    domain::run::{Ending, Mode, Plan, RunView, Tally},
     fake::{Fake, Faults, Played},
     fleet::{Fleet, FleetSettings, Report, counter::Counter, logs::SaveReplay},
     io::{Account, Settings},
@@ -59,6 +59,11 @@ impl Ground {
         let workers = plan.shares.map_or(4, NonZeroU32::get);
         let settings = settings("w", workers, accounts, self.folder.path());
         Fleet::start(counter, settings).await.unwrap()
+    }
+
+    /// The run as it stands.
+    pub async fn view(&self, runtime: &Runtime) -> RunView {
+        Counter::new(runtime, Key::new("test").unwrap()).view().await.unwrap()
     }
 
     /// Plays a run to its end, undisturbed.

@@ -115,7 +115,10 @@ async fn first_battle(events: &mut Events) -> Room {
         match event.expect("the connection stays") {
             Event::Battle(room) => return room,
             Event::Searches(_) => (),
-            other @ (Event::Challenge { .. } | Event::NoRoom(_) | Event::Popup(_)) => {
+            other @ (Event::Challenge { .. }
+            | Event::NoRoom(_)
+            | Event::Tournament { .. }
+            | Event::Popup(_)) => {
                 panic!("{other:?}")
             }
         }

@@ -78,7 +78,7 @@ pub async fn side(client: Client, mut events: Events, settings: Settings) -> See
             }
             Event::Searches(_) => (),
             Event::Popup(text) => panic!("{text}"),
-            Event::NoRoom(_) => (),
+            Event::NoRoom(_) | Event::Tournament { .. } => (),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a fleet says of itself while it plays, and at the end.
 
 use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
     convert::Infallible,
     fmt::Write as _,
     io::{IsTerminal, Write as _, stderr},
@@ -9,7 +11,7 @@ use std::{
 
 use interlock_battles::{
     domain::{run::RunView, score::Score},
-    fleet::{Report, counter::Counter},
+    fleet::{Part, Report, counter::Counter},
 };
 use interlock_kernel::quota::Limit;
 use tokio::time::sleep;
@@ -17,6 +19,8 @@ use tokio::time::sleep;
 /// How often a terminal is told, and how often a file.
 const ON_TERMINALS: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(30);
+/// Opponents in a report for people.
+const OPPONENTS_SHOWN: usize = 10;
 
 /// Shows how the run goes on, for ever: one line that changes on a terminal, one line now and then elsewhere.
 pub async fn show(counter: &Counter) -> Infallible {
@@ -71,6 +75,14 @@ fn rate(score: Score) -> String {
     }
 }
 
+/// Opponents of more than one battle, the most frequent first, as many as fit on a screen.
+fn most(opponents: &BTreeMap<String, Part>) -> Vec<(&String, &Part)> {
+    let mut most: Vec<_> = opponents.iter().filter(|(_, part)| part.finished > 1).collect();
+    most.sort_by_key(|(_, part)| Reverse(part.finished));
+    most.truncate(OPPONENTS_SHOWN);
+    most
+}
+
 fn span(span: Duration) -> String {
     let minutes = span.as_secs().div_ceil(60);
     match minutes {
@@ -96,6 +108,9 @@ pub fn summary(report: &Report) -> String {
     if *claimed > 0 {
         let _ = write!(text, "\n{claimed} have not ended; the same --run goes on with them");
     }
+    if let Some(rating) = report.rating {
+        let _ = write!(text, "\nrating {rating}");
+    }
     let _ = write!(text, "\ndrift {drift}: the counts against the logs");
     if report.elsewhere > 0 {
         let _ = write!(text, "; {} were played on other machines", report.elsewhere);
@@ -104,8 +119,12 @@ pub fn summary(report: &Report) -> String {
         let quota = worker.quota.map(|quota| format!(" of {quota}")).unwrap_or_default();
         let _ = write!(text, "\n  {name}: {}{quota}", worker.finished);
     }
-    for (name, tally) in &report.teams {
-        let _ = write!(text, "\n  team {name}: {}{}", tally.finished(), rate(Score::from(*tally)));
+    for (name, part) in &report.teams {
+        let _ = write!(text, "\n  team {name}: {}{}", part.finished, rate(Score::from(part.tally)));
+    }
+    for (name, part) in most(&report.opponents) {
+        let _ =
+            write!(text, "\n  against {name}: {}{}", part.finished, rate(Score::from(part.tally)));
     }
     text
 }

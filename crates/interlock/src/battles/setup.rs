@@ -12,6 +12,7 @@ use interlock_battles::{
     domain::{
         id::id,
         run::{Mode, Plan},
+        team::packed,
     },
     fleet::{FleetSettings, Team},
     io::{
@@ -110,9 +111,11 @@ fn read_teams(folder: &Path) -> Result<Vec<Team>> {
     for entry in fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
         if path.is_file() {
-            let packed = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let which = || path.display().to_string();
+            let text = fs::read_to_string(&path).with_context(which)?;
+            let packed = packed(&text).with_context(which)?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            teams.push(Team { name, packed: packed.trim().to_owned() });
+            teams.push(Team { name, packed });
         }
     }
     if teams.is_empty() {

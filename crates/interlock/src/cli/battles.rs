@@ -55,6 +55,9 @@ pub struct Run {
     /// Whom to challenge, or whose challenges alone to accept
     #[arg(long, value_name = "NAME")]
     pub opponent: Option<String>,
+    /// The room whose tournaments are played
+    #[arg(long, value_name = "ROOM", default_value = "lobby")]
+    pub room: String,
     /// Who thinks
     #[arg(long, value_enum, default_value_t = PlayerWord::Search)]
     pub player: PlayerWord,
@@ -66,7 +69,7 @@ pub struct Run {
     pub search_iterations: Option<NonZeroU32>,
     /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
     /// think are given here
-    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "no_shares", "format"])]
+    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "room", "no_shares", "format"])]
     pub join: Option<String>,
     /// What the workers' names begin with; on each machine another
     #[arg(long, value_name = "PREFIX", default_value = "w", value_parser = worker_prefix)]
@@ -137,7 +140,7 @@ pub struct Place {
     /// The format
     #[arg(long, short, value_name = "FORMAT", default_value = "gen9randombattle")]
     pub format: String,
-    /// Play the teams in this folder, each file one team in Showdown's packed form, dealt to the workers in turn
+    /// Play the teams in this folder, each file one team in Showdown's export or packed form, dealt to the workers in turn
     #[arg(long, value_name = "FOLDER")]
     pub team_dir: Option<PathBuf>,
 }
@@ -217,6 +220,8 @@ pub enum ModeWord {
     Accept,
     /// Against oneself
     SelfPlay,
+    /// In the tournaments of --room
+    Tournament,
 }
 
 /// Who thinks.

@@ -4,7 +4,7 @@ use std::{fs, net::TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, end, package};
+use crate::support::{Place, agrees_with_the_logs, end, package};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
@@ -40,6 +40,8 @@ fn a_run_ends_with_one_object_and_an_exact_split() {
         "finished",
         "forfeits",
         "losses",
+        "opponents",
+        "rating",
         "run",
         "seconds",
         "target",
@@ -63,6 +65,8 @@ fn a_run_ends_with_one_object_and_an_exact_split() {
     );
     assert_eq!((&report["drift"], &report["claimed"]), (&json!(0), &json!(0)));
     assert!(report["decisions"].as_u64().unwrap() > 6);
+    assert_eq!(keys(&report["opponents"]), ["bot2"]);
+    assert_eq!(report["opponents"]["bot2"]["wins"], report["wins"]);
     assert_eq!(place.logged("six", "bot").len(), 6);
 
     let shown = place.show("six");
@@ -72,6 +76,29 @@ fn a_run_ends_with_one_object_and_an_exact_split() {
         fields.iter().filter(|field| !field.starts_with("decision") && **field != "seconds")
     {
         assert_eq!(shown[field], report[field], "{field}");
+    }
+}
+
+/// One team is kept in the export form, one packed.
+#[test]
+fn given_teams_are_searched_with_and_counted_apart() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let teams = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/battles/teams");
+    let arguments = ["run", "--local", "--showdown", &package, "-u", "Bot", "-n", "4"];
+    let search = ["--workers", "2", "--search-iterations", "2000", "--run", "ou", "--json"];
+    let ou = ["--format", "gen9ou", "--team-dir", teams];
+    let said = place.run(&[&arguments[..], &search, &ou].concat());
+    let report = said.json();
+    assert!(!said.err.contains("something legal is played"), "{}", said.err);
+    agrees_with_the_logs(&report, &place.logged("ou", "bot"), "Bot");
+    assert_eq!(keys(&report["teams"]), ["balance", "rain"]);
+    for team in report["teams"].as_object().unwrap().values() {
+        assert_eq!(team["finished"], 2, "{report}");
+        let score = ["low", "value", "high"].map(|field| team["score"][field].as_f64().unwrap());
+        assert!(score.is_sorted() && score[0] >= 0.0 && score[2] <= 1.0, "{report}");
+        let won = (team["wins"].as_f64().unwrap() + team["ties"].as_f64().unwrap() / 2.0) / 2.0;
+        assert!((score[1] - won).abs() < 1e-9, "{report}");
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod joined;
 mod local;
 mod refusals;
 mod running;
 mod support;
+mod tournaments;

@@ -37,12 +37,18 @@ fn a_folder_without_teams_is_named() {
         &["-u", "bot", "--team-dir", "empty"],
         "--team-dir empty: there is no team in it",
     );
+    fs::write(place.path().join("empty/odd"), "Pikachu\nAbilty: Static").unwrap();
+    let words = "empty/odd: this line is not understood: Abilty: Static";
+    refused(&place, &["-u", "bot", "--team-dir", "empty"], words);
 }
 
 #[test]
 fn what_the_server_refuses_is_said_in_its_words() {
     let showdown = Showdown::start();
     let on_ladder = ["--server", showdown.url(), "-u", "bot", "--workers", "2"];
+    let in_tournaments =
+        [&on_ladder[..], &["--mode", "tournament", "--room", "Nowhere 1"]].concat();
+    refused(&Place::new(), &in_tournaments, "the room nowhere1 is not there");
     let with_itself =
         ["--server", showdown.url(), "-u", "one,two", "--mode", "self-play", "--workers", "2"];
     for who in [&on_ladder[..], &with_itself] {

@@ -1,20 +1,8 @@
 //! Counts are exact, whatever ends a fleet.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Place, Showdown};
-
-/// Checks a report against the logs.
-#[track_caller]
-fn agrees_with_the_logs(report: &Value, logged: &[String], me: &str) {
-    let count = |is: &dyn Fn(&str) -> bool| logged.iter().filter(|end| is(end)).count();
-    let lost = report["losses"].as_u64().unwrap() + report["forfeits"].as_u64().unwrap();
-    assert_eq!(report["wins"], count(&|end| end == me));
-    assert_eq!(report["ties"], count(&|end| end == "tie"));
-    assert_eq!(json!(lost), json!(count(&|end| end != me && end != "tie")));
-    assert_eq!(report["finished"], logged.len());
-    assert_eq!((&report["drift"], &report["claimed"]), (&json!(0), &json!(0)), "{report}");
-}
+use crate::support::{Place, Showdown, agrees_with_the_logs};
 
 #[test]
 fn a_fleet_that_is_killed_goes_on_to_the_exact_count() {

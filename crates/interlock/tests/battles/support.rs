@@ -6,10 +6,14 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::Once,
 };
 
-use interlock_battles::io::local::LocalServer;
-use serde_json::Value;
+use interlock_battles::{
+    domain::{protocol::LOBBY, tournament::News},
+    io::{Account, Client, Event, local::LocalServer},
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -25,20 +29,55 @@ pub fn package() -> PathBuf {
 /// A real server, until it is dropped.
 pub struct Showdown {
     server: LocalServer,
-    // Looks after its process.
-    _runtime: Runtime,
+    // Looks after its process, and after the host of its tournaments.
+    runtime: Runtime,
 }
 
 impl Showdown {
     pub fn start() -> Self {
+        static ALLOWED: Once = Once::new();
+        ALLOWED.call_once(|| let_everybody_hold_tournaments(&package()));
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(LocalServer::start(&package())).unwrap();
-        Self { server, _runtime: runtime }
+        Self { server, runtime }
     }
 
     pub fn url(&self) -> &str {
         self.server.url()
     }
+
+    /// Holds a tournament of two in the lobby, and another one as soon as it is over, while this lives.
+    pub fn hold_tournaments(&self, format: &str) {
+        let (url, host) = (self.url().to_owned(), Account::Unproven("Host".to_owned()));
+        let create = format!("create {format}, elimination, 2");
+        self.runtime.spawn(async move {
+            let (client, mut events) = Client::connect(&url, &host).await.unwrap();
+            client.join(LOBBY).await.unwrap();
+            loop {
+                for command in [&*create, "autostart on"] {
+                    client.tournament(LOBBY, command).await.unwrap();
+                }
+                let is_over =
+                    |event: &Event| matches!(event, Event::Tournament { news: News::Over, .. });
+                while events.recv().await.is_some_and(|event| !is_over(&event)) {}
+            }
+        });
+    }
+}
+
+/// The package's rooms as it makes them, but for who may hold tournaments in its lobby.
+fn let_everybody_hold_tournaments(package: &Path) {
+    let rooms = package.join("config/chatrooms.json");
+    let lobby =
+        r#"[{"title":"Lobby","auth":{},"autojoin":true,"permissions":{"/tournament":" "}}]"#;
+    if fs::read_to_string(&rooms).is_ok_and(|rooms| rooms.contains(r#""/tournament":" ""#)) {
+        return;
+    }
+    fs::create_dir_all(rooms.parent().unwrap()).unwrap();
+    // Servers that start meanwhile read one or the other.
+    let half = rooms.with_extension(std::process::id().to_string());
+    fs::write(&half, lobby).unwrap();
+    fs::rename(half, rooms).unwrap();
 }
 
 /// A folder in which programs are started. Its data folder is the default one.
@@ -131,6 +170,18 @@ impl Place {
     }
 }
 
+/// Checks a report against the logs.
+#[track_caller]
+pub fn agrees_with_the_logs(report: &Value, logged: &[String], me: &str) {
+    let count = |is: &dyn Fn(&str) -> bool| logged.iter().filter(|end| is(end)).count();
+    let lost = report["losses"].as_u64().unwrap() + report["forfeits"].as_u64().unwrap();
+    assert_eq!(report["wins"], count(&|end| end == me));
+    assert_eq!(report["ties"], count(&|end| end == "tie"));
+    assert_eq!(json!(lost), json!(count(&|end| end != me && end != "tie")));
+    assert_eq!(report["finished"], logged.len());
+    assert_eq!((&report["drift"], &report["claimed"]), (&json!(0), &json!(0)), "{report}");
+}
+
 pub fn end(mut command: Command) -> Said {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -145,6 +196,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Where its page is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Waits for a line of standard error with these words, and returns what follows them.
     pub fn line_with(&mut self, words: &str) -> String {
         let mut all = String::new();

@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use interlock_battles::{
     domain::{
@@ -77,8 +77,10 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
         (live("workers", workers(&view)))
         @if !view.teams.is_empty() {
             h2 { "Teams" }
-            (live("teams", teams(&view)))
+            (live("teams", tallies("Team", view.teams.iter())))
         }
+        h2 { "Frequent opponents" }
+        (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Over" }
         (live("over", finished(&over)))
     };
@@ -146,11 +148,24 @@ fn course(newest_first: &[Over]) -> Markup {
             h2 { "Win rate" }
             (plot::band(&rates.iter().map(|rate| [rate.low, rate.value, rate.high]).collect::<Vec<_>>(), 0.0..1.0, "Win rate with its interval, battle by battle"))
         }
-        @if ratings.len() > 1 {
+        @if !ratings.is_empty() {
             h2 { "Rating" }
             (plot::line(&ratings, "Rating, battle by battle"))
+            (facts(&newest_ratings(newest_first)))
         }
     }
+}
+
+/// The newest rating of each account.
+fn newest_ratings(newest_first: &[Over]) -> Vec<(&str, Markup)> {
+    let mut newest: BTreeMap<&str, u32> = BTreeMap::new();
+    for over in newest_first {
+        if let (Some(room), Some(rating)) = (&over.room, over.rating) {
+            newest.entry(&room.account).or_insert(rating);
+        }
+    }
+    let shown = newest.into_iter().take(limits::RATINGS_SHOWN);
+    shown.map(|(account, rating)| (account, html! { (count(rating.into())) })).collect()
 }
 
 fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watched>) -> Markup {
@@ -274,13 +289,21 @@ fn workers(view: &RunView) -> Markup {
     table(&columns, &rows, "Nobody has claimed a battle.")
 }
 
-fn teams(view: &RunView) -> Markup {
-    let columns = [Column::Text("Team"), Column::Number("Finished"), Column::Text("Win rate")];
+/// Whom we met more than once, most often first.
+fn frequent(view: &RunView) -> Vec<(&String, &Tally)> {
+    let mut met: Vec<_> = view.opponents.iter().filter(|(_, it)| it.finished() > 1).collect();
+    met.sort_by_key(|(_, tally)| Reverse(tally.finished()));
+    met.truncate(limits::OPPONENTS_SHOWN);
+    met
+}
+
+fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)>) -> Markup {
+    let columns = [Column::Text(what), Column::Number("Finished"), Column::Text("Win rate")];
     let row = |(name, tally): (&String, &Tally)| {
         vec![html! { (name) }, html! { (count(tally.finished())) }, rate(Score::from(*tally))]
     };
-    let rows: Vec<_> = view.teams.iter().map(row).collect();
-    table(&columns, &rows, "")
+    let rows: Vec<_> = tallies.map(row).collect();
+    table(&columns, &rows, "None yet.")
 }
 
 fn finished(over: &[Over]) -> Markup {
@@ -311,4 +334,36 @@ fn finished(over: &[Over]) -> Markup {
     };
     let rows: Vec<_> = over.iter().take(limits::BATTLES_SHOWN).map(row).collect();
     table(&columns, &rows, "No battle is over yet.")
+}
+
+#[cfg(test)]
+mod tests {
+    use interlock_battles::domain::run::Room;
+    use interlock_kernel::{ids::Worker, time::Time};
+
+    use super::*;
+
+    #[test]
+    fn each_account_has_the_rating_that_it_was_told_last() {
+        let over = |claim: &str, account: &str, rating: Option<u32>| Over {
+            claim: ClaimId::parse(claim).unwrap(),
+            worker: Worker::new("w0").unwrap(),
+            team: None,
+            room: Some(Room { id: claim.to_owned(), account: account.to_owned(), opponent: None }),
+            ending: Ending::Of(Outcome::Win),
+            rating,
+            since: Time(0),
+            at: Time(0),
+        };
+        let newest_first = [
+            over("c4", "one", None),
+            over("c3", "one", Some(1100)),
+            over("c2", "two", Some(1050)),
+            over("c1", "one", Some(1000)),
+        ];
+        let shown = newest_ratings(&newest_first);
+        let shown: Vec<_> =
+            shown.into_iter().map(|(account, rating)| (account, rating.into_string())).collect();
+        assert_eq!(shown, [("one", "1,100".to_owned()), ("two", "1,050".to_owned())]);
+    }
 }

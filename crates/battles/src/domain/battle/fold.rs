@@ -22,6 +22,7 @@ impl Battle {
             | Line::Popup(_)
             | Line::Deinit
             | Line::Error(_)
+            | Line::Tournament(_)
             | Line::Request(_)
             | Line::Other(_) => (),
         }

@@ -1,6 +1,6 @@
 //! Counting how battles ended.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap, ops::AddAssign};
 
 use interlock_kernel::ids::Worker;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,16 @@ impl Tally {
     }
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.wins += other.wins;
+        self.losses += other.losses;
+        self.ties += other.ties;
+        self.forfeits += other.forfeits;
+        self.void += other.void;
+    }
+}
+
 impl Tallies {
     pub(super) fn add(&mut self, over: &Over) {
         self.total.add(over.ending);
@@ -120,16 +130,18 @@ impl Tallies {
         &self.teams
     }
 
-    /// By opponent, where one is known.
+    /// By opponent, where one is known: those with the most battles, and all others together.
     #[must_use]
-    pub fn opponents(&self) -> &BTreeMap<String, Tally> {
-        &self.opponents
-    }
-
-    /// Of opponents beyond those that are kept apart.
-    #[must_use]
-    pub fn others(&self) -> Tally {
-        self.others
+    pub fn opponents(&self) -> (BTreeMap<String, Tally>, Tally) {
+        let mut by_battles: Vec<_> = self.opponents.iter().collect();
+        by_battles.sort_by_key(|(_, tally)| Reverse(tally.finished() + tally.void));
+        let shown = by_battles.len().min(limits::OPPONENTS_SHOWN);
+        let mut others = self.others;
+        for (_, tally) in by_battles.drain(shown..) {
+            others += *tally;
+        }
+        let most = by_battles.into_iter().map(|(name, tally)| (name.clone(), *tally));
+        (most.collect(), others)
     }
 
     /// The newest rating that the server told.

@@ -30,6 +30,12 @@ pub struct RunView {
     pub workers: BTreeMap<Worker, WorkerView>,
     /// By team.
     pub teams: BTreeMap<String, Tally>,
+    /// By opponent: those with the most battles.
+    #[serde(default)]
+    pub opponents: BTreeMap<String, Tally>,
+    /// All other opponents together.
+    #[serde(default)]
+    pub other_opponents: Tally,
     /// The newest rating that the server told.
     pub rating: Option<u32>,
     /// Battles that are not over, by claim.
@@ -97,6 +103,7 @@ impl Ledger {
             let view = WorkerView { quota: used.quota, tally, claimed, retired: used.retired };
             (name.clone(), view)
         };
+        let (opponents, other_opponents) = self.tallies.opponents();
         RunView {
             plan: self.plan.clone(),
             opened: self.opened,
@@ -106,6 +113,8 @@ impl Ledger {
             total: self.tallies.total(),
             workers: quota.workers().map(worker).collect(),
             teams: self.tallies.teams().clone(),
+            opponents,
+            other_opponents,
             rating: self.tallies.rating(),
             live: live.map(|(claim, battle)| LiveBattle::of(*claim, battle)).collect(),
         }

@@ -1,5 +1,7 @@
 //! Who waits for what: the session's task.
 
+mod search;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     pin::pin,
@@ -11,9 +13,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Ask, Match, NotFound, SessionSettings, Stage, link};
+use self::search::Search;
+use super::{Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments};
 use crate::{
-    domain::{id::id, protocol::is_room},
+    domain::protocol::is_room,
     io::{Client, Event, Events, Gone, Room, Searches},
     limits,
 };
@@ -32,17 +35,6 @@ struct Returning {
     at: Option<Instant>,
 }
 
-/// The search that goes on.
-struct Search {
-    finding: Finding,
-    /// When to ask (again); `None`: the server knows.
-    at: Option<Instant>,
-    /// The next pause, if the server does not want to.
-    pause: Duration,
-    /// When a search that was called off has found nothing.
-    off: Option<Instant>,
-}
-
 pub(super) struct Desk {
     settings: SessionSettings,
     me: String,
@@ -58,6 +50,8 @@ pub(super) struct Desk {
     strays: VecDeque<Room>,
     /// Who wants to be accepted, newest last.
     challengers: VecDeque<String>,
+    /// Where battles are found by tournaments.
+    tournaments: Option<Tournaments>,
     /// What the server says is being played; `None`: on this connection it has not said so yet.
     games: Option<BTreeSet<String>>,
     /// Rooms of an earlier connection that are neither back nor done with.
@@ -73,10 +67,15 @@ impl Desk {
         known: Vec<String>,
         stage: watch::Receiver<Stage>,
     ) -> Self {
+        let tournaments = match &settings.matching {
+            Match::Tournament(room) => Some(Tournaments::new(room.clone())),
+            Match::Ladder | Match::Challenge(_) | Match::Accept(_) => None,
+        };
         Self {
             settings,
             me,
             stage,
+            tournaments,
             waiting: VecDeque::new(),
             search: None,
             playing: known.iter().cloned().collect(),
@@ -101,6 +100,10 @@ impl Desk {
         loop {
             let (client, events) = &mut connection;
             if self.converse(client, events, &mut asks).await.is_ok() {
+                if let Some(tournaments) = &self.tournaments {
+                    // A connection that is lost now has left as well.
+                    let _ = tournaments.leave(client).await;
+                }
                 return;
             }
             tracing::warn!(account = self.me, "the connection is lost, and made anew");
@@ -121,7 +124,7 @@ impl Desk {
                 connected = &mut connecting => return Some(connected),
                 changed = stage.changed() => {
                     changed.ok()?;
-                    self.refuse_waiting();
+                    self.refuse_waiting(&NotFound::Draining);
                 }
             }
         }
@@ -158,7 +161,8 @@ impl Desk {
     fn alarm(&self) -> Option<Instant> {
         let search = self.search.iter().map(|search| search.off.or(search.at));
         let returning = self.returning.values().map(|returning| returning.at);
-        search.chain(returning).flatten().min()
+        let leaving = self.tournaments.iter().map(Tournaments::alarm);
+        search.chain(returning).chain(leaving).flatten().min()
     }
 
     /// What the lost connection knew is known no more.
@@ -168,6 +172,7 @@ impl Desk {
         self.games = None;
         self.unsettled.clone_from(&self.playing);
         self.challengers.clear();
+        self.tournaments.iter_mut().for_each(Tournaments::lost);
         let now = Instant::now();
         self.settles = now + limits::ROOMS_RETURN;
         self.returning.values_mut().for_each(|returning| returning.at = Some(now));
@@ -200,6 +205,12 @@ impl Desk {
                 self.playing.remove(&room);
                 self.unsettled.remove(&room);
                 self.returned.remove(&room);
+                if let Some(search @ Search { is_one_too_many: true, off: None, .. }) =
+                    &mut self.search
+                {
+                    search.is_one_too_many = false;
+                    search.at = Some(Instant::now());
+                }
             }
         }
     }
@@ -207,7 +218,8 @@ impl Desk {
     fn hear(&mut self, event: Event) {
         match event {
             Event::Battle(room) => self.enter(room),
-            Event::NoRoom(room) => self.give(&room, None),
+            Event::NoRoom(room) => self.no_room(&room),
+            Event::Tournament { room, news } => self.tournament(&room, news),
             Event::Searches(Searches { searching, games }) => {
                 self.games = Some(games.into_keys().filter(|game| is_room(game)).collect());
                 self.searching(searching.contains(&self.settings.format));
@@ -217,14 +229,9 @@ impl Desk {
         }
     }
 
-    /// The server says whether it searches for us. If it does not, it has found a battle, which is on its way, or
-    /// it has forgotten.
-    fn searching(&mut self, is_searching: bool) {
-        let Some(search) = &mut self.search else { return };
-        if self.settings.matching == Match::Ladder && search.off.is_none() {
-            let later = || Instant::now() + limits::ROOMS_RETURN;
-            search.at = if is_searching { None } else { Some(search.at.unwrap_or_else(later)) };
-        }
+    fn no_room(&mut self, room: &str) {
+        self.give(room, None);
+        self.tournaments.iter_mut().for_each(|tournaments| tournaments.no_room(room));
     }
 
     /// A room has opened, or opened again.
@@ -271,56 +278,10 @@ impl Desk {
         }
     }
 
-    fn challenged(&mut self, from: &str, format: &str) {
-        let from = id(from);
-        let Match::Accept(only) = &self.settings.matching else { return };
-        let is_welcome = only.as_ref().is_none_or(|only| id(only) == from);
-        if from == self.me || !is_welcome || id(format) != self.settings.format {
-            return;
-        }
-        self.challengers.retain(|other| *other != from);
-        if self.challengers.len() >= limits::CHALLENGERS {
-            self.challengers.pop_front();
-        }
-        self.challengers.push_back(from);
-        if let Some(Search { at: at @ None, off: None, .. }) = &mut self.search {
-            *at = Some(Instant::now());
-        }
-    }
-
-    /// The server says something for people. While we search it is most likely about that.
-    fn popup(&mut self, text: &str) {
-        tracing::info!(account = self.me, text, "the server says");
-        let Some(search) = &mut self.search else { return };
-        if text.contains("already searching") || text.contains("already challeng") {
-            return;
-        }
-        // No pause makes these right.
-        let refusal = if text.contains("rejected for the following") {
-            Some(NotFound::BadTeam(flat(text)))
-        } else if text.contains("format is invalid") || text.contains("is not ladderable") {
-            Some(NotFound::BadFormat(flat(text)))
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            let search = self.search.take().expect("it was just there");
-            // Who asked may have gone.
-            let _ = search.finding.found.send(Err(refusal));
-            return;
-        }
-        search.at = Some(Instant::now() + search.pause);
-        if let Match::Accept(_) = self.settings.matching {
-            // A challenge was taken back: the next one has nothing to do with it.
-            return;
-        }
-        search.pause = (search.pause * 2).min(limits::LONGEST_SEARCH_PAUSE);
-    }
-
     /// The fleet drains, or gives up.
     async fn turn(&mut self, client: &Client) -> Result<(), Gone> {
         if self.stage() >= Stage::Draining {
-            self.refuse_waiting();
+            self.refuse_waiting(&NotFound::Draining);
             if let Some(search) = &mut self.search {
                 // What was found just before may still be on its way.
                 search.off = Some(Instant::now() + limits::SEARCH_CALLED_OFF);
@@ -329,6 +290,10 @@ impl Desk {
                     Match::Ladder => client.cancel_search().await?,
                     Match::Challenge(user) => client.cancel_challenge(user).await?,
                     Match::Accept(_) => {}
+                    Match::Tournament(_) => {
+                        let tournaments = self.tournaments.as_ref().expect("they are played");
+                        tournaments.cancel(client).await?;
+                    }
                 }
             }
         }
@@ -343,6 +308,15 @@ impl Desk {
     /// Does what can be done now.
     async fn advance(&mut self, client: &Client) -> Result<(), Gone> {
         let now = Instant::now();
+        if let Some(tournaments) = &mut self.tournaments {
+            let is_searching = self.search.is_some() || !self.waiting.is_empty();
+            tournaments.advance(client, &self.settings.format, is_searching).await?;
+            if let Some(room) = tournaments.missing() {
+                let nowhere = NotFound::NoRoom(room.to_owned());
+                self.waiting.extend(self.search.take().map(|search| search.finding));
+                self.refuse_waiting(&nowhere);
+            }
+        }
         for (name, returning) in &mut self.returning {
             if returning.at.is_some_and(|at| at <= now) {
                 returning.at = None;
@@ -354,7 +328,7 @@ impl Desk {
             let _ = search.finding.found.send(Err(NotFound::Draining));
         }
         if self.stage() >= Stage::Draining {
-            self.refuse_waiting();
+            self.refuse_waiting(&NotFound::Draining);
             return Ok(());
         }
         while self.search.is_none()
@@ -363,64 +337,18 @@ impl Desk {
             match self.strays.pop_front() {
                 Some(room) => self.hand_out(finding, room),
                 None => {
-                    let pause = limits::FIRST_SEARCH_PAUSE;
-                    self.search = Some(Search { finding, at: Some(now), pause, off: None });
+                    self.search = Some(Search::new(finding, now));
+                    self.tournaments.iter_mut().for_each(Tournaments::search);
                 }
             }
         }
         self.begin_search(client, now).await
     }
 
-    fn refuse_waiting(&mut self) {
+    fn refuse_waiting(&mut self, why: &NotFound) {
         for finding in self.waiting.drain(..) {
             // Who asked may have gone.
-            let _ = finding.found.send(Err(NotFound::Draining));
+            let _ = finding.found.send(Err(why.clone()));
         }
     }
-
-    async fn begin_search(&mut self, client: &Client, now: Instant) -> Result<(), Gone> {
-        // Rooms whose fate is open come first: see the module's text.
-        let is_stranger = |game: &String| self.is_of_format(game) && !self.playing.contains(game);
-        let are_ours = |games: &BTreeSet<String>| !games.iter().any(is_stranger);
-        let is_settled = self.returning.is_empty()
-            && self.unsettled.is_empty()
-            && (self.settles <= now || self.games.as_ref().is_some_and(are_ours));
-        let is_due = |search: &&mut Search| search.at.is_some_and(|at| at <= now);
-        let Some(search) = self.search.as_mut().filter(is_due) else { return Ok(()) };
-        if !is_settled {
-            search.at = Some(now + limits::SETTLING);
-            return Ok(());
-        }
-        let team = search.finding.team.as_deref();
-        match &self.settings.matching {
-            Match::Ladder => {
-                client.team(team).await?;
-                client.search(&self.settings.format).await?;
-                search.at = None;
-            }
-            Match::Challenge(user) => {
-                client.team(team).await?;
-                client.challenge(user, &self.settings.format).await?;
-                // A challenge that is refused or overlooked says nothing.
-                search.at = Some(now + limits::CHALLENGE_AGAIN);
-            }
-            Match::Accept(_) => {
-                // The next challenge begins the search anew.
-                search.at = None;
-                let Some(user) = self.challengers.pop_front() else { return Ok(()) };
-                client.team(team).await?;
-                client.accept(&user).await?;
-                // A challenge that was taken back says so in a popup; whoever else is silent is asked no more. Two
-                // that are accepted at once would be two battles.
-                search.at = Some(now + limits::ROOMS_RETURN);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A popup on one line: the server writes `||` where a line ends.
-fn flat(text: &str) -> String {
-    let lines = text.split("||").map(|line| line.trim().trim_start_matches("- "));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

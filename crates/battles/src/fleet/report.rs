@@ -1,0 +1,143 @@
+//! What a run has come to, for people and for programs: counts, their parts, and the drift against the logs.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use interlock_kernel::{ids::Worker, quota::Limit};
+use serde::Serialize;
+
+use super::{
+    Overhead,
+    logs::{self, Logs},
+};
+use crate::domain::{
+    run::{RunView, Tally, WorkerView},
+    score::{Estimate, Score},
+};
+
+/// What a run has come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Its name.
+    pub run: String,
+    /// How many battles it is to have.
+    pub target: Limit,
+    /// How many count.
+    pub finished: u64,
+    /// How they ended, and how many were void.
+    #[serde(flatten)]
+    pub total: Tally,
+    /// Battles that are searched for or played, or of which nobody knows how they ended.
+    pub claimed: u64,
+    /// How far these numbers are from the logs of the battles that this machine's workers played.
+    pub drift: u64,
+    /// Battles that count for workers of other machines, which judge them; not said where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub elsewhere: u64,
+    /// By worker.
+    pub workers: BTreeMap<String, WorkerReport>,
+    /// By team.
+    pub teams: BTreeMap<String, Part>,
+    /// By opponent: those with the most battles.
+    pub opponents: BTreeMap<String, Part>,
+    /// All other opponents together; not said where there are none.
+    #[serde(skip_serializing_if = "is_nobody")]
+    pub other_opponents: Tally,
+    /// The newest rating that the server told.
+    pub rating: Option<u32>,
+    /// How long the fleet has played, in seconds.
+    pub seconds: f64,
+    /// Decisions that it has made.
+    pub decisions: u64,
+    /// What they cost beside thinking.
+    pub decision_overhead_ms: Percentiles,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_nobody(tally: &Tally) -> bool {
+    *tally == Tally::default()
+}
+
+/// What is counted of a part of the battles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Part {
+    /// How many count.
+    pub finished: u64,
+    /// How they ended.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// The win rate, with its 95 % interval; null before the first battle.
+    pub score: Option<Estimate>,
+}
+
+impl From<Tally> for Part {
+    fn from(tally: Tally) -> Self {
+        Self { finished: tally.finished(), tally, score: Score::from(tally).rate() }
+    }
+}
+
+/// A worker's part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WorkerReport {
+    /// Its share; null: as many as there are.
+    pub quota: Option<u64>,
+    /// How many count.
+    pub finished: u64,
+    /// How they ended.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half of all.
+    pub p50: f64,
+    /// Ninety-nine of a hundred.
+    pub p99: f64,
+}
+
+impl Report {
+    /// From a run, its logs, and what is known of a fleet that plays for it.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn of(
+        run: &str,
+        view: &RunView,
+        logs: &Logs,
+        overhead: Overhead,
+        took: Duration,
+    ) -> io::Result<Self> {
+        let worker = |(name, worker): (&Worker, &WorkerView)| {
+            let finished = worker.tally.finished();
+            let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
+            (name.as_str().to_owned(), report)
+        };
+        let parts = |tallies: &BTreeMap<String, Tally>| {
+            tallies.iter().map(|(name, tally)| (name.clone(), Part::from(*tally))).collect()
+        };
+        let recount = logs.recount()?;
+        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        Ok(Self {
+            run: run.to_owned(),
+            target: view.plan.target,
+            finished: view.total.finished(),
+            total: view.total,
+            claimed: view.claimed + view.in_doubt,
+            drift: logs::drift(view, &recount),
+            elsewhere: logs::elsewhere(view, &recount),
+            workers: view.workers.iter().map(worker).collect(),
+            teams: parts(&view.teams),
+            opponents: parts(&view.opponents),
+            other_opponents: view.other_opponents,
+            rating: view.rating,
+            seconds: took.as_secs_f64(),
+            decisions: overhead.decisions,
+            decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },
+        })
+    }
+}
