@@ -105,7 +105,8 @@ fn simulated(audit: &Audit) -> Result<()> {
             let report = report.and_own(promises, effort, print_own);
             let Report { scenarios, own, seconds } = &report;
             let (races, own) = (scenarios.len(), own.len());
-            println!("{races} races and {own} promises of Interlock's own in {seconds:.1} s");
+            let (race, promise) = (plural(races, "race"), plural(own, "promise"));
+            println!("{races} {race} and {own} {promise} of Interlock's own in {seconds:.1} s");
             report
         }
         Format::Markdown => {
@@ -123,6 +124,10 @@ fn simulated(audit: &Audit) -> Result<()> {
         bail!("a race was missed, a twin fails, or a promise is broken");
     }
     Ok(())
+}
+
+fn plural(count: usize, one: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{one}s") }
 }
 
 fn print(line: &Line) {
