@@ -81,6 +81,15 @@ impl<'a> Checker<'a> {
         let mut entities: BTreeMap<&str, BTreeMap<&str, Operation<Told>>> = BTreeMap::new();
         // When a command was first sent, by whoever.
         let mut starts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        let mut made: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for event in history {
+            match event {
+                Event::Kept(kept) if kept.makes_version() => {
+                    made.entry(&kept.entity).or_default().insert(kept.version);
+                }
+                Event::Kept(_) | Event::Request(_) => {}
+            }
+        }
         let requests = |event: &'a Event| match event {
             Event::Request(request) => Some(request),
             Event::Kept(_) => None,
@@ -95,6 +104,10 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let Some(version) = body["version"].as_u64() else { continue };
+            // What changed nothing made no version.
+            if self.version(entity, id) != Some(version) {
+                continue;
+            }
             let op = Told { version, grant: grant(body) };
             let start = starts[&(entity.as_str(), id.as_str())];
             let told = entities.entry(entity).or_default();
@@ -102,9 +115,9 @@ impl<'a> Checker<'a> {
             known.end = known.end.min(Some(end));
         }
         for (entity, told) in entities {
-            let kept = self.versions.iter().filter(|((of, _), _)| *of == entity);
-            let unseen = kept.filter(|((_, id), _)| !told.contains_key(id));
-            let model = Unseen(unseen.map(|(_, version)| *version).collect());
+            let seen: BTreeSet<u64> = told.values().map(|told| told.op.version).collect();
+            let made = made.remove(entity).unwrap_or_default();
+            let model = Unseen(made.difference(&seen).copied().collect());
             self.windows_of(entity, &model, told.into_values().collect());
         }
     }
