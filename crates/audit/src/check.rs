@@ -160,6 +160,8 @@ pub fn check(history: &[Event]) -> Verdict {
 struct Checker<'a> {
     /// Entity → id → version, as the server kept them.
     versions: BTreeMap<&'a str, BTreeMap<&'a str, u64>>,
+    /// Entity → every version that was made.
+    made: BTreeMap<&'a str, BTreeSet<u64>>,
     /// (entity, id) → the answer.
     bodies: BTreeMap<(&'a str, &'a str), &'a Value>,
     /// Entity → first answers.
@@ -208,11 +210,16 @@ impl<'a> Checker<'a> {
             if let Some(gap) = expected.difference(&found).next() {
                 self.wrong(format!("{entity} has a gap at version {gap}"));
             }
+            self.made.insert(entity, found);
         }
     }
 
     fn version(&self, entity: &str, id: &str) -> Option<u64> {
         self.versions.get(entity)?.get(id).copied()
+    }
+
+    fn was_made(&self, entity: &str, version: u64) -> bool {
+        self.made.get(entity).is_some_and(|made| made.contains(&version))
     }
 
     fn answered(&mut self, request: &'a Request) {
@@ -233,8 +240,9 @@ impl<'a> Checker<'a> {
         }
         match (kept, answer.version) {
             (_, None) => self.wrong(format!("{entity}: {id} is answered without a version")),
-            // It changed nothing, which is seen when it is decided once more.
-            (None, Some(_)) if request.command.is_some() => {}
+            // It changed nothing of what another has made, which is seen when it is decided once more.
+            (None, Some(version))
+                if request.command.is_some() && self.was_made(entity, version) => {}
             (None, Some(version)) => {
                 self.wrong(format!("{entity}: {id} was acknowledged at {version} and is lost"));
             }

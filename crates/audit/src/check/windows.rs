@@ -81,15 +81,6 @@ impl<'a> Checker<'a> {
         let mut entities: BTreeMap<&str, BTreeMap<&str, Operation<Told>>> = BTreeMap::new();
         // When a command was first sent, by whoever.
         let mut starts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        let mut made: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-        for event in history {
-            match event {
-                Event::Kept(kept) if kept.makes_version() => {
-                    made.entry(&kept.entity).or_default().insert(kept.version);
-                }
-                Event::Kept(_) | Event::Request(_) => {}
-            }
-        }
         let requests = |event: &'a Event| match event {
             Event::Request(request) => Some(request),
             Event::Kept(_) => None,
@@ -116,7 +107,7 @@ impl<'a> Checker<'a> {
         }
         for (entity, told) in entities {
             let seen: BTreeSet<u64> = told.values().map(|told| told.op.version).collect();
-            let made = made.remove(entity).unwrap_or_default();
+            let made = self.made.get(entity).cloned().unwrap_or_default();
             let model = Unseen(made.difference(&seen).copied().collect());
             self.windows_of(entity, &model, told.into_values().collect());
         }
