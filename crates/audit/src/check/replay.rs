@@ -37,7 +37,7 @@ const LOOKS_MAX: u64 = 60_000;
 const RECOUNT_ALL: u64 = 1_000;
 const RECOUNT_EVERY: u64 = 64;
 
-/// Two clocks in whole milliseconds: what one has ended, the other may go on with.
+/// The recorder's clock and log time, each in whole milliseconds, differ by no more.
 const CLOCKS: u64 = 3;
 
 /// What a history tells of one entity.
@@ -232,7 +232,8 @@ impl<'a, E: Primitive> Replay<'a, E> {
             let answer = Answer::of(request).expect("it was sorted by it");
             let command = self.commands[request.id.as_str()].clone();
             let sent = request.at.ok_or(format!("it is not told when {} was sent", request.id))?;
-            let took = answer.end_us.saturating_sub(request.start_us) / 1_000 + CLOCKS;
+            let sent = sent.0.saturating_sub(CLOCKS);
+            let took = answer.end_us.saturating_sub(request.start_us) / 1_000 + 2 * CLOCKS;
             let says = |verdict: Result<Decision<E>, Refusal<E::Rejection>>, version| match verdict
             {
                 Ok(decision) if decision.is_unchanged() => {
@@ -244,7 +245,7 @@ impl<'a, E: Primitive> Replay<'a, E> {
                 }
                 Ok(_) | Err(Refusal::Wait { .. }) => false,
             };
-            let mut moments = (0..=took.min(LOOKS_MAX)).map(|ms| Time(sent.0 + ms));
+            let mut moments = (0..=took.min(LOOKS_MAX)).map(|ms| Time(sent + ms));
             let is_right = self.closed && answer.body["code"] == "closed"
                 || moments.any(|now| {
                     let verdict = self.decide(&command, Some(&request.id), now);

@@ -30,6 +30,7 @@ use crate::{
     cases::parts::survives,
     node::{Client, Faults, Node},
     stage::{Actor, Stage},
+    world::Sim,
 };
 
 /// The longest that an engine may take to start a stream.
@@ -48,9 +49,14 @@ struct Carries {
     is_known: bool,
 }
 
-/// The engines themselves: their sessions, by the URL that stops each.
+/// The engines themselves.
 #[derive(Default)]
-struct Carried(Mutex<BTreeMap<String, Carries>>);
+struct Carried {
+    /// By the URL that stops each.
+    sessions: Mutex<BTreeMap<String, Carries>>,
+    /// The one session of which its engine hears no stop.
+    unheard: Mutex<Option<String>>,
+}
 
 impl Carried {
     /// How many sessions an engine has. It ends those by itself that nobody reads.
@@ -59,11 +65,29 @@ impl Carried {
         let is_there = |session: &&Carries| {
             session.engine == engine && session.unread_since.is_none_or(goes_on)
         };
-        lock(&self.0).values().filter(is_there).count()
+        lock(&self.sessions).values().filter(is_there).count()
+    }
+
+    /// Whether an engine hears no stop of a session.
+    fn is_unheard(&self, session: &str, world: &Sim) -> bool {
+        let mut unheard = lock(&self.unheard);
+        if unheard.is_none() && world.fault(1) == 1 {
+            *unheard = Some(session.to_owned());
+        }
+        unheard.as_deref() == Some(session)
+    }
+
+    /// Sessions that somebody knows how to stop, and that can be stopped.
+    fn to_stop(&self) -> usize {
+        let (sessions, unheard) = (lock(&self.sessions), lock(&self.unheard));
+        let is_left = |(url, session): &(&String, &Carries)| {
+            session.is_known && unheard.as_ref() != Some(*url)
+        };
+        sessions.iter().filter(is_left).count()
     }
 
     fn stop(&self, session: &str) {
-        lock(&self.0).remove(session);
+        lock(&self.sessions).remove(session);
     }
 }
 
@@ -76,13 +100,14 @@ struct Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if let Some(session) = lock(&self.carried.0).get_mut(&self.session) {
+        if let Some(session) = lock(&self.carried.sessions).get_mut(&self.session) {
             session.unread_since = Some(self.actor.now());
         }
     }
 }
 
-/// Stops sessions, as the streams service does through its outbox.
+/// Stops sessions, as the streams service does through its outbox. Calls about one session may hang until they are
+/// given up: its slot is free when the engine has ended it by itself.
 struct Stops {
     stage: Stage,
     carried: Arc<Carried>,
@@ -93,6 +118,9 @@ impl EffectHandler<Engines> for Stops {
         let (world, carried) = (self.stage.world().clone(), self.carried.clone());
         Box::pin(async move {
             world.give_way().await;
+            if carried.is_unheard(&effect.command_url, &world) {
+                return std::future::pending().await;
+            }
             carried.stop(&effect.command_url);
             Ok(Command::Stopped { lease: effect.lease })
         })
@@ -153,13 +181,12 @@ async fn all_end(stage: &Stage, node: &Node, carried: &Carried, key: &Key) {
     let looks = 2 * LEASE_TTL.0 / LOOK_AGAIN.0;
     for _ in 0..looks {
         let holds = node.state::<Engines>(key).await.pool().leases().len();
-        let known = lock(&carried.0).values().filter(|session| session.is_known).count();
-        if (holds, known) == (0, 0) {
+        if (holds, carried.to_stop()) == (0, 0) {
             return;
         }
         stage.world().sleep(LOOK_AGAIN.as_duration()).await;
     }
-    let left = Vec::from_iter(lock(&carried.0).keys().cloned());
+    let left = Vec::from_iter(lock(&carried.sessions).keys().cloned());
     stage.violation(format!("slots or sessions are left, and nobody ends them: {left:?}"));
 }
 
@@ -194,7 +221,7 @@ impl Request {
         match self.send(Command::Started { lease, command_url, stat_url }).await {
             Ok(_) => {
                 // A stop may have come before the answer.
-                if let Some(session) = lock(&self.carried.0).get_mut(&session) {
+                if let Some(session) = lock(&self.carried.sessions).get_mut(&session) {
                     session.is_known = true;
                 }
                 self.actor.says(|| "started".to_owned());
@@ -244,7 +271,7 @@ impl Request {
     fn start(&self, engine: &str, session: &str) -> Reader {
         let Self { actor, carried, .. } = self;
         let begun = Carries { engine: engine.to_owned(), unread_since: None, is_known: false };
-        lock(&carried.0).insert(session.to_owned(), begun);
+        lock(&carried.sessions).insert(session.to_owned(), begun);
         actor.says(|| format!("starts on {engine}"));
         let now = carried.on(engine, actor.now());
         let over = || format!("{engine} carries {now} streams, its limit is {LIMIT}");
