@@ -38,6 +38,11 @@ const START_TIMEOUT: Millis = Millis::from_secs(30);
 /// How long an engine goes on without a reader.
 const ENGINE_IDLE: Millis = Millis::from_secs(10);
 const LEASE_TTL: Millis = Millis::from_secs(600);
+/// They come one after the other, watch for a while, and come again if there is no room.
+const APART: Millis = Millis(400);
+const WATCHES: Millis = Millis::from_secs(2);
+const COMES_AGAIN: Millis = Millis::from_secs(1);
+const TRIES: u32 = 3;
 const LOOK_AGAIN: Millis = Millis::from_secs(10);
 
 /// A session on an engine.
@@ -141,10 +146,11 @@ pub(super) async fn play(stage: Stage, doors: usize) {
     begin(&stage, &node, &key).await;
     let doors: Vec<_> = (0..doors).map(|_| stage.world().process(1)).collect();
     let names = ["request A", "request B", "request C", "request D", "request E"];
-    for (name, door) in names.into_iter().zip(doors.iter().cycle()) {
+    for ((number, name), door) in (0..).zip(names).zip(doors.iter().cycle()) {
         let (node, carried) = (node.clone(), carried.clone());
         let (key, door) = (key.clone(), door.clone());
         stage.actor(name, |actor| async move {
+            actor.sleep(Millis(number * APART.0)).await;
             let name = name.replace(' ', "-");
             let client = node.client(&actor, &name);
             let request = Request { actor: actor.clone(), client, carried, key, name };
@@ -237,13 +243,15 @@ impl Request {
             }
             Err(error) => return self.actor.stage().violation(format!("started: {error}")),
         }
-        self.watch(Command::Flowing { lease }).await;
+        self.tell(Command::Flowing { lease }).await;
+        self.actor.sleep(WATCHES).await;
         drop(reader);
-        self.watch(release(Session::Perhaps)).await;
+        self.tell(release(Session::Perhaps)).await;
     }
 
     /// Asks for a slot, again and again while there is hope for one. Tells when it asked, too.
     async fn acquire(&mut self) -> Option<(Millis, Grant)> {
+        let mut tries = 0;
         loop {
             let asked = self.actor.now();
             let asker = Asker { stream: self.name.clone(), avoid: BTreeSet::new() };
@@ -258,7 +266,12 @@ impl Request {
                 Ok(reply @ (Reply::Done | Reply::AllTried)) => format!("{reply:?}"),
                 Err(SendError::Rejected { .. }) => {
                     self.actor.says(|| "finds no room".to_owned());
-                    return None;
+                    tries += 1;
+                    if tries == TRIES {
+                        return None;
+                    }
+                    self.actor.sleep(COMES_AGAIN).await;
+                    continue;
                 }
                 Err(error) => error.to_string(),
             };
@@ -279,7 +292,7 @@ impl Request {
         Reader { actor: actor.clone(), carried: carried.clone(), session: session.to_owned() }
     }
 
-    async fn watch(&mut self, command: Command) {
+    async fn tell(&mut self, command: Command) {
         let name = Engines::command_name(&command);
         match self.send(command).await {
             Ok(_) => self.actor.says(|| name.to_owned()),
