@@ -4,11 +4,17 @@
 //! have gaps, or if a command that was answered before another began comes after it. Versions give the order:
 //! so it takes sorting, not searching, however long the history is. Where few commands were under way at once,
 //! the general check ([`crate::linear`]) says so, too, without believing versions.
+//!
+//! Where the history tells what was asked, everything is decided once more, in the order of versions: each record must
+//! be what `decide` says, each state keep its invariants, and each answer that changed nothing, above all each
+//! refusal, be right at the version that it names, at some moment between the question and the answer.
 
+mod replay;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use interlock_kernel::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,18 +49,54 @@ pub struct Request {
     /// The answer's body, with the entity's `version` in it.
     #[serde(default)]
     pub body: Option<Value>,
+    /// What was asked, in the form in which the entity's type stores commands, if it is told.
+    #[serde(default)]
+    pub command: Option<Value>,
+    /// The wall clock when it was sent, if it is told.
+    #[serde(default)]
+    pub at: Option<Time>,
 }
 
 /// A command as the server kept it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
     /// `type/key`.
     pub entity: String,
-    /// The command's id.
+    /// The command's id; `timer:` and a name if a timer sent it.
     pub id: String,
-    /// The version that it made.
+    /// The version that it made, or found and left if it has no events.
     pub version: u64,
+    /// When it was decided, if it is told.
+    #[serde(default)]
+    pub at: Option<Time>,
+    /// Its events, each with its `type` and its `data`, if they are told.
+    #[serde(default)]
+    pub events: Option<Vec<Value>>,
+}
+
+impl Kept {
+    /// An entry of an entity's timeline, as the server shows it; `None` if it is none.
+    #[must_use]
+    pub fn from_entry(entity: &str, entry: &Value) -> Option<Self> {
+        Some(Self {
+            entity: entity.to_owned(),
+            id: entry["id"].as_str()?.to_owned(),
+            version: entry["version"].as_u64()?,
+            at: Some(Time::deserialize(&entry["at"]).ok()?),
+            events: Some(entry["events"].as_array()?.clone()),
+        })
+    }
+
+    /// The timer that sent it, if one did.
+    fn timer(&self) -> Option<&str> {
+        self.id.strip_prefix("timer:")
+    }
+
+    /// A change of timers alone makes no version.
+    fn makes_version(&self) -> bool {
+        self.events.as_ref().is_none_or(|events| !events.is_empty())
+    }
 }
 
 /// What a check found.
@@ -66,6 +108,8 @@ pub struct Verdict {
     pub answers: u64,
     /// How many of them were repeats.
     pub replays: u64,
+    /// How many of them were refusals.
+    pub refusals: u64,
     /// Requests without an answer.
     pub unanswered: u64,
     /// Commands that the server kept.
@@ -74,6 +118,8 @@ pub struct Verdict {
     pub entities: usize,
     /// Commands whose answers the general check explained, too.
     pub cross_checked: u64,
+    /// Records and answers that were decided once more.
+    pub decided_again: u64,
 }
 
 /// Reads a history.
@@ -103,6 +149,7 @@ pub fn check(history: &[Event]) -> Verdict {
         }
     }
     checker.in_real_time();
+    checker.decide_again(history);
     if checker.verdict.wrong.is_empty() {
         checker.in_windows(history);
     }
@@ -111,13 +158,24 @@ pub fn check(history: &[Event]) -> Verdict {
 
 #[derive(Default)]
 struct Checker<'a> {
-    /// (entity, id) → version, as the server kept them.
-    versions: BTreeMap<(&'a str, &'a str), u64>,
+    /// Entity → id → version, as the server kept them.
+    versions: BTreeMap<&'a str, BTreeMap<&'a str, u64>>,
+    /// Entity → every version that was made.
+    made: BTreeMap<&'a str, BTreeSet<u64>>,
     /// (entity, id) → the answer.
     bodies: BTreeMap<(&'a str, &'a str), &'a Value>,
-    /// Entity → start, end and version of first answers.
-    spans: BTreeMap<&'a str, Vec<(u64, u64, u64)>>,
+    /// Entity → first answers.
+    spans: BTreeMap<&'a str, Vec<Span>>,
     verdict: Verdict,
+}
+
+/// A question and its answer, in time.
+struct Span {
+    start_us: u64,
+    end_us: u64,
+    version: u64,
+    /// Whether it made that version, rather than found it.
+    changed: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -127,12 +185,21 @@ impl<'a> Checker<'a> {
 
     fn keep(&mut self, kept: impl Iterator<Item = &'a Kept>) {
         let mut entities: BTreeMap<&str, BTreeMap<u64, &str>> = BTreeMap::new();
-        for Kept { entity, id, version } in kept {
+        for kept in kept {
+            let Kept { entity, id, version, .. } = kept;
             self.verdict.kept += 1;
-            if let Some(other) = entities.entry(entity).or_default().insert(*version, id) {
+            let versions = entities.entry(entity).or_default();
+            if kept.makes_version()
+                && let Some(other) = versions.insert(*version, id)
+            {
                 self.wrong(format!("{entity} has version {version} twice: {other} and {id}"));
             }
-            if let Some(other) = self.versions.insert((entity, id), *version) {
+            // A timer may send the same command again and again.
+            if kept.timer().is_some() {
+                continue;
+            }
+            let of = self.versions.entry(entity).or_default();
+            if let Some(other) = of.insert(id, *version) {
                 self.wrong(format!("{entity}: {id} was done twice, at {other} and {version}"));
             }
         }
@@ -143,63 +210,102 @@ impl<'a> Checker<'a> {
             if let Some(gap) = expected.difference(&found).next() {
                 self.wrong(format!("{entity} has a gap at version {gap}"));
             }
+            self.made.insert(entity, found);
         }
     }
 
+    fn version(&self, entity: &str, id: &str) -> Option<u64> {
+        self.versions.get(entity)?.get(id).copied()
+    }
+
+    fn was_made(&self, entity: &str, version: u64) -> bool {
+        self.made.get(entity).is_some_and(|made| made.contains(&version))
+    }
+
     fn answered(&mut self, request: &'a Request) {
-        let Request { entity, id, start_us, end_us, status, replayed, body } = request;
-        let (Some(end_us), Some(status), Some(body)) = (end_us, status, body) else {
-            self.verdict.unanswered += 1;
+        let Request { entity, id, start_us, replayed, .. } = request;
+        let Some(answer) = Answer::of(request) else {
+            self.verdict.unanswered += u64::from(request.status.is_none());
             return;
         };
-        // The server said that it could not: nothing was promised.
-        if *status >= 500 {
+        self.verdict.answers += 1;
+        let kept = self.version(entity, id);
+        let (version, end_us) = (answer.version.unwrap_or(0), answer.end_us);
+        let span = Span { start_us: *start_us, end_us, version, changed: kept.is_some() };
+        if answer.is_refusal {
+            self.verdict.refusals += 1;
+            // It was decided before the command was kept.
+            self.spans.entry(entity).or_default().push(Span { changed: false, ..span });
             return;
         }
-        self.verdict.answers += 1;
-        let Some(version) = body["version"].as_u64().filter(|_| *status < 300) else {
-            return self.wrong(format!("{entity}: {id} was refused: {status} {body}"));
-        };
-        match self.versions.get(&(entity.as_str(), id.as_str())) {
-            None => self.wrong(format!("{entity}: {id} was acknowledged at {version} and is lost")),
-            Some(kept) if *kept != version => {
-                let kept = *kept;
+        match (kept, answer.version) {
+            (_, None) => self.wrong(format!("{entity}: {id} is answered without a version")),
+            // It changed nothing of what another has made, which is seen when it is decided once more.
+            (None, Some(version))
+                if request.command.is_some() && self.was_made(entity, version) => {}
+            (None, Some(version)) => {
+                self.wrong(format!("{entity}: {id} was acknowledged at {version} and is lost"));
+            }
+            (Some(kept), Some(version)) if kept != version => {
                 self.wrong(format!("{entity}: {id} was acknowledged at {version}, kept at {kept}"));
             }
-            Some(_) => {}
+            (Some(_), Some(_)) => {}
         }
-        if let Some(before) = self.bodies.insert((entity, id), body)
-            && before != body
+        if kept.is_some()
+            && let Some(before) = self.bodies.insert((entity, id), answer.body)
+            && before != answer.body
         {
+            let body = answer.body;
             self.wrong(format!("{entity}: {id} got two answers: {before} and {body}"));
         }
         if *replayed == Some(true) {
             self.verdict.replays += 1;
         } else {
-            self.spans.entry(entity).or_default().push((*start_us, *end_us, version));
+            self.spans.entry(entity).or_default().push(span);
         }
     }
 
-    /// Whoever begins after another was answered must come after it.
+    /// Whoever begins after another was answered comes after it, or sees what it did.
     fn in_real_time(&mut self) {
-        for (entity, mut starts) in std::mem::take(&mut self.spans) {
+        for (entity, mut spans) in std::mem::take(&mut self.spans) {
             let mut ends: Vec<(u64, u64)> =
-                starts.iter().map(|(_, end, version)| (*end, *version)).collect();
+                spans.iter().map(|span| (span.end_us, span.version)).collect();
             ends.sort_unstable();
-            starts.sort_unstable();
+            spans.sort_unstable_by_key(|span| (span.start_us, span.version));
             let (mut next, mut newest) = (0, 0);
-            for (start, _, version) in starts {
-                while next < ends.len() && ends[next].0 < start {
+            for Span { start_us, version, changed, .. } in spans {
+                while next < ends.len() && ends[next].0 < start_us {
                     newest = newest.max(ends[next].1);
                     next += 1;
                 }
-                if version <= newest {
+                let least = newest + u64::from(changed && newest > 0);
+                if version < least {
                     self.wrong(format!(
                         "{entity}: version {version} began after version {newest} was answered"
                     ));
                 }
             }
         }
+    }
+}
+
+/// An answer that promises something.
+struct Answer<'a> {
+    end_us: u64,
+    is_refusal: bool,
+    /// None: the entity has none yet.
+    version: Option<u64>,
+    body: &'a Value,
+}
+
+impl<'a> Answer<'a> {
+    /// None if there is no answer yet, or the server said that it could not.
+    fn of(request: &'a Request) -> Option<Self> {
+        let (end_us, status, body) = (request.end_us?, request.status?, request.body.as_ref()?);
+        // The one failure that an entity decides on.
+        let is_decided = status < 500 || body["code"] == "pool_full";
+        let (is_refusal, version) = (status >= 300, body["version"].as_u64());
+        is_decided.then_some(Self { end_us, is_refusal, version, body })
     }
 }
 
@@ -218,11 +324,12 @@ mod tests {
             status: Some(201),
             replayed: Some(false),
             body: Some(json!({ "version": version })),
+            ..Request::default()
         })
     }
 
     fn kept(id: &str, version: u64) -> Event {
-        Event::Kept(Kept { entity: "quota/q".into(), id: id.into(), version })
+        Event::Kept(Kept { entity: "quota/q".into(), id: id.into(), version, ..Kept::default() })
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 #[cfg(feature = "races")]
 pub mod cases;
+#[cfg(feature = "races")]
 pub mod check;
 pub mod choice;
 pub mod coverage;
@@ -25,6 +26,7 @@ pub mod history;
 mod invariants;
 mod ledger;
 pub mod linear;
+#[cfg(feature = "races")]
 pub mod live;
 pub mod node;
 #[cfg(feature = "races")]

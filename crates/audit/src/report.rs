@@ -144,6 +144,8 @@ pub struct Said {
     pub says: String,
     /// The state after it.
     pub state: String,
+    /// Whether something had gone wrong after it, for the first time.
+    pub is_violation: bool,
 }
 
 impl Said {
@@ -153,6 +155,7 @@ impl Said {
             actor: table.actors.get(row.actor).cloned().unwrap_or_default(),
             says: row.says.clone(),
             state: row.state.clone(),
+            is_violation: row.is_violation,
         };
         table.rows.iter().map(said).collect()
     }
@@ -378,8 +381,13 @@ mod tests {
         Report::of([case], Effort { as_found: 5, interlock: 5, seed: 1 }, |_| {})
     }
 
-    const GOOD: Case =
-        Case { name: "a race", document: "000", as_found: &fails, interlock: &holds };
+    const GOOD: Case = Case {
+        name: "a race",
+        document: "000",
+        as_found: &fails,
+        repaired: &holds,
+        interlock: &holds,
+    };
 
     #[test]
     fn a_race_that_is_found_and_a_twin_that_holds_are_good() {

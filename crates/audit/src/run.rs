@@ -68,7 +68,7 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
         ended
     });
     let record = world.record();
-    let (violation, timeline) = stage.take();
+    let (violation, mut timeline) = stage.take();
     let violation = match ended {
         Ok(Ok(())) => violation,
         Ok(Err(Stuck::Deadlock)) => {
@@ -78,6 +78,9 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
         Ok(Err(Stuck::Redundant)) => violation,
         Err(panicked) => Some(panicked),
     };
+    if violation.is_some() {
+        timeline.goes_wrong();
+    }
     Run { record, violation, timeline }
 }
 

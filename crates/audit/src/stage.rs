@@ -258,6 +258,7 @@ impl Stage {
     /// Something that must not happen has happened.
     pub fn violation(&self, violation: String) {
         let mut play = self.play();
+        play.timeline.goes_wrong();
         play.violation.get_or_insert(violation);
     }
 

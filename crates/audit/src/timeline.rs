@@ -1,4 +1,7 @@
-//! A run as a table: time, what each actor said, and the state beside it.
+//! A run as a table: moments, what each actor said, and the state beside it.
+//!
+//! Moments are numbered as the documents number theirs, T0, T1, …, since simulated time mostly stands still; where it
+//! has moved, it says by how much. The moment at which something went wrong is marked.
 
 use std::{fmt, fmt::Write as _, time::Duration};
 
@@ -24,7 +27,12 @@ pub struct Row {
     pub says: String,
     /// The state after it.
     pub state: String,
+    /// Whether something had gone wrong after it, for the first time.
+    pub is_violation: bool,
 }
+
+/// Marks the moment at which something went wrong.
+const WRONG: &str = " ✗";
 
 impl Timeline {
     pub(crate) fn column(&mut self, name: &str) -> usize {
@@ -34,10 +42,28 @@ impl Timeline {
 
     pub(crate) fn row(&mut self, now: Duration, actor: usize, says: String, state: String) {
         let ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        self.rows.push(Row { ms, actor, says, state });
+        self.rows.push(Row { ms, actor, says, state, is_violation: false });
     }
 
-    /// The table's cells, the header first: time, actors, state. Who says nothing has no column.
+    /// Something has gone wrong: what was said last is marked, unless it had gone wrong before.
+    pub(crate) fn goes_wrong(&mut self) {
+        if self.rows.iter().all(|row| !row.is_violation)
+            && let Some(last) = self.rows.last_mut()
+        {
+            last.is_violation = true;
+        }
+    }
+
+    /// A row's moment: its number, and the time that has passed since the row before, if any has.
+    fn moment(&self, number: usize) -> String {
+        let before = number.checked_sub(1).map_or(0, |before| self.rows[before].ms);
+        let Row { ms, is_violation, .. } = self.rows[number];
+        let passed = if ms > before { format!(" +{} ms", ms - before) } else { String::new() };
+        format!("T{number}{passed}{}", if is_violation { WRONG } else { "" })
+    }
+
+    /// The table's cells, the header first, then a line for each row: moment, actors, state. Who says nothing has no
+    /// column.
     #[must_use]
     pub fn cells(&self) -> Vec<Vec<String>> {
         let speaks = |actor: &usize| self.rows.iter().any(|row| row.actor == *actor);
@@ -46,16 +72,15 @@ impl Timeline {
         header.extend(speakers.iter().map(|actor| self.actors[*actor].clone()));
         header.push("state".to_owned());
         let mut cells = vec![header];
-        let (mut last_ms, mut last_state) = (None, "");
-        for row in &self.rows {
-            // Time and state are shown when they change.
-            let ms = if last_ms == Some(row.ms) { String::new() } else { format!("{} ms", row.ms) };
-            let mut line = vec![ms];
+        let mut last_state = "";
+        for (number, row) in self.rows.iter().enumerate() {
+            let mut line = vec![self.moment(number)];
             let of =
                 |actor: &usize| if *actor == row.actor { row.says.clone() } else { String::new() };
             line.extend(speakers.iter().map(of));
+            // It is shown when it changes.
             line.push(if last_state == row.state { String::new() } else { row.state.clone() });
-            (last_ms, last_state) = (Some(row.ms), &row.state);
+            last_state = &row.state;
             cells.push(line);
         }
         cells
@@ -97,5 +122,52 @@ impl fmt::Display for Timeline {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Ann and Bob said, and when.
+    fn said(rows: &[(u64, usize, &str)]) -> Timeline {
+        let mut timeline = Timeline::default();
+        let actors = [timeline.column("Ann"), timeline.column("Bob")];
+        for (ms, actor, says) in rows {
+            let state = format!("{} said", timeline.rows.len() + 1);
+            timeline.row(Duration::from_millis(*ms), actors[*actor], (*says).to_owned(), state);
+        }
+        timeline
+    }
+
+    #[test]
+    fn moments_are_numbered_and_tell_the_time_only_where_it_has_moved() {
+        let timeline =
+            said(&[(0, 0, "looks"), (0, 1, "looks"), (300, 0, "acts"), (300, 1, "acts")]);
+        let moments: Vec<String> =
+            timeline.cells().into_iter().map(|mut line| line.remove(0)).collect();
+        assert_eq!(moments, ["time", "T0", "T1", "T2 +300 ms", "T3"]);
+    }
+
+    #[test]
+    fn the_moment_at_which_it_first_went_wrong_is_marked_in_every_form() {
+        let mut timeline = said(&[(0, 0, "looks"), (5, 1, "acts")]);
+        timeline.goes_wrong();
+        timeline.row(Duration::from_millis(5), 0, "acts".to_owned(), String::new());
+        timeline.goes_wrong();
+        let marked: Vec<bool> = timeline.rows.iter().map(|row| row.is_violation).collect();
+        assert_eq!(marked, [false, true, false]);
+        assert!(
+            timeline.to_string().contains("\n  T1 +5 ms ✗         acts  2 said\n"),
+            "{timeline}"
+        );
+        assert!(timeline.markdown().contains("\n| T1 +5 ms ✗ |  | acts | 2 said |\n"));
+    }
+
+    #[test]
+    fn where_nobody_has_said_anything_nothing_is_marked() {
+        let mut timeline = Timeline::default();
+        timeline.goes_wrong();
+        assert_eq!(timeline, Timeline::default());
     }
 }

@@ -28,19 +28,15 @@ fn every_race_of_the_documents_is_found_with_every_seed_and_repeats_exactly() {
 
 #[test]
 fn no_system_as_found_fails_without_its_one_flaw() {
-    let mut count = 0;
-    for cases::Repaired { name, model } in cases::repaired() {
-        assert!(cases::all().any(|case| case.name == *name), "{name}: there is no such case");
+    for case in cases::all() {
         for seed in 1..=3 {
-            let outcome = search(*model, Budget { schedules: 3_000, seed });
+            let outcome = search(case.repaired, Budget { schedules: 3_000, seed });
             if let Some(failure) = outcome.failure {
-                let (violation, table) = (failure.violation, failure.run.timeline);
+                let (name, violation, table) = (case.name, failure.violation, failure.run.timeline);
                 panic!("{name}: {violation} [{}]\n{table}", failure.schedule);
             }
         }
-        count += 1;
     }
-    assert!(count > 0, "nothing was tried");
 }
 
 #[test]

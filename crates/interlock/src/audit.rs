@@ -56,18 +56,21 @@ fn judge(history: &[check::Event]) -> Result<()> {
     const SHOWN: usize = 20;
     let verdict = check::check(history);
     println!(
-        "{} answers ({} of them repeats), {} requests without one, {} commands kept on {} entities",
-        verdict.answers, verdict.replays, verdict.unanswered, verdict.kept, verdict.entities
+        "{} answers ({} of them repeats, {} refusals), {} requests without one",
+        verdict.answers, verdict.replays, verdict.refusals, verdict.unanswered
     );
+    println!("{} records kept of {} entities", verdict.kept, verdict.entities);
     println!(
-        "{} of the answers checked in every order that they may have had",
-        verdict.cross_checked
+        "{} records and answers decided once more, {} answers checked in every order that they may have had",
+        verdict.decided_again, verdict.cross_checked
     );
     verdict.wrong.iter().take(SHOWN).for_each(|wrong| println!("wrong: {wrong}"));
     match verdict.wrong.len() {
         0 if verdict.answers == 0 => bail!("there is no answer in it to check"),
         0 => {
-            println!("nothing acknowledged is lost or doubled, no version is missing");
+            println!(
+                "nothing acknowledged is lost or doubled, no version is missing, no answer is wrong"
+            );
             Ok(())
         }
         wrong => bail!("{wrong} things are wrong"),
@@ -105,7 +108,8 @@ fn simulated(audit: &Audit) -> Result<()> {
             let report = report.and_own(promises, effort, print_own);
             let Report { scenarios, own, seconds } = &report;
             let (races, own) = (scenarios.len(), own.len());
-            println!("{races} races and {own} promises of Interlock's own in {seconds:.1} s");
+            let (race, promise) = (plural(races, "race"), plural(own, "promise"));
+            println!("{races} {race} and {own} {promise} of Interlock's own in {seconds:.1} s");
             report
         }
         Format::Markdown => {
@@ -123,6 +127,10 @@ fn simulated(audit: &Audit) -> Result<()> {
         bail!("a race was missed, a twin fails, or a promise is broken");
     }
     Ok(())
+}
+
+fn plural(count: usize, one: &str) -> String {
+    if count == 1 { one.to_owned() } else { format!("{one}s") }
 }
 
 fn print(line: &Line) {

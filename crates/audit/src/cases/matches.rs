@@ -28,7 +28,7 @@ use interlock_primitives::domain::{
 };
 use interlock_runtime::{Builder, env::World};
 
-use super::{Case, Repaired};
+use super::Case;
 use crate::{
     node::{Client, Faults, Node},
     stage::{Actor, Stage},
@@ -41,11 +41,6 @@ pub(super) const CASES: &[Case] = &[
     completion::OVERTAKEN,
     decks::LOST,
     screens::UNDRAWN,
-];
-
-pub(super) const REPAIRED_MODELS: &[Repaired] = &[
-    Repaired { name: replays::MISSED.name, model: &replays::repaired },
-    Repaired { name: replays::DOUBLED.name, model: &replays::repaired },
 ];
 
 const PLAYERS: [&str; 2] = ["player 1", "player 2"];

@@ -1,6 +1,8 @@
-//! What several models are made of: state that actors share, files, and clients of turns and values.
+//! What several models are made of: state that actors share, files, processes that may be killed, and clients of
+//! turns and values.
 
 use std::{
+    future::Future,
     num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -15,12 +17,14 @@ use interlock_primitives::domain::{
     turn::{TurnCommand, TurnEntity, TurnReply, TurnResult},
     value::{ValueCommand, ValueEntity},
 };
-use interlock_runtime::SendError;
+use interlock_runtime::{SendError, env::World};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
 
 use crate::{
     node::{Client, Faults, Node},
     stage::{Actor, Stage},
+    world::Sim,
 };
 
 /// What several actors look at and change. Whoever holds it awaits nothing.
@@ -68,11 +72,6 @@ impl<T: Clone> File<T> {
         self.0.get()
     }
 
-    /// Puts something there, without an await: what a rename ends with.
-    pub(crate) fn set(&self, content: T) {
-        *self.0.lock() = content;
-    }
-
     pub(crate) async fn read(&self, actor: &Actor) -> T {
         actor.step().await;
         self.0.get()
@@ -81,20 +80,38 @@ impl<T: Clone> File<T> {
     /// As by a rename: readers see the old content or the new one.
     pub(crate) async fn replace(&self, actor: &Actor, content: T) {
         actor.step().await;
-        self.set(content);
+        *self.0.lock() = content;
     }
 }
 
-impl File<String> {
-    /// As `write` does: the old content is gone before the new one has come, half by half.
-    pub(crate) async fn overwrite(&self, actor: &Actor, halves: [&str; 2]) {
-        actor.step().await;
-        halves[0].clone_into(&mut self.0.lock());
-        actor.says(|| "writes the first half".to_owned());
-        actor.step().await;
-        self.0.lock().push_str(halves[1]);
-        actor.says(|| "writes the second half".to_owned());
+/// Lets somebody play in a process of its own, which may be killed once, at any await, and starts again knowing
+/// nothing. `plays` is told which of its lives it is, from 1.
+pub(crate) async fn lives<F>(actor: &Actor, plays: impl Fn(u32) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let process = actor.stage().world().process(1);
+    for life in 1.. {
+        if survives(&process, plays(life)).await {
+            return;
+        }
+        actor.says(|| "is killed, and starts again".to_owned());
     }
+}
+
+/// Lets something happen in a process that may be killed. Whether it came to its end.
+pub(crate) async fn survives(
+    process: &Sim,
+    happens: impl Future<Output = ()> + Send + 'static,
+) -> bool {
+    let (done, ended) = oneshot::channel();
+    let life = async move {
+        happens.await;
+        // Whoever let it happen may be gone.
+        let _ = done.send(());
+    };
+    process.spawn("life", Box::pin(life));
+    ended.await.is_ok()
 }
 
 /// A machine with one type of entities, of whose faults each strikes once at most.

@@ -2,35 +2,21 @@
 //!
 //! As found, a proxy asks an orchestrator how many streams an engine carries, chooses, starts the stream, and
 //! reports that later. Its repairs count what is pending, and each leaves a gap of its own.
+//!
+//! The twins ([`twin`]) let the entity that the streams service runs on assign the engines.
+
+mod twin;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use interlock_kernel::{
-    ids::{Key, Member},
-    time::Millis,
-};
-use interlock_runtime::{
-    SendError,
-    effects::{EffectHandler, Performed},
-    env::World,
-};
-use interlock_streams::domain::engines::{
-    Asker, Command, Ending, EngineSpec, Engines, Grant, Reply, Rules, Session, StopSession,
-};
-
-use super::{Case, Repaired};
-use crate::{
-    node::{Client, Faults, Node},
-    stage::{Actor, Stage},
-};
+use super::Case;
+use crate::stage::{Actor, Stage};
 
 /// Streams that an engine may carry.
 const LIMIT: u32 = 2;
-/// The longest that an engine may take to start a stream.
-const START_TIMEOUT: Millis = Millis::from_secs(30);
 const ENGINES: [&str; 2] = ["e1", "e2"];
 
 pub(super) const CASES: &[Case] = &[
@@ -38,54 +24,36 @@ pub(super) const CASES: &[Case] = &[
         name: "an engine is chosen by a look at its count",
         document: "003",
         as_found: &|stage| as_found(stage, UNGUARDED),
-        interlock: &interlock,
+        repaired: &|stage| as_found(stage, REPAIRED),
+        interlock: &|stage| twin::play(stage, 1),
     },
     Case {
         name: "what is pending is counted and raised in two lock sections",
         document: "003",
         as_found: &|stage| as_found(stage, TWO_SECTIONS),
-        interlock: &interlock,
+        repaired: &|stage| as_found(stage, Guard { raises_apart: false, ..TWO_SECTIONS }),
+        interlock: &|stage| twin::play(stage, 1),
     },
     Case {
         name: "what is pending is let go before the orchestrator counts it",
         document: "003",
         as_found: &|stage| as_found(stage, RELEASED_EARLY),
-        interlock: &interlock,
+        repaired: &|stage| as_found(stage, REPAIRED),
+        interlock: &|stage| twin::play(stage, 1),
     },
     Case {
         name: "the active count is older than the pending count",
         document: "003",
         as_found: &|stage| as_found(stage, OLD_COUNT),
-        interlock: &interlock,
+        repaired: &|stage| as_found(stage, REPAIRED),
+        interlock: &|stage| twin::play(stage, 1),
     },
     Case {
         name: "two proxies count what is pending, each for itself",
         document: "003",
         as_found: &|stage| as_found(stage, PER_PROXY),
-        interlock: &interlock,
-    },
-];
-
-pub(super) const REPAIRED_MODELS: &[Repaired] = &[
-    Repaired {
-        name: "an engine is chosen by a look at its count",
-        model: &|stage| as_found(stage, REPAIRED),
-    },
-    Repaired {
-        name: "what is pending is counted and raised in two lock sections",
-        model: &|stage| as_found(stage, Guard { raises_apart: false, ..TWO_SECTIONS }),
-    },
-    Repaired {
-        name: "what is pending is let go before the orchestrator counts it",
-        model: &|stage| as_found(stage, REPAIRED),
-    },
-    Repaired {
-        name: "the active count is older than the pending count",
-        model: &|stage| as_found(stage, REPAIRED),
-    },
-    Repaired {
-        name: "two proxies count what is pending, each for itself",
-        model: &|stage| as_found(stage, REPAIRED),
+        repaired: &|stage| as_found(stage, REPAIRED),
+        interlock: &|stage| twin::play(stage, 2),
     },
 ];
 
@@ -268,155 +236,5 @@ impl Request {
             *pending
         };
         self.actor.says(|| format!("lowers pending to {left}"));
-    }
-}
-
-/// The engines themselves: what they carry, by lease.
-#[derive(Default)]
-struct Carried(Mutex<BTreeSet<(String, String)>>);
-
-impl Carried {
-    fn on(&self, engine: &str) -> usize {
-        lock(&self.0).iter().filter(|(on, _)| on == engine).count()
-    }
-}
-
-/// Stops sessions, as the streams service does through its outbox.
-struct Stops {
-    stage: Stage,
-    carried: Arc<Carried>,
-}
-
-impl EffectHandler<Engines> for Stops {
-    fn perform(&self, _key: &Key, effect: StopSession, _attempt: u32) -> Performed<Engines> {
-        let (world, carried) = (self.stage.world().clone(), self.carried.clone());
-        Box::pin(async move {
-            world.give_way().await;
-            lock(&carried.0).retain(|(_, session)| *session != effect.command_url);
-            Ok(Command::Stopped { lease: effect.lease })
-        })
-    }
-}
-
-async fn interlock(stage: Stage) {
-    let carried = Arc::new(Carried::default());
-    let state = carried.clone();
-    stage.show(move || ENGINES.map(|engine| format!("{engine}: {}", state.on(engine))).join(", "));
-    let (stops, playing) = (carried.clone(), stage.clone());
-    let node = Node::start(&stage, Faults::IN_TIME, move |builder| {
-        let stops = Stops { stage: playing.clone(), carried: stops.clone() };
-        builder.entity_with::<Engines, _>(interlock_kernel::bus::NoHandlers, Some(Arc::new(stops)))
-    });
-    let key = Key::new("all").expect("a valid key");
-    let mut begin = node.client(&stage.extra("the service"), "service");
-    let rules = Rules {
-        lease_ttl: Millis::from_secs(600),
-        engine_idle: Millis::from_secs(10),
-        ejection: Millis::from_secs(30),
-        start_timeout: START_TIMEOUT,
-    };
-    let spec = |name: &str| EngineSpec {
-        name: Member::new(name).expect("a valid name"),
-        url: format!("http://{name}:6878"),
-        limit: LIMIT,
-        forwarded: false,
-    };
-    let engines = ENGINES.map(spec).to_vec();
-    let begun = begin.send::<Engines>(&key, Command::Begin { engines, rules }).await;
-    stage.check(begun.is_ok(), || format!("the service cannot begin: {begun:?}"));
-    let names = ["request A", "request B", "request C", "request D", "request E"];
-    for name in names {
-        let (node, carried, key) = (node.clone(), carried.clone(), key.clone());
-        stage.actor(name, |actor| async move {
-            play(&actor, &node, &carried, &key, name).await;
-        });
-    }
-    stage.all_done().await;
-    // Sessions are stopped through the outbox, in its own time.
-    for _ in 0..200 {
-        if lock(&carried.0).is_empty() {
-            return;
-        }
-        stage.world().sleep(Millis(100).as_duration()).await;
-    }
-    let left = lock(&carried.0).clone();
-    stage.violation(format!("sessions are left, and nobody stops them: {left:?}"));
-}
-
-/// Asks for a slot, again and again while there is hope for one. Tells when it asked, too.
-async fn acquire(
-    actor: &Actor,
-    client: &mut Client,
-    key: &Key,
-    name: &str,
-) -> Option<(Millis, Grant)> {
-    let violation = |what: String| {
-        actor.stage().violation(format!("acquire: {what}"));
-        None
-    };
-    loop {
-        let asked = actor.now();
-        let asker = Asker { stream: name.to_owned(), avoid: BTreeSet::new() };
-        let acquire = Command::Acquire { asker, ahead: Vec::new(), unwatched: Vec::new() };
-        match client.send::<Engines>(key, acquire).await.map(|receipt| receipt.reply) {
-            Ok(Reply::Granted(grant)) => return Some((asked, grant)),
-            Ok(Reply::Soon { .. }) => {
-                actor.says(|| "waits for a slot that closes".to_owned());
-                actor.sleep(Millis(100)).await;
-            }
-            Ok(reply @ (Reply::Done | Reply::AllTried)) => return violation(format!("{reply:?}")),
-            Err(SendError::Rejected { .. }) => {
-                actor.says(|| "finds no room".to_owned());
-                return None;
-            }
-            Err(error) => return violation(error.to_string()),
-        }
-    }
-}
-
-/// Takes a slot, plays on it, and lets go.
-async fn play(actor: &Actor, node: &Node, carried: &Carried, key: &Key, name: &str) {
-    let name = name.replace(' ', "-");
-    let mut client = node.client(actor, &name);
-    let Some((asked, grant)) = acquire(actor, &mut client, key, &name).await else { return };
-    let engine = grant.engine.as_str().to_owned();
-    actor.says(|| format!("gets {engine}"));
-    actor.step().await;
-    let lease = grant.lease;
-    let release = |session| Command::Release { lease, ending: Ending::Unwatched, session };
-    // The service's own time-out around a start: what comes later is not begun.
-    if actor.now().0 - asked.0 > START_TIMEOUT.0 {
-        actor.says(|| "gives up".to_owned());
-        // Too late for the lease, too, perhaps: then there is nothing to let go of.
-        let _ = client.send::<Engines>(key, release(Session::Unanswered)).await;
-        return;
-    }
-    let session = format!("http://{engine}/stop/{}", grant.lease);
-    lock(&carried.0).insert((engine.clone(), session.clone()));
-    actor.says(|| format!("starts on {engine}"));
-    let now = carried.on(&engine);
-    let over = || format!("{engine} carries {now} streams, its limit is {LIMIT}");
-    actor.stage().check(now <= LIMIT as usize, over);
-    let started = Command::Started { lease, command_url: session.clone(), stat_url: "stat".into() };
-    match client.send::<Engines>(key, started).await {
-        Ok(_) => actor.says(|| "started".to_owned()),
-        Err(SendError::Rejected { .. }) => {
-            // Its URL is not durable: the service stops it right here.
-            actor.step().await;
-            lock(&carried.0).retain(|(_, other)| *other != session);
-            actor.says(|| "has lost its slot: stops".to_owned());
-            // The lease is over as it is.
-            let _ = client.send::<Engines>(key, release(Session::None)).await;
-            return;
-        }
-        Err(error) => return actor.stage().violation(format!("started: {error}")),
-    }
-    for command in [Command::Flowing { lease }, release(Session::Perhaps)] {
-        let name = <Engines as interlock_kernel::entity::Entity>::command_name(&command);
-        match client.send::<Engines>(key, command).await {
-            Ok(_) => actor.says(|| name.to_owned()),
-            Err(SendError::Rejected { .. }) => actor.says(|| format!("{name}: refused")),
-            Err(error) => return actor.stage().violation(format!("{name}: {error}")),
-        }
     }
 }

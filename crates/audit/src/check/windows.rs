@@ -95,6 +95,10 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let Some(version) = body["version"].as_u64() else { continue };
+            // What changed nothing made no version.
+            if self.version(entity, id) != Some(version) {
+                continue;
+            }
             let op = Told { version, grant: grant(body) };
             let start = starts[&(entity.as_str(), id.as_str())];
             let told = entities.entry(entity).or_default();
@@ -102,9 +106,9 @@ impl<'a> Checker<'a> {
             known.end = known.end.min(Some(end));
         }
         for (entity, told) in entities {
-            let kept = self.versions.iter().filter(|((of, _), _)| *of == entity);
-            let unseen = kept.filter(|((_, id), _)| !told.contains_key(id));
-            let model = Unseen(unseen.map(|(_, version)| *version).collect());
+            let seen: BTreeSet<u64> = told.values().map(|told| told.op.version).collect();
+            let made = self.made.get(entity).cloned().unwrap_or_default();
+            let model = Unseen(made.difference(&seen).copied().collect());
             self.windows_of(entity, &model, told.into_values().collect());
         }
     }

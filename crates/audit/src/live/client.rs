@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::calls::Call;
+
 pub(super) struct Client {
     stream: BufReader<TcpStream>,
 }
@@ -25,19 +27,25 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Sends a request, with an id if it has a body, and waits for the answer.
-    pub(super) fn send(
-        &mut self,
-        method: &str,
-        path: &str,
-        id: &str,
-        body: &str,
-    ) -> io::Result<Answer> {
+    /// Sends a command under an id, and waits for the answer.
+    pub(super) fn send(&mut self, call: &Call, id: &str) -> io::Result<Answer> {
+        let Call { method, path, condition, body, .. } = call;
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
-        if !body.is_empty() {
-            let _ = write!(head, "content-type: application/json\r\nidempotency-key: {id}\r\n");
+        if let Some(condition) = condition {
+            let _ = write!(head, "{condition}\r\n");
         }
+        let _ = write!(head, "content-type: application/json\r\nidempotency-key: {id}\r\n");
+        let body = body.to_string();
         let _ = write!(head, "content-length: {}\r\n\r\n{body}", body.len());
+        self.ask(&head)
+    }
+
+    /// Asks for a page, and waits for it.
+    pub(super) fn get(&mut self, path: &str) -> io::Result<Answer> {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+    }
+
+    fn ask(&mut self, head: &str) -> io::Result<Answer> {
         self.stream.get_mut().write_all(head.as_bytes())?;
         let malformed = || io::Error::other("the answer is no HTTP");
         let mut line = String::new();

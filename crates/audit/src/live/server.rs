@@ -7,30 +7,32 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A running server. Dropping it kills it with -9.
-pub(super) struct Server {
-    process: Child,
-    pub(super) address: SocketAddr,
-}
+/// A server that runs, or is about to. Dropping it kills it with -9.
+pub(super) struct Server(Child);
 
 impl Server {
-    /// Starts a server and waits until it says that it listens.
+    /// Starts a server, which may take a while until it listens.
     pub(super) fn start(program: &Path, data: &Path, listen: &str) -> io::Result<Self> {
-        let mut process = Command::new(program)
+        let process = Command::new(program)
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env("INTERLOCK_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()?;
+        Ok(Self(process))
+    }
+
+    /// Waits until it says that it listens, and where.
+    pub(super) fn listens(&mut self) -> io::Result<SocketAddr> {
         let mut line = String::new();
-        if let Some(out) = process.stdout.take() {
+        if let Some(out) = self.0.stdout.take() {
             BufReader::new(out).read_line(&mut line)?;
         }
         let address = line.trim().strip_prefix("listening on http://");
         match address.and_then(|address| address.parse().ok()) {
-            Some(address) => Ok(Self { process, address }),
+            Some(address) => Ok(address),
             None => {
-                let status = process.wait()?;
+                let status = self.0.wait()?;
                 Err(io::Error::other(format!("the server does not start: {status}, {line:?}")))
             }
         }
@@ -40,7 +42,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself: then there is nothing to kill.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

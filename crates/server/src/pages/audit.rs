@@ -9,7 +9,7 @@ use axum::{
 };
 use interlock_audit::{
     report::{Found, Line, OwnLine, Twin, Violation},
-    timeline::Timeline,
+    timeline::{Row, Timeline},
 };
 use interlock_web::{
     page::{Column, Html, Tone, badge, facts, live, table},
@@ -235,10 +235,15 @@ fn on_interlock(interlock: &Twin) -> Markup {
 fn timeline(timeline: &Timeline) -> Markup {
     let mut cells = timeline.cells().into_iter();
     let header = cells.next().unwrap_or_default();
-    let mut columns = vec![Column::Number("time")];
-    columns.extend(header.iter().skip(1).map(|name| Column::Text(name)));
-    let markup = |line: Vec<String>| line.into_iter().map(|cell| html! { (cell) }).collect();
-    let rows: Vec<_> = cells.map(markup).collect();
+    let columns: Vec<_> = header.iter().map(|name| Column::Text(name)).collect();
+    let markup = |(row, line): (&Row, Vec<String>)| {
+        let mut line: Vec<Markup> = line.into_iter().map(|cell| html! { (cell) }).collect();
+        if row.is_violation {
+            line[0] = badge(Tone::Bad, &line[0].0);
+        }
+        line
+    };
+    let rows: Vec<_> = timeline.rows.iter().zip(cells).map(markup).collect();
     table(&columns, &rows, "Nobody said anything.")
 }
 

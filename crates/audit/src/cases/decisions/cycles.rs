@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use interlock_kernel::{
-    ids::{Holder, Outcome},
+    ids::{Holder, Outcome, Version},
     time::{Millis, Time},
 };
 use interlock_primitives::domain::{
@@ -12,7 +12,10 @@ use interlock_primitives::domain::{
 };
 use interlock_runtime::SendError;
 
-use super::super::parts::{Shared, key, node, post, said, unexpected};
+use super::super::{
+    Flaw,
+    parts::{Shared, key, lives, node, post, said, unexpected},
+};
 use crate::{
     node::Client,
     stage::{Actor, Stage},
@@ -29,8 +32,9 @@ struct Cycles {
     at_work: Vec<&'static str>,
 }
 
-/// Scenario 6: the interval is looked up before an await and written down after it.
-pub(super) async fn overlap(stage: Stage) {
+/// Scenario 6, "Single-threaded execution, no overlapping cycles": the interval is looked up before an await and
+/// written down after it. Without the flaw it is written down before.
+pub(super) async fn overlap(stage: Stage, flaw: Flaw) {
     let cycles = Shared::<Cycles>::default();
     let shown = cycles.clone();
     stage.show(move || match shown.lock().at_work.join(" and ") {
@@ -43,6 +47,9 @@ pub(super) async fn overlap(stage: Stage) {
             let is_recent = |last: Millis| actor.now().0 < last.0 + MIN_INTERVAL.0;
             if cycles.lock().last.is_some_and(is_recent) {
                 return actor.says(|| "the last cycle is too recent".to_owned());
+            }
+            if !flaw.is_present() {
+                cycles.lock().last = Some(actor.now());
             }
             cycles.lock().at_work.push(name);
             actor.says(|| "no recent cycle: plans and checks".to_owned());
@@ -61,7 +68,7 @@ pub(super) async fn overlap(stage: Stage) {
     stage.all_done().await;
 }
 
-/// A cycle is a job's run: one at a time, and not too often.
+/// A cycle is a job's run: one at a time, and not too often. Whoever is killed holds it until its time is over.
 pub(super) async fn overlap_twin(stage: Stage) {
     let node = node::<JobEntity>(&stage);
     let starts = Shared::<Vec<Time>>::default();
@@ -70,45 +77,68 @@ pub(super) async fn overlap_twin(stage: Stage) {
     for name in ["cycle-A", "cycle-B"] {
         let (node, starts) = (node.clone(), starts.clone());
         stage.actor(name, |actor| async move {
-            let mut client = node.client(&actor, name);
-            cycle(&actor, &mut client, name, &starts).await;
-            actor.sleep(MIN_INTERVAL).await;
-            cycle(&actor, &mut client, name, &starts).await;
+            let life = |life| {
+                let client = node.client(&actor, &format!("{name}-{life}"));
+                Cycle { actor: actor.clone(), client, name, starts: starts.clone() }.lives()
+            };
+            lives(&actor, life).await;
         });
     }
     stage.all_done().await;
     let mut starts = starts.get();
     starts.sort_unstable();
-    stage.check(!starts.is_empty(), || "no cycle could run".to_owned());
     for pair in starts.windows(2) {
         let between = pair[1].since(pair[0]);
         stage.check(between >= MIN_INTERVAL, || format!("two cycles began within {between:?}"));
     }
+    let job = node.state::<JobEntity>(&key("improvement")).await;
+    let ran =
+        job.view(Version(1), Time(0)).is_ok_and(|job| job.running.is_some() || job.last.is_some());
+    stage.check(ran, || "no cycle could run".to_owned());
 }
 
-async fn cycle(actor: &Actor, client: &mut Client, name: &str, starts: &Shared<Vec<Time>>) {
-    let holder = Holder::new(name).expect("a valid name");
-    let ttl_ms = Millis::from_secs(60);
-    let start = JobCommand::Start { holder, min_interval_ms: MIN_INTERVAL, ttl_ms };
-    let run = match client.send::<JobEntity>(&key("improvement"), start).await {
-        Ok(receipt) => {
-            starts.lock().push(receipt.at);
-            let JobReply::Started(lease) = receipt.reply else { unreachable!("it is a start") };
-            lease.run
+/// Somebody who improves macros.
+struct Cycle {
+    actor: Actor,
+    client: Client,
+    name: &'static str,
+    starts: Shared<Vec<Time>>,
+}
+
+impl Cycle {
+    async fn lives(mut self) {
+        self.runs().await;
+        self.actor.sleep(MIN_INTERVAL).await;
+        self.runs().await;
+    }
+
+    async fn runs(&mut self) {
+        let Self { actor, client, name, starts } = self;
+        let holder = Holder::new(name).expect("a valid name");
+        let ttl_ms = Millis::from_secs(60);
+        let start = JobCommand::Start { holder, min_interval_ms: MIN_INTERVAL, ttl_ms };
+        let run = match client.send::<JobEntity>(&key("improvement"), start).await {
+            Ok(receipt) => {
+                starts.lock().push(receipt.at);
+                let JobReply::Started(lease) = receipt.reply else { unreachable!("it is a start") };
+                lease.run
+            }
+            Err(SendError::Rejected { rejection, .. }) => {
+                return actor.says(|| format!("does not start: {rejection}"));
+            }
+            Err(error) => unexpected(&error),
+        };
+        actor.says(|| "starts: plans and checks".to_owned());
+        actor.step().await;
+        let outcome = Outcome::new("improved").expect("a valid name");
+        let finish = JobCommand::Finish { run: Some(run), outcome };
+        match client.send::<JobEntity>(&key("improvement"), finish).await {
+            Ok(_) => actor.says(|| "acts".to_owned()),
+            Err(SendError::Rejected { .. }) => {
+                actor.says(|| "took too long: does not act".to_owned());
+            }
+            Err(error) => unexpected(&error),
         }
-        Err(SendError::Rejected { rejection, .. }) => {
-            return actor.says(|| format!("does not start: {rejection}"));
-        }
-        Err(error) => unexpected(&error),
-    };
-    actor.says(|| "starts: plans and checks".to_owned());
-    actor.step().await;
-    let outcome = Outcome::new("improved").expect("a valid name");
-    let finish = JobCommand::Finish { run: Some(run), outcome };
-    match client.send::<JobEntity>(&key("improvement"), finish).await {
-        Ok(_) => actor.says(|| "acts".to_owned()),
-        Err(SendError::Rejected { .. }) => actor.says(|| "took too long: does not act".to_owned()),
-        Err(error) => unexpected(&error),
     }
 }
 
@@ -116,64 +146,98 @@ async fn cycle(actor: &Actor, client: &mut Client, name: &str, starts: &Shared<V
 const MEMORIES: [(&str, &str); 2] =
     [("process A", "orcs fear fire"), ("process B", "the bridge is down")];
 
-fn check_remembered(stage: &Stage, memory: &[String]) {
+fn check_remembered(stage: &Stage, memory: &[&str]) {
     for (process, what) in MEMORIES {
         let forgotten = || format!("the memory of {process} is lost: {what}");
-        stage.check(memory.iter().any(|kept| kept == what), forgotten);
+        stage.check(memory.contains(&what), forgotten);
     }
 }
 
-/// Scenario 9: what is remembered gets the next free number, which is looked up before an await.
-pub(super) async fn lost_memory(stage: Stage) {
-    let memory = Shared::<BTreeMap<usize, String>>::default();
+/// A table in SQLite, and how often it was written.
+#[derive(Default)]
+struct Memory {
+    rows: BTreeMap<usize, &'static str>,
+    commits: u64,
+}
+
+/// Scenario 9, `await self.db.insert_memory(memory)`, from two processes (scenario 3: "Single connection per Python
+/// process"). A transaction reads which number is free; if the other has written since, its insert finds the
+/// database busy. Then scenario 3's "Automatic retry on database busy errors" inserts again, and the number is no
+/// longer free. Without the flaw all of the transaction is done again.
+pub(super) async fn lost_memory(stage: Stage, flaw: Flaw) {
+    let memory = Shared::<Memory>::default();
     let shown = memory.clone();
     stage.show(move || {
-        let of = |(number, what): (&usize, &String)| format!("{number}: {what}");
-        shown.lock().iter().map(of).collect::<Vec<_>>().join(", ")
+        let of = |(number, what): (&usize, &&str)| format!("{number}: {what}");
+        shown.lock().rows.iter().map(of).collect::<Vec<_>>().join(", ")
     });
     for (process, what) in MEMORIES {
         let memory = memory.clone();
-        stage.actor(process, |actor| async move {
-            let next = memory.lock().len() + 1;
-            actor.says(|| format!("the next memory is number {next}"));
-            // The embedding is computed.
-            actor.step().await;
-            // INSERT OR REPLACE
-            memory.lock().insert(next, what.to_owned());
-            actor.says(|| format!("stores number {next}"));
-        });
+        stage.actor(process, |actor| async move { remember(&actor, &memory, what, flaw).await });
     }
     stage.all_done().await;
-    check_remembered(&stage, &memory.get().into_values().collect::<Vec<_>>());
+    check_remembered(&stage, &Vec::from_iter(memory.lock().rows.values().copied()));
 }
 
-/// A log is a sequence of turns: whoever loses the next number tries the one after it.
+async fn remember(actor: &Actor, memory: &Shared<Memory>, what: &'static str, flaw: Flaw) {
+    let begin = || {
+        let Memory { rows, commits } = &*memory.lock();
+        (rows.len() + 1, *commits)
+    };
+    let (mut number, mut seen) = begin();
+    actor.says(|| format!("BEGIN; the next number is {number}"));
+    loop {
+        actor.step().await;
+        {
+            let mut memory = memory.lock();
+            if memory.commits == seen {
+                memory.rows.insert(number, what);
+                memory.commits += 1;
+                break;
+            }
+        }
+        actor.says(|| "the database is busy: ROLLBACK, tries again".to_owned());
+        let (free, newest) = begin();
+        seen = newest;
+        if !flaw.is_present() {
+            number = free;
+        }
+    }
+    actor.says(|| format!("INSERT OR REPLACE number {number}; COMMIT"));
+}
+
+/// A log is a sequence of turns: whoever loses the next number tries the one after it. Whoever is killed begins
+/// with the first again, and finds its own if it is there.
 pub(super) async fn lost_memory_twin(stage: Stage) {
     let node = node::<TurnEntity>(&stage);
-    let memory = Shared::<Vec<String>>::default();
-    let shown = memory.clone();
-    stage.show(move || shown.lock().join(", "));
     for (process, what) in MEMORIES {
         let node = node.clone();
         stage.actor(process, |actor| async move {
-            let mut client = node.client(&actor, &process.replace(' ', "-"));
-            let mut number = 1;
-            loop {
-                let result = post(&mut client, &key("memory"), number, what).await;
-                if result.won {
-                    return actor.says(|| format!("stores number {number}: {what}"));
-                }
-                actor.says(|| format!("number {number} is taken"));
-                number = result.next_turn.get();
-            }
+            let life = |life| {
+                let client = node.client(&actor, &format!("{}-{life}", process.replace(' ', "-")));
+                append(actor.clone(), client, what)
+            };
+            lives(&actor, life).await;
         });
     }
     stage.all_done().await;
     // Turns that are over tell their winners.
     let mut reader = node.client(&stage.extra("afterwards"), "afterwards");
+    let mut memory = Vec::<String>::new();
     for number in 1..=2 {
-        let result = post(&mut reader, &key("memory"), number, "nothing").await;
-        memory.lock().push(said(&result.value));
+        memory.push(said(&post(&mut reader, &key("memory"), number, "nothing").await.value));
     }
-    check_remembered(&stage, &memory.get());
+    check_remembered(&stage, &Vec::from_iter(memory.iter().map(String::as_str)));
+}
+
+async fn append(actor: Actor, mut client: Client, what: &'static str) {
+    let mut number = 1;
+    loop {
+        let result = post(&mut client, &key("memory"), number, what).await;
+        if said::<String>(&result.value) == what {
+            return actor.says(|| format!("stores number {number}: {what}"));
+        }
+        actor.says(|| format!("number {number} is taken"));
+        number += 1;
+    }
 }

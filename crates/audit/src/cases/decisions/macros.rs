@@ -4,81 +4,96 @@
 
 use interlock_kernel::ids::Version;
 use interlock_primitives::domain::value::ValueEntity;
+use serde::{Deserialize, Serialize};
 
-use super::super::parts::{File, key, node, read, replace, said};
-use crate::stage::{Actor, Stage};
+use super::super::{
+    Flaw,
+    folder::Folder,
+    parts::{File, key, node, read, read_at, replace, said},
+};
+use crate::{
+    node::{Client, Node},
+    stage::{Actor, Stage},
+};
 
-/// A macro before and after an improvement, the new one in the halves that its file gets it in.
+const MACRO: &str = "heal.txt";
 const OLD: &str = "if hp < 30 { heal }";
-const NEW: [&str; 2] = ["if hp < 50", " { heal }"];
-/// What a second writer makes of it.
-const OTHER: [&str; 2] = ["if hp < 70", " { flee }"];
+/// What improvement cycles make of it, in the halves that a file gets it in; and a temporary file that nobody else
+/// writes.
+const CYCLES: [(&str, [&str; 2], &str); 2] = [
+    ("cycle A", ["if hp < 50", " { heal }"], "a.tmp"),
+    ("cycle B", ["if hp < 70", " { flee }"], "b.tmp"),
+];
 
-fn check_whole(actor: &Actor, text: &str) {
-    actor.says(|| format!("reads {text:?}"));
-    let is_whole = text == OLD || text == NEW.concat() || text == OTHER.concat();
-    actor
-        .stage()
-        .check(is_whole, || format!("the game client runs a macro that nobody wrote: {text:?}"));
+fn macro_folder(stage: &Stage) -> Folder {
+    let folder = Folder::with(MACRO, OLD);
+    let content = folder.clone();
+    stage.show(move || content.shown());
+    folder
 }
 
-fn macro_file(stage: &Stage) -> File<String> {
-    let file = File::new(OLD.to_owned());
-    let content = file.clone();
-    stage.show(move || content.content());
-    file
+/// The game client loads the macro.
+async fn load(actor: Actor, folder: Folder) {
+    let text = folder.read(&actor, MACRO).await;
+    let is_whole = text == OLD || CYCLES.iter().any(|(_, halves, _)| text == halves.concat());
+    let broken = || format!("the game client runs a macro that nobody wrote: {text:?}");
+    actor.stage().check(is_whole, broken);
 }
 
-/// Scenario 4, the risk: the file is written in place.
-pub(super) async fn half_read(stage: Stage) {
-    let file = macro_file(&stage);
-    let written = file.clone();
-    stage.actor("service", |actor| async move { written.overwrite(&actor, NEW).await });
-    stage.actor("game client", |actor| async move {
-        let text = file.read(&actor).await;
-        check_whole(&actor, &text);
+/// Scenario 4, the risk: "Overwriting macro file while OpenKore is reading it". Without the flaw, its "Atomic Write:
+/// Write to temp file, then atomic rename".
+pub(super) async fn half_read(stage: Stage, flaw: Flaw) {
+    let folder = macro_folder(&stage);
+    let written = folder.clone();
+    stage.actor("service", |actor| async move {
+        let (_, halves, temporary) = CYCLES[0];
+        match flaw {
+            Flaw::Present => written.write(&actor, MACRO, halves).await,
+            Flaw::Absent => written.replace(&actor, (MACRO, temporary), halves).await,
+        }
     });
+    stage.actor("game client", |actor| load(actor, folder));
     stage.all_done().await;
 }
 
-/// Scenario 4, as it is called safe: written elsewhere and renamed. But that place has one name,
-/// `target.with_suffix('.tmp')`, for everybody who writes this macro.
-pub(super) async fn shared_temporary(stage: Stage) {
-    let (file, temporary) = (File::new(OLD.to_owned()), File::new(String::new()));
-    let shown = (file.clone(), temporary.clone());
-    stage.show(move || format!("{}, temporary: {}", shown.0.content(), shown.1.content()));
-    for (name, halves) in [("cycle A", NEW), ("cycle B", OTHER)] {
-        let (file, temporary) = (file.clone(), temporary.clone());
+/// Scenario 4, as it is called safe: `temp_path = target_path.with_suffix('.tmp')`, which is one name for everybody
+/// who writes this macro. Without the flaw each has a name of its own.
+pub(super) async fn shared_temporary(stage: Stage, flaw: Flaw) {
+    let folder = macro_folder(&stage);
+    for (name, halves, own) in CYCLES {
+        let folder = folder.clone();
+        let temporary = if flaw.is_present() { "heal.tmp" } else { own };
         stage.actor(name, |actor| async move {
-            temporary.overwrite(&actor, halves).await;
-            actor.step().await;
-            // One step, as a rename is.
-            let content = temporary.content();
-            file.set(content);
-            actor.says(|| "renames the temporary file".to_owned());
+            folder.replace(&actor, (MACRO, temporary), halves).await;
         });
     }
+    stage.actor("game client", |actor| load(actor, folder));
     stage.all_done().await;
-    let client = stage.extra("game client");
-    check_whole(&client, &file.content());
 }
 
-/// Two files that belong together, each replaced by a rename.
-pub(super) async fn half_replaced(stage: Stage) {
-    let (heal, attack) = (File::new(1), File::new(1));
-    let shown = (heal.clone(), attack.clone());
-    stage.show(move || format!("heal {}, attack {}", shown.0.content(), shown.1.content()));
-    let written = (heal.clone(), attack.clone());
+/// Scenario 4 protects a file; two that belong together are replaced by two renames. Without the flaw they are one
+/// file.
+pub(super) async fn half_replaced(stage: Stage, flaw: Flaw) {
+    let files = File::new([1, 1]);
+    let shown = files.clone();
+    stage.show(move || {
+        let [heal, attack] = shown.content();
+        format!("heal {heal}, attack {attack}")
+    });
+    let written = files.clone();
     stage.actor("service", |actor| async move {
-        written.0.replace(&actor, 2).await;
-        actor.says(|| "replaces heal.txt by version 2".to_owned());
-        written.1.replace(&actor, 2).await;
+        if flaw.is_present() {
+            written.replace(&actor, [2, 1]).await;
+            actor.says(|| "replaces heal.txt by version 2".to_owned());
+        }
+        written.replace(&actor, [2, 2]).await;
         actor.says(|| "replaces attack.txt by version 2".to_owned());
     });
     stage.actor("game client", |actor| async move {
-        let heals = heal.read(&actor).await;
+        let first = files.read(&actor).await;
+        let [heals, _] = first;
         actor.says(|| format!("reads heal.txt, version {heals}"));
-        let attacks = attack.read(&actor).await;
+        let [_, attacks] = if flaw.is_present() { files.read(&actor).await } else { first };
         actor.says(|| format!("reads attack.txt, version {attacks}"));
         let mixed = || format!("heal of version {heals} runs with attack of version {attacks}");
         actor.stage().check(heals == attacks, mixed);
@@ -86,45 +101,77 @@ pub(super) async fn half_replaced(stage: Stage) {
     stage.all_done().await;
 }
 
-/// A set of macros, and who wrote it.
-type Set = [String; 2];
-
-fn set(of: &str) -> Set {
-    ["heal", "attack"].map(|name| format!("{name} as {of} wants it"))
+/// A generation of the macros: which one, who made it, and what its files say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Set {
+    generation: u64,
+    by: String,
+    heal: String,
+    attack: String,
 }
 
-/// All macros in one value; two cycles replace it, each what it has seen.
+impl Set {
+    fn new(generation: u64, by: &str) -> Self {
+        let file = |name: &str| format!("{name} of generation {generation}, by {by}");
+        Self { generation, by: by.to_owned(), heal: file("heal"), attack: file("attack") }
+    }
+}
+
+/// All macros in one value: two cycles replace it, each the generation that it has seen, while the game client
+/// loads one file after the other.
 pub(super) async fn set_twin(stage: Stage) {
     let node = node::<ValueEntity>(&stage);
+    let mut begin = node.client(&stage.extra("beginning"), "beginning");
+    let first = replace(&mut begin, &key("macros"), None, &Set::new(1, "hand")).await;
+    stage.check(first == Some(Version(1)), || "the macros cannot be created".to_owned());
     for name in ["cycle-A", "cycle-B"] {
         let node = node.clone();
-        stage.actor(name, |actor| async move {
-            let mut client = node.client(&actor, name);
-            loop {
-                let seen = read(&client, &key("macros")).await.map(|kept| kept.version);
-                let written = replace(&mut client, &key("macros"), seen, &set(name)).await;
-                if written.is_some() {
-                    return actor.says(|| "replaces the macros".to_owned());
-                }
-                actor.says(|| "somebody else has replaced them: looks again".to_owned());
-            }
-        });
+        stage.actor(name, |actor| async move { improve(&actor, &node, name).await });
     }
     let reader = node.clone();
     stage.actor("game client", |actor| async move {
         let client = reader.client(&actor, "client");
+        let mut newest = Version(1);
         for _ in 0..2 {
-            let Some(kept) = read(&client, &key("macros")).await else { continue };
-            let macros: Set = said(&kept.content);
-            actor.says(|| format!("reads {macros:?}"));
-            let is_whole = macros == set("cycle-A") || macros == set("cycle-B");
-            actor.stage().check(is_whole, || format!("the game client runs {macros:?}"));
+            newest = load_set(&actor, &client, newest).await;
         }
     });
     stage.all_done().await;
-    let client = node.client(&stage.extra("afterwards"), "afterwards");
-    let kept = read(&client, &key("macros")).await;
-    let version = kept.map(|kept| kept.version);
-    let lost = || format!("two cycles improved the macros, and their version is {version:?}");
-    stage.check(version == Some(Version(2)), lost);
+    let actor = stage.extra("afterwards");
+    let last = load_set(&actor, &node.client(&actor, "afterwards"), Version(3)).await;
+    let lost = || format!("two cycles improved the macros, and their version is {last}");
+    stage.check(last == Version(3), lost);
+}
+
+/// Writes the next generation, again if somebody else has come in between.
+async fn improve(actor: &Actor, node: &Node, name: &str) {
+    let mut client = node.client(actor, name);
+    loop {
+        let kept = read(&client, &key("macros")).await.expect("they were created");
+        let seen: Set = said(&kept.content);
+        let next = Set::new(seen.generation + 1, name);
+        if replace(&mut client, &key("macros"), Some(kept.version), &next).await.is_some() {
+            return actor.says(|| format!("writes generation {}", next.generation));
+        }
+        actor.says(|| "somebody else has replaced them: looks again".to_owned());
+    }
+}
+
+/// Loads one file, then the other, of the generation that it began with; no older one than before.
+async fn load_set(actor: &Actor, client: &Client, known: Version) -> Version {
+    let kept = read(client, &key("macros")).await.expect("they were created");
+    let version = kept.version;
+    let one: Set = said(&kept.content);
+    actor.says(|| format!("reads {:?}", one.heal));
+    actor.step().await;
+    let other: Set = said(&read_at(client, &key("macros"), version).await.content);
+    actor.says(|| format!("reads {:?}", other.attack));
+    let loaded = Set { heal: one.heal, ..other };
+    // Generations are counted as versions are.
+    let is_whole = loaded == Set::new(version.0, &loaded.by);
+    actor
+        .stage()
+        .check(is_whole, || format!("at version {version} the game client runs {loaded:?}"));
+    actor.stage().check(version >= known, || format!("{version} is read after {known}"));
+    version
 }

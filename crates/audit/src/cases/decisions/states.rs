@@ -1,67 +1,87 @@
 //! Decisions on the game's state, which goes on while they are made.
 
-use interlock_kernel::ids::Version;
+use std::collections::BTreeSet;
+
+use interlock_kernel::{ids::Version, time::Millis};
 use interlock_primitives::domain::{turn::TurnEntity, value::ValueEntity};
 use serde::{Deserialize, Serialize};
 
-use super::super::parts::{Shared, key, node, post, read, read_at, replace, said};
+use super::super::{
+    Flaw,
+    parts::{Shared, key, lives, node, post, read, read_at, replace, said},
+};
 use crate::{
     node::{Client, Node},
     stage::{Actor, Stage},
 };
 
-/// Two requests for a decision on the same state, and what they come to.
+/// How long the plugin waits for an answer.
+const PATIENCE: Millis = Millis::from_secs(5);
+/// The plugin's request and its retry, and what they come to.
 const REQUESTS: [(&str, &str); 2] = [("request A", "heal"), ("request B", "attack")];
 
-fn show_executed(stage: &Stage) -> Shared<Vec<&'static str>> {
-    let executed = Shared::<Vec<&'static str>>::default();
+fn show_executed(stage: &Stage) -> Shared<BTreeSet<&'static str>> {
+    let executed = Shared::<BTreeSet<&'static str>>::default();
     let shown = executed.clone();
-    stage.show(move || format!("state 1: {}", shown.lock().join(" and ")));
+    stage.show(move || format!("state 1: {}", Vec::from_iter(shown.get()).join(" and ")));
     executed
 }
 
-fn execute(actor: &Actor, executed: &Shared<Vec<&'static str>>, action: &'static str) {
-    executed.lock().push(action);
+/// Executed again, an action changes nothing.
+fn execute(actor: &Actor, executed: &Shared<BTreeSet<&'static str>>, action: &'static str) {
+    executed.lock().insert(action);
     actor.says(|| format!("executes {action:?}"));
-    let all = executed.get();
+    let all = Vec::from_iter(executed.get());
     let twice = || format!("the game client gets {} for one state", all.join(" and "));
     actor.stage().check(all.len() == 1, twice);
 }
 
-/// Scenario 8: whoever finds no action for a state asks for one, and executes it when it comes.
-pub(super) async fn two_actions(stage: Stage) {
+/// Scenario 8, "Single action per request", and nothing says that two requests are one: when the plugin has waited
+/// long enough for the first, it sends it again, while the engine still decides it in a thread of its own
+/// (scenario 1: `std::thread(fn).detach()`). Without the flaw, what was given up is not executed.
+pub(super) async fn two_actions(stage: Stage, flaw: Flaw) {
     let executed = show_executed(&stage);
-    for (name, action) in REQUESTS {
-        let executed = executed.clone();
-        stage.actor(name, |actor| async move {
-            if !executed.lock().is_empty() {
-                return actor.says(|| "state 1 has its action".to_owned());
+    // The request that the plugin waits for.
+    let awaited = Shared::new(REQUESTS[0].0);
+    let decide = move |(name, action), executed: Shared<_>, awaited: Shared<&'static str>| {
+        move |actor: Actor| async move {
+            actor.says(|| "POST /api/v1/decide".to_owned());
+            // The first decision takes as long as the plugin waits; the second finds everything at hand.
+            let takes = if name == REQUESTS[0].0 { PATIENCE } else { Millis(0) };
+            actor.sleep(takes).await;
+            if flaw.is_present() || awaited.get() == name {
+                execute(&actor, &executed, action);
             }
-            actor.says(|| "state 1 has no action: asks for one".to_owned());
-            // POST /api/v1/decide
-            actor.step().await;
-            execute(&actor, &executed, action);
-        });
-    }
+        }
+    };
+    let first = decide(REQUESTS[0], executed.clone(), awaited.clone());
+    stage.actor("plugin", |actor| async move {
+        actor.sleep(PATIENCE).await;
+        if !executed.lock().is_empty() {
+            return actor.says(|| "state 1 has its action".to_owned());
+        }
+        actor.says(|| "no answer: sends the request again".to_owned());
+        *awaited.lock() = REQUESTS[1].0;
+        let stage = actor.stage().clone();
+        stage.actor(REQUESTS[1].0, decide(REQUESTS[1], executed, awaited));
+    });
+    stage.actor(REQUESTS[0].0, first);
     stage.all_done().await;
 }
 
-/// A state is a turn: the first action posted to it is the one that is executed.
+/// A state is a turn: the first action posted to it is the one that is executed, whichever request it answers.
 pub(super) async fn two_actions_twin(stage: Stage) {
     let node = node::<TurnEntity>(&stage);
     let executed = show_executed(&stage);
+    // Both begin to post when the plugin has waited long enough: the first because it takes so long.
     for (name, action) in REQUESTS {
         let (node, executed) = (node.clone(), executed.clone());
         stage.actor(name, |actor| async move {
-            let mut client = node.client(&actor, action);
-            actor.step().await;
-            let result = post(&mut client, &key("actions"), 1, action).await;
-            if result.won {
-                execute(&actor, &executed, action);
-            } else {
-                let winner: String = said(&result.value);
-                actor.says(|| format!("state 1 has its action: {winner:?}"));
-            }
+            let life = |life| {
+                let client = node.client(&actor, &format!("{action}-{life}"));
+                act(actor.clone(), client, action, executed.clone())
+            };
+            lives(&actor, life).await;
         });
     }
     stage.all_done().await;
@@ -69,8 +89,26 @@ pub(super) async fn two_actions_twin(stage: Stage) {
     stage.check(all.len() == 1, || format!("executed for state 1: {all:?}"));
 }
 
-/// Scenario 7: a snapshot does not change, but the game does.
-pub(super) async fn stale_decision(stage: Stage) {
+async fn act(
+    actor: Actor,
+    mut client: Client,
+    action: &'static str,
+    executed: Shared<BTreeSet<&'static str>>,
+) {
+    actor.sleep(PATIENCE).await;
+    let result = post(&mut client, &key("actions"), 1, action).await;
+    let winner: String = said(&result.value);
+    // It may have won in the life before, and not have heard of it.
+    if winner == action {
+        execute(&actor, &executed, action);
+    } else {
+        actor.says(|| format!("state 1 has its action: {winner:?}"));
+    }
+}
+
+/// Scenario 7, "Each decision uses immutable game state snapshot": a snapshot does not change, but the game does.
+/// Without the flaw an action is executed only on the state that it was decided on.
+pub(super) async fn stale_decision(stage: Stage, flaw: Flaw) {
     let state = Shared::new("orc ahead");
     let shown = state.clone();
     stage.show(move || shown.get().to_owned());
@@ -87,6 +125,9 @@ pub(super) async fn stale_decision(stage: Stage) {
         // The answer travels back.
         actor.step().await;
         let now = state.get();
+        if !flaw.is_present() && now != snapshot {
+            return actor.says(|| "the state is another one: does nothing".to_owned());
+        }
         actor.says(|| format!("executes {action:?}"));
         let stale = || format!("{action:?} was decided on {snapshot:?} and executed on {now:?}");
         actor.stage().check(now == snapshot, stale);

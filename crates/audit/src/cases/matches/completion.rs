@@ -20,14 +20,15 @@ use super::{
     BarrierEntity, BarrierHandlers, Itself, PLAYERS, arrive, comes, key, lock, open, start,
 };
 use crate::{
-    cases::Case,
+    cases::{Case, Flaw},
     stage::{Actor, Stage},
 };
 
 pub(super) const OVERTAKEN: Case = Case {
     name: "a match's completion overtakes the screen of its game",
     document: "004",
-    as_found: &as_found,
+    as_found: &|stage| as_found(stage, Flaw::Present),
+    repaired: &|stage| as_found(stage, Flaw::Absent),
     interlock: &interlock,
 };
 
@@ -43,15 +44,25 @@ struct Found {
     screen: &'static str,
 }
 
-async fn as_found(stage: Stage) {
+/// `Task.WhenAll` over both handlers. Without the flaw, over the one that writes, then over the one that reads.
+async fn as_found(stage: Stage, flaw: Flaw) {
     let found = Arc::new(Mutex::new(Found { is_won: false, screen: GOES_ON }));
     let state = found.clone();
     stage.show(move || {
         let Found { is_won, screen } = *lock(&state);
         format!("{}; screen: {screen}", words(is_won))
     });
-    stage.actor("Core.MatchHandler", |actor| complete(actor, found.clone()));
-    stage.actor("DiscBot.GameHandler", |actor| draw(actor, found.clone()));
+    let (core, bot) = (found.clone(), found.clone());
+    match flaw {
+        Flaw::Present => {
+            stage.actor("Core.MatchHandler", |actor| complete(actor, core));
+            stage.actor("DiscBot.GameHandler", |actor| draw(actor, bot));
+        }
+        Flaw::Absent => stage.actor("PublishAsync", |actor| async move {
+            complete(actor.clone(), core).await;
+            draw(actor, bot).await;
+        }),
+    }
     stage.all_done().await;
     let Found { is_won, screen } = *lock(&found);
     let stale = || format!("{}, and the screen says for good that {screen}", words(is_won));

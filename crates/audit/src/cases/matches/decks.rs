@@ -13,14 +13,15 @@ use interlock_kernel::ids::Version;
 
 use super::{BarrierEntity, BarrierHandlers, PLAYERS, arrive, key, lock, open, party, start, text};
 use crate::{
-    cases::Case,
+    cases::{Case, Flaw},
     stage::{Actor, Stage},
 };
 
 pub(super) const LOST: Case = Case {
     name: "a deck is lost between two copies of a snapshot",
     document: "004",
-    as_found: &as_found,
+    as_found: &|stage| as_found(stage, Flaw::Present),
+    repaired: &|stage| as_found(stage, Flaw::Absent),
     interlock: &interlock,
 };
 
@@ -31,13 +32,13 @@ fn shown(snapshot: &Snapshot) -> String {
     PLAYERS.map(|player| snapshot.get(player).copied().unwrap_or("-")).join(", ")
 }
 
-async fn as_found(stage: Stage) {
+async fn as_found(stage: Stage, flaw: Flaw) {
     let first: Snapshot = PLAYERS.into_iter().zip(["A1", "B1"]).collect();
     let history = Arc::new(Mutex::new(vec![first]));
     let state = history.clone();
     stage.show(move || lock(&state).iter().map(shown).collect::<Vec<_>>().join(" | "));
     for (player, deck) in PLAYERS.into_iter().zip(["A2", "B2"]) {
-        stage.actor(player, |actor| revise(actor, history.clone(), player, deck));
+        stage.actor(player, |actor| revise(actor, history.clone(), (player, deck), flaw));
     }
     stage.all_done().await;
     let latest = lock(&history).last().cloned().unwrap_or_default();
@@ -48,11 +49,13 @@ async fn as_found(stage: Stage) {
     }
 }
 
+/// Copies the latest snapshot and appends the copy. Without the flaw nobody comes in between, as by `SELECT FOR
+/// UPDATE`.
 async fn revise(
     actor: Actor,
     history: Arc<Mutex<Vec<Snapshot>>>,
-    player: &'static str,
-    deck: &'static str,
+    (player, deck): (&'static str, &'static str),
+    flaw: Flaw,
 ) {
     // db.Games.Include(g => g.StateHistory)
     actor.step().await;
@@ -60,7 +63,9 @@ async fn revise(
     actor.says(|| format!("copies the snapshot {}", shown(&snapshot)));
     snapshot.insert(player, deck);
     // db.SaveChangesAsync()
-    actor.step().await;
+    if flaw.is_present() {
+        actor.step().await;
+    }
     let appended = shown(&snapshot);
     lock(&history).push(snapshot);
     actor.says(|| format!("appends {appended}"));

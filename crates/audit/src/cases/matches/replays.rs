@@ -28,6 +28,7 @@ pub(super) const MISSED: Case = Case {
     name: "all replays are submitted, and no handler sees it",
     document: "004",
     as_found: &|stage| as_found(stage, Looks::BeforeCommit),
+    repaired: &|stage| as_found(stage, Looks::AtOnce),
     interlock: &interlock,
 };
 
@@ -35,13 +36,9 @@ pub(super) const DOUBLED: Case = Case {
     name: "all replays are submitted, and two handlers see it",
     document: "004",
     as_found: &|stage| as_found(stage, Looks::AfterCommit),
+    repaired: &|stage| as_found(stage, Looks::AtOnce),
     interlock: &interlock,
 };
-
-/// The look and the commit in one step, which is what both lack.
-pub(super) async fn repaired(stage: Stage) {
-    as_found(stage, Looks::AtOnce).await;
-}
 
 /// When the handler looks whether all replays are there.
 #[derive(Clone, Copy, PartialEq, Eq)]

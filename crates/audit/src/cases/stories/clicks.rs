@@ -3,12 +3,17 @@
 //! The twins let a turn decide: the first value posted to it wins, later ones learn the winner, and only the
 //! winner runs the engine.
 
-use interlock_kernel::time::Millis;
-use interlock_primitives::domain::turn::TurnEntity;
+use std::collections::BTreeSet;
 
-use super::super::parts::{Shared, key, node, post, said};
+use interlock_kernel::time::Millis;
+use interlock_primitives::domain::turn::{TurnEntity, TurnView};
+
+use super::super::{
+    Flaw,
+    parts::{Shared, key, lives, node, post, said, unexpected},
+};
 use crate::{
-    node::Node,
+    node::Client,
     stage::{Actor, Stage},
 };
 
@@ -20,7 +25,7 @@ const COUNTDOWN: Millis = Millis::from_secs(15);
 struct Story {
     /// What the engine ran the turn with.
     answers: Vec<&'static str>,
-    /// Whether its buttons are disabled before it has run.
+    /// Whether its buttons are disabled although it has not run.
     is_disabled: bool,
     /// The lock on free text.
     is_locked: bool,
@@ -69,17 +74,9 @@ fn is_open(actor: &Actor, story: &Shared<Story>) -> bool {
     !is_over
 }
 
-/// When the buttons of a turn are disabled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Disabled {
-    /// When the turn has run.
-    AfterTurn,
-    /// Before anything is awaited.
-    AtOnce,
-}
-
-/// Bug 1: a click is deferred, which takes an await, and then runs the turn.
-pub(super) async fn double_click(stage: Stage, disabled: Disabled) {
+/// Bug 1: a click is deferred, which takes an await, and then runs the turn. Without the flaw, "IMMEDIATELY disable
+/// ALL buttons before processing".
+pub(super) async fn double_click(stage: Stage, flaw: Flaw) {
     let story = story(&stage);
     for (name, choice) in [("first click", "north"), ("second click", "south")] {
         let story = story.clone();
@@ -88,7 +85,7 @@ pub(super) async fn double_click(stage: Stage, disabled: Disabled) {
                 return;
             }
             actor.says(|| format!("clicks {choice:?}"));
-            story.lock().is_disabled = disabled == Disabled::AtOnce;
+            story.lock().is_disabled = !flaw.is_present();
             // interaction.response.defer()
             actor.step().await;
             run_turn(&actor, &story, choice).await;
@@ -97,15 +94,8 @@ pub(super) async fn double_click(stage: Stage, disabled: Disabled) {
     stage.all_done().await;
 }
 
-/// When the lock on free text is let go of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opens {
-    WithText,
-    AfterTurn,
-}
-
-/// The same with free text: its lock is let go of when the text is accepted.
-pub(super) async fn free_text(stage: Stage, opens: Opens) {
+/// The same with free text: its lock is let go of when the text is accepted, not when the turn has run.
+pub(super) async fn free_text(stage: Stage, flaw: Flaw) {
     let story = story(&stage);
     for (name, text) in [("first text", "dig"), ("second text", "hide")] {
         let story = story.clone();
@@ -119,7 +109,7 @@ pub(super) async fn free_text(stage: Stage, opens: Opens) {
             actor.says(|| format!("sends {text:?}, takes the lock"));
             // The modal is closed, the text shown in the channel.
             actor.step().await;
-            if opens == Opens::WithText {
+            if flaw.is_present() {
                 story.lock().is_locked = false;
                 actor.says(|| format!("{text:?} is accepted, lets go of the lock"));
             }
@@ -130,8 +120,9 @@ pub(super) async fn free_text(stage: Stage, opens: Opens) {
     stage.all_done().await;
 }
 
-/// The countdown is cancelled by a click, but what it runs in another thread is not.
-pub(super) async fn countdown(stage: Stage) {
+/// The countdown is cancelled by a click, but what it runs in another thread is not. Without the flaw it disables
+/// the buttons before it runs the turn.
+pub(super) async fn countdown(stage: Stage, flaw: Flaw) {
     let story = story(&stage);
     let timed = story.clone();
     stage.actor("countdown", |actor| async move {
@@ -140,6 +131,7 @@ pub(super) async fn countdown(stage: Stage) {
             return actor.says(|| "is cancelled".to_owned());
         }
         actor.says(|| "time is up".to_owned());
+        timed.lock().is_disabled = !flaw.is_present();
         run_turn(&actor, &timed, "stay").await;
     });
     stage.actor("player", |actor| async move {
@@ -154,8 +146,9 @@ pub(super) async fn countdown(stage: Stage) {
     stage.all_done().await;
 }
 
-/// After a death both a timer and a button start again.
-pub(super) async fn restarts(stage: Stage) {
+/// After a death both a timer and a button start again. Without the flaw, whoever does says so before it awaits
+/// anything: an "event flag".
+pub(super) async fn restarts(stage: Stage, flaw: Flaw) {
     // The number of the run, and whether its hero is dead.
     let game = Shared::new((1, true));
     let shown = game.clone();
@@ -170,6 +163,7 @@ pub(super) async fn restarts(stage: Stage) {
                 return actor.says(|| "finds the hero alive".to_owned());
             }
             actor.says(|| format!("{what}: the hero is dead"));
+            game.lock().1 = flaw.is_present();
             // The tape of the last run is cut and sent.
             actor.step().await;
             let run = {
@@ -217,43 +211,57 @@ pub(super) async fn restarts_twin(stage: Stage) {
     contest(stage, "deaths", contenders).await;
 }
 
-/// Everybody posts to turn 1; the engine runs for its winner.
+/// Everybody posts to turn 1; the engine runs for its winner. Whoever is killed asks again who has won.
 async fn contest(stage: Stage, name: &'static str, contenders: [Contender; 2]) {
     let node = node::<TurnEntity>(&stage);
-    let answers = Shared::<Vec<&'static str>>::default();
+    // What the engine ran the turn with. Run again with the same answer, it changes nothing.
+    let answers = Shared::<BTreeSet<&'static str>>::default();
     let shown = answers.clone();
-    stage.show(move || told(&shown.lock()));
+    stage.show(move || told(&Vec::from_iter(shown.get())));
     for contender in contenders {
         let (node, answers) = (node.clone(), answers.clone());
         stage.actor(contender.name, |actor| async move {
-            contend(&actor, &node, name, contender, &answers).await;
+            let life = |life| {
+                let client = node.client(&actor, &format!("{}-{life}", contender.answer));
+                contend(actor.clone(), client, name, contender, answers.clone())
+            };
+            lives(&actor, life).await;
         });
     }
     stage.all_done().await;
     let answers = answers.get();
     let client = node.client(&stage.extra("afterwards"), "afterwards");
-    let view = client.view::<TurnEntity>(&key(name)).await.ok();
-    let next = view.and_then(|view| Some(view.state.view(view.version).ok()?.next_turn));
-    stage.check(next.is_some_and(|next| next.get() == 2), || format!("the next turn is {next:?}"));
-    stage.check(answers.len() == 1, || format!("turn 1 was run with {answers:?}"));
+    let view = match client.view::<TurnEntity>(&key(name)).await {
+        Ok(view) => view,
+        Err(error) => unexpected(&error),
+    };
+    let Ok(TurnView { next_turn, last, .. }) = view.state.view(view.version) else {
+        return stage.violation("nobody has answered".to_owned());
+    };
+    stage.check(next_turn.get() == 2, || format!("the next turn is {next_turn}"));
+    let winner: Option<String> = last.map(|last| said(last.value));
+    let same = answers.len() == 1 && answers.first().copied() == winner.as_deref();
+    stage.check(same, || format!("turn 1 was run with {answers:?}, and won by {winner:?}"));
 }
 
 async fn contend(
-    actor: &Actor,
-    node: &Node,
-    name: &str,
+    actor: Actor,
+    mut client: Client,
+    name: &'static str,
     contender: Contender,
-    answers: &Shared<Vec<&'static str>>,
+    answers: Shared<BTreeSet<&'static str>>,
 ) {
-    actor.sleep(contender.after).await;
-    let mut client = node.client(actor, contender.answer);
-    let result = post(&mut client, &key(name), 1, contender.answer).await;
-    if !result.won {
-        return actor.says(|| format!("turn 1 was won by {:?}", said::<String>(&result.value)));
+    let Contender { answer, after, .. } = contender;
+    actor.sleep(after).await;
+    let result = post(&mut client, &key(name), 1, answer).await;
+    let winner: String = said(&result.value);
+    // It may have won in the life before, and not have heard of it.
+    if winner != answer {
+        return actor.says(|| format!("turn 1 was won by {winner:?}"));
     }
-    actor.says(|| "wins turn 1".to_owned());
+    actor.says(|| "has won turn 1".to_owned());
     actor.step().await;
-    answers.lock().push(contender.answer);
-    actor.says(|| format!("{:?} moves the story on", contender.answer));
-    check_once(actor.stage(), &answers.lock());
+    answers.lock().insert(answer);
+    actor.says(|| format!("{answer:?} moves the story on"));
+    check_once(actor.stage(), &Vec::from_iter(answers.get()));
 }

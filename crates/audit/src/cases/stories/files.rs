@@ -3,14 +3,19 @@
 //! The twins keep each file as a value: written whole or not at all, and only by whoever says which version
 //! the change was made to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use futures_util::future::join;
+use interlock_kernel::ids::Version;
 use interlock_primitives::domain::value::ValueEntity;
-use interlock_runtime::env::World;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::Mutex;
 
-use super::super::parts::{File, key, node, read, replace, said};
+use super::super::{
+    Flaw,
+    folder::Folder,
+    parts::{File, key, node, read, replace, said, survives},
+};
 use crate::{
     node::Node,
     stage::{Actor, Stage},
@@ -35,18 +40,19 @@ fn check_kept(stage: &Stage, state: &WorldState) {
     }
 }
 
-/// Bug 2: the state is loaded, changed and saved, and not every caller takes the lock.
-pub(super) async fn lost_update(stage: Stage) {
-    let file = File::new(WorldState::new());
+/// Bug 2: "many callers do NOT acquire the lock". `_save_state` is whole here, as after fix 2, which locks inside
+/// it: what was loaded before is as old as ever. Without the flaw callers hold the lock from load to save.
+pub(super) async fn lost_update(stage: Stage, flaw: Flaw) {
+    let (file, lock) = (File::new(WorldState::new()), Arc::new(Mutex::new(())));
     let content = file.clone();
     stage.show(move || shown(&content.content()));
     for (session, name, value) in CHANGES {
-        let file = file.clone();
+        let (file, lock) = (file.clone(), lock.clone());
         stage.actor(session, |actor| async move {
+            let _held = if flaw.is_present() { None } else { Some(lock.lock().await) };
             let mut state = file.read(&actor).await;
             actor.says(|| format!("reads: {}", shown(&state)));
             state.insert(name.to_owned(), value.to_owned());
-            // _save_state: a temporary file takes the place of the old one.
             file.replace(&actor, state.clone()).await;
             actor.says(|| format!("writes: {}", shown(&state)));
         });
@@ -101,18 +107,23 @@ fn check_told(stage: &Stage, history: &[String]) {
     }
 }
 
-/// Issue 1: the history is loaded when the process starts; what is added to it is written whole.
-pub(super) async fn stale_history(stage: Stage) {
-    let file = File::new(Vec::<String>::new());
+/// Issue 1: the history is "loaded once at module init" and written whole. Without the flaw a process loads it
+/// again before it adds to it, and is alone from there to the end of its writing.
+pub(super) async fn stale_history(stage: Stage, flaw: Flaw) {
+    let (file, lock) = (File::new(Vec::<String>::new()), Arc::new(Mutex::new(())));
     let content = file.clone();
     stage.show(move || format!("history {:?}", content.content()));
     for (process, scene) in SCENES {
-        let file = file.clone();
+        let (file, lock) = (file.clone(), lock.clone());
         stage.actor(process, |actor| async move {
             let mut history = file.read(&actor).await;
             actor.says(|| format!("starts with {history:?}"));
             // A turn is played.
             actor.step().await;
+            let _alone = lock.lock().await;
+            if !flaw.is_present() {
+                history = file.read(&actor).await;
+            }
             history.push(scene.to_owned());
             actor.says(|| format!("adds {scene:?} to what it remembers"));
             file.replace(&actor, history).await;
@@ -157,83 +168,116 @@ async fn tell(actor: &Actor, node: &Node, scene: &str) {
     }
 }
 
+const STATE: &str = "world_state.json";
 const OLD: &str = "{\"turn\": 6}";
-/// The state of the next turn, in the pieces that the file gets it in.
-const NEW: [&str; 2] = ["{\"turn\"", ": 7}"];
+
+/// What a thread saves, in the halves that the file gets it in.
+#[derive(Clone, Copy)]
+struct Save {
+    thread: &'static str,
+    halves: [&'static str; 2],
+    /// A temporary file that nobody else writes.
+    own_temporary: &'static str,
+}
+
+/// Two clicks, and the states that they save.
+const SAVES: [Save; 2] = [
+    Save { thread: "thread A", halves: ["{\"turn\"", ": 7}"], own_temporary: "a.tmp" },
+    Save { thread: "thread B", halves: ["{\"turn\"", ": 8}"], own_temporary: "b.tmp" },
+];
 
 fn is_whole(text: &str) -> bool {
-    text == OLD || text == NEW.concat()
+    text == OLD || SAVES.iter().any(|save| text == save.halves.concat())
 }
 
-fn state_file(stage: &Stage) -> File<String> {
-    let file = File::new(OLD.to_owned());
-    let content = file.clone();
-    stage.show(move || content.content());
-    file
+fn state_folder(stage: &Stage) -> Folder {
+    let folder = Folder::with(STATE, OLD);
+    let content = folder.clone();
+    stage.show(move || content.shown());
+    folder
 }
 
-/// A file that is opened for writing is empty until it is written.
-pub(super) async fn half_read(stage: Stage) {
-    let file = state_file(&stage);
-    let written = file.clone();
-    stage.actor("session A", |actor| async move { written.overwrite(&actor, NEW).await });
-    stage.actor("session B", |actor| async move {
-        let text = file.read(&actor).await;
-        actor.says(|| format!("reads {text}"));
-        actor.stage().check(is_whole(&text), || format!("session B reads half a state: {text}"));
+/// Bug 2, "Mitigation": `_save_state` writes `world_state.json.tmp`, then calls `os.replace`. But "both threads
+/// create `.json.tmp` files", and it is one file: "Thread A writes temp, Thread B writes temp, Thread A replaces",
+/// and what B has written so far is the state. Without the flaw each has a temporary file of its own.
+async fn save_state(actor: Actor, folder: Folder, save: Save, flaw: Flaw) {
+    let shared = "world_state.json.tmp";
+    let temporary = if flaw.is_present() { shared } else { save.own_temporary };
+    folder.replace(&actor, (STATE, temporary), save.halves).await;
+}
+
+/// Somebody reads the state between the one thread's rename and the other's last write.
+pub(super) async fn half_read(stage: Stage, flaw: Flaw) {
+    let folder = state_folder(&stage);
+    for save in SAVES {
+        stage.actor(save.thread, |actor| save_state(actor, folder.clone(), save, flaw));
+    }
+    stage.actor("reader", |actor| async move {
+        let text = folder.read(&actor, STATE).await;
+        actor.stage().check(is_whole(&text), || format!("half a state is read: {text}"));
     });
     stage.all_done().await;
 }
 
-/// The same, without anybody else: the process is killed while it writes.
-pub(super) async fn half_left(stage: Stage) {
-    let file = state_file(&stage);
+/// The same, and the process is killed before that last write: half a state is all that is left.
+pub(super) async fn half_left(stage: Stage, flaw: Flaw) {
+    let folder = state_folder(&stage);
+    let threads = SAVES.map(|save| (stage.extra(save.thread), save));
     stage.actor("bot", |actor| async move {
-        let (done, ended) = oneshot::channel();
-        let (writer, written) = (actor.clone(), file.clone());
-        let life = async move {
-            written.overwrite(&writer, NEW).await;
-            // Its supervisor waits for it.
-            let _ = done.send(());
-        };
-        actor.stage().world().process(1).spawn("bot", Box::pin(life));
-        if ended.await.is_ok() {
+        let process = actor.stage().world().process(1);
+        let [one, other] = threads.map(|(thread, save)| {
+            survives(&process, save_state(thread, folder.clone(), save, flaw))
+        });
+        if join(one, other).await == (true, true) {
             return;
         }
         actor.says(|| "is killed, and starts again".to_owned());
-        let text = file.read(&actor).await;
-        actor.says(|| format!("reads {text}"));
+        let text = folder.read(&actor, STATE).await;
         let broken = || format!("the bot cannot start again from half a state: {text}");
         actor.stage().check(is_whole(&text), broken);
     });
     stage.all_done().await;
 }
 
-/// A value is read as some write left it, whatever crashes while the next one is made.
+/// Two threads replace the state, whole or not at all, whatever crashes meanwhile; a third reads it.
 pub(super) async fn whole_twin(stage: Stage) {
     let node = node::<ValueEntity>(&stage);
-    let writer = node.clone();
-    stage.actor("session A", |actor| async move {
-        let mut client = writer.client(&actor, "a");
-        let first = replace(&mut client, &key("state"), None, &OLD).await;
-        actor.says(|| format!("has written {OLD}"));
-        let second = replace(&mut client, &key("state"), first, &NEW.concat()).await;
-        actor.says(|| format!("has written {}", NEW.concat()));
-        let written = first.is_some() && second.is_some();
-        actor.stage().check(written, || "the only writer is refused".to_owned());
-    });
+    begin(&stage, &node, "state", &OLD).await;
+    for save in SAVES {
+        let node = node.clone();
+        stage.actor(save.thread, |actor| async move { keep(&actor, &node, save).await });
+    }
     let reader = node.clone();
-    stage.actor("session B", |actor| async move {
-        let client = reader.client(&actor, "b");
-        let Some(kept) = read(&client, &key("state")).await else { return };
-        let text: String = said(&kept.content);
-        actor.says(|| format!("reads {text}"));
-        actor.stage().check(is_whole(&text), || format!("session B reads half a state: {text}"));
+    stage.actor("reader", |actor| async move {
+        let client = reader.client(&actor, "reader");
+        let kept = read(&client, &key("state")).await;
+        check_state(&actor, kept.map(|kept| said(&kept.content)));
     });
     stage.all_done().await;
-    let client = node.client(&stage.extra("afterwards"), "afterwards");
-    let kept = read(&client, &key("state")).await;
-    let text: Option<String> = kept.map(|kept| said(&kept.content));
-    let lost = || format!("what was written last is lost: {text:?} is left");
-    stage.check(text.as_deref() == Some(&NEW.concat()), lost);
+    let actor = stage.extra("afterwards");
+    let kept = read(&node.client(&actor, "afterwards"), &key("state")).await;
+    let version = kept.as_ref().map(|kept| kept.version);
+    check_state(&actor, kept.map(|kept| said(&kept.content)));
+    let lost = || format!("the state was replaced twice, and its version is {version:?}");
+    stage.check(version == Some(Version(3)), lost);
+}
+
+fn check_state(actor: &Actor, text: Option<String>) {
+    actor.says(|| format!("reads {text:?}"));
+    let is_whole = text.as_deref().is_some_and(is_whole);
+    actor.stage().check(is_whole, || format!("half a state is read: {text:?}"));
+}
+
+async fn keep(actor: &Actor, node: &Node, save: Save) {
+    let mut client = node.client(actor, &save.thread.replace(' ', "-"));
+    let state = save.halves.concat();
+    loop {
+        let kept = read(&client, &key("state")).await;
+        let seen = kept.as_ref().map(|kept| kept.version);
+        check_state(actor, kept.map(|kept| said(&kept.content)));
+        if replace(&mut client, &key("state"), seen, &state).await.is_some() {
+            return actor.says(|| format!("writes {state}"));
+        }
+        actor.says(|| "somebody else has written: reads again".to_owned());
+    }
 }

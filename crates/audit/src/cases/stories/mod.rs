@@ -7,79 +7,77 @@ mod clicks;
 mod files;
 mod sessions;
 
-use self::clicks::{Disabled, Opens};
-use super::{Case, Repaired};
+use super::{Case, Flaw};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "two clicks answer the same turn",
         document: "001",
-        as_found: &|stage| clicks::double_click(stage, Disabled::AfterTurn),
+        as_found: &|stage| clicks::double_click(stage, Flaw::Present),
+        repaired: &|stage| clicks::double_click(stage, Flaw::Absent),
         interlock: &clicks::double_click_twin,
     },
     Case {
         name: "the lock on free text opens before the turn has run",
         document: "001",
-        as_found: &|stage| clicks::free_text(stage, Opens::WithText),
+        as_found: &|stage| clicks::free_text(stage, Flaw::Present),
+        repaired: &|stage| clicks::free_text(stage, Flaw::Absent),
         interlock: &clicks::free_text_twin,
     },
     Case {
         name: "the countdown and a click answer the same turn",
         document: "001",
-        as_found: &clicks::countdown,
+        as_found: &|stage| clicks::countdown(stage, Flaw::Present),
+        repaired: &|stage| clicks::countdown(stage, Flaw::Absent),
         interlock: &clicks::countdown_twin,
     },
     Case {
         name: "one death is followed by two restarts",
         document: "001",
-        as_found: &clicks::restarts,
+        as_found: &|stage| clicks::restarts(stage, Flaw::Present),
+        repaired: &|stage| clicks::restarts(stage, Flaw::Absent),
         interlock: &clicks::restarts_twin,
     },
     Case {
         name: "a session writes the state file over another's change",
         document: "001",
-        as_found: &files::lost_update,
+        as_found: &|stage| files::lost_update(stage, Flaw::Present),
+        repaired: &|stage| files::lost_update(stage, Flaw::Absent),
         interlock: &files::lost_update_twin,
     },
     Case {
         name: "each process writes the history that it remembers",
         document: "001",
-        as_found: &files::stale_history,
+        as_found: &|stage| files::stale_history(stage, Flaw::Present),
+        repaired: &|stage| files::stale_history(stage, Flaw::Absent),
         interlock: &files::stale_history_twin,
     },
     Case {
         name: "the state file is read while it is half written",
         document: "001",
-        as_found: &files::half_read,
+        as_found: &|stage| files::half_read(stage, Flaw::Present),
+        repaired: &|stage| files::half_read(stage, Flaw::Absent),
         interlock: &files::whole_twin,
     },
     Case {
         name: "a crash leaves the state file half written",
         document: "001",
-        as_found: &files::half_left,
+        as_found: &|stage| files::half_left(stage, Flaw::Present),
+        repaired: &|stage| files::half_left(stage, Flaw::Absent),
         interlock: &files::whole_twin,
     },
     Case {
         name: "one switch for images serves every session",
         document: "001",
-        as_found: &sessions::image_switch,
+        as_found: &|stage| sessions::image_switch(stage, Flaw::Present),
+        repaired: &|stage| sessions::image_switch(stage, Flaw::Absent),
         interlock: &sessions::image_switch_twin,
     },
     Case {
         name: "a reaction that never comes keeps the turn open",
         document: "001",
-        as_found: &sessions::endless_reaction,
+        as_found: &|stage| sessions::endless_reaction(stage, Flaw::Present),
+        repaired: &|stage| sessions::endless_reaction(stage, Flaw::Absent),
         interlock: &sessions::endless_reaction_twin,
-    },
-];
-
-pub(super) const REPAIRED_MODELS: &[Repaired] = &[
-    Repaired {
-        name: "two clicks answer the same turn",
-        model: &|stage| clicks::double_click(stage, Disabled::AtOnce),
-    },
-    Repaired {
-        name: "the lock on free text opens before the turn has run",
-        model: &|stage| clicks::free_text(stage, Opens::AfterTurn),
     },
 ];

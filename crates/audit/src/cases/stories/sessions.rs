@@ -1,9 +1,10 @@
 //! What one session does to others, and to itself: a switch for all, and a call without a time-out.
 
-use std::future;
+use std::{collections::BTreeMap, future, pin::pin};
 
+use futures_util::future::{Either, select};
 use interlock_kernel::{
-    ids::{Holder, Outcome},
+    ids::{Holder, Outcome, Version},
     job::RunId,
     time::Millis,
 };
@@ -13,11 +14,17 @@ use interlock_primitives::domain::{
 };
 use interlock_runtime::{SendError, env::World};
 
-use super::super::parts::{Shared, key, node, read, replace, said, unexpected};
+use super::super::{
+    Flaw,
+    parts::{Shared, key, node, read, replace, said, unexpected},
+};
 use crate::{
     node::{Client, Node},
     stage::{Actor, Stage},
 };
+
+/// Whether there are images, by session.
+type Wishes = BTreeMap<String, bool>;
 
 /// Two players, and whether they want images.
 const WISHES: [(&str, bool); 2] = [("Ada", true), ("Ben", false)];
@@ -29,47 +36,70 @@ fn check_wish(actor: &Actor, name: &str, wants: bool, gets: bool) {
     actor.stage().check(wants == gets, wrong);
 }
 
-/// Issue 2: `engine.IMAGE_ENABLED` is one variable of the process.
-pub(super) async fn image_switch(stage: Stage) {
-    let switch = Shared::new(None::<bool>);
-    let shown = switch.clone();
-    stage.show(move || match shown.get() {
-        Some(true) => "images on".to_owned(),
-        Some(false) => "images off".to_owned(),
-        None => String::new(),
+/// Issue 2: `engine.IMAGE_ENABLED` is one variable, "shared across the entire process". Without the flaw each
+/// session has one of its own.
+pub(super) async fn image_switch(stage: Stage, flaw: Flaw) {
+    let switches = Shared::<Wishes>::default();
+    let shown = switches.clone();
+    stage.show(move || {
+        let words = |on: &bool| if *on { "images on" } else { "images off" };
+        shown.lock().values().map(words).collect::<Vec<_>>().join(", ")
     });
     for (name, wants) in WISHES {
-        let switch = switch.clone();
+        let switches = switches.clone();
         stage.actor(name, |actor| async move {
-            *switch.lock() = Some(wants);
+            let switch = if flaw.is_present() { "IMAGE_ENABLED" } else { name };
+            switches.lock().insert(switch.to_owned(), wants);
             let button = if wants { "Play" } else { "Play without images" };
             actor.says(|| format!("presses {button:?}"));
             // The introduction is written.
             actor.step().await;
-            let gets = switch.get().expect("it was set");
+            let gets = switches.lock()[switch];
             check_wish(&actor, name, wants, gets);
         });
     }
     stage.all_done().await;
 }
 
-/// Each session has settings of its own, under its own key.
+/// One value has the wishes of all sessions; each changes its own, in the version that it has seen.
 pub(super) async fn image_switch_twin(stage: Stage) {
     let node = node::<ValueEntity>(&stage);
     for (name, wants) in WISHES {
         let node = node.clone();
         stage.actor(name, |actor| async move {
-            let (mut client, key) = (node.client(&actor, name), key(name));
-            let written = replace(&mut client, &key, None, &wants).await;
-            actor.stage().check(written.is_some(), || format!("{name} cannot begin"));
-            let kept = read(&client, &key).await.expect("it was written");
-            check_wish(&actor, name, wants, said(&kept.content));
+            let mut client = node.client(&actor, name);
+            wish(&actor, &mut client, name, wants).await;
+            // The introduction is written.
+            actor.step().await;
+            let (_, wishes) = wishes(&client).await;
+            check_wish(&actor, name, wants, wishes[name]);
         });
     }
     stage.all_done().await;
+    let (version, wishes) = wishes(&node.client(&stage.extra("afterwards"), "afterwards")).await;
+    let wanted = WISHES.map(|(name, wants)| (name.to_owned(), wants));
+    let is_kept = wishes == Wishes::from(wanted) && version == Some(Version(2));
+    stage.check(is_kept, || format!("after two wishes there are {wishes:?} at {version:?}"));
 }
 
-/// How long a reaction may take, in the twin.
+async fn wishes(client: &Client) -> (Option<Version>, Wishes) {
+    let kept = read(client, &key("wishes")).await;
+    let version = kept.as_ref().map(|kept| kept.version);
+    (version, kept.map(|kept| said(&kept.content)).unwrap_or_default())
+}
+
+async fn wish(actor: &Actor, client: &mut Client, name: &str, wants: bool) {
+    loop {
+        let (seen, mut wishes) = wishes(client).await;
+        wishes.insert(name.to_owned(), wants);
+        if replace(client, &key("wishes"), seen, &wishes).await.is_some() {
+            return actor.says(|| format!("wishes are {wishes:?}"));
+        }
+        actor.says(|| "somebody else has wished: reads again".to_owned());
+    }
+}
+
+/// How long a reaction may take: fix P2, "Add 10s timeout to executor call".
 const REACTION_TTL: Millis = Millis::from_secs(10);
 /// How often the turn looks whether the reaction has come.
 const LOOK_AGAIN: Millis = Millis::from_secs(1);
@@ -85,8 +115,8 @@ async fn ask_the_model(actor: &Actor) {
     actor.says(|| "has the reaction".to_owned());
 }
 
-/// Issue 3: the turn awaits a call that has no time-out.
-pub(super) async fn endless_reaction(stage: Stage) {
+/// Issue 3: "This has no timeout. If the API hangs, the choice processing is blocked indefinitely."
+pub(super) async fn endless_reaction(stage: Stage, flaw: Flaw) {
     let buttons = Shared::new("north or south");
     let shown = buttons.clone();
     stage.show(move || shown.get().to_owned());
@@ -94,14 +124,25 @@ pub(super) async fn endless_reaction(stage: Stage) {
     stage.actor("player", |actor| async move {
         actor.says(|| "clicks \"north\"".to_owned());
         *clicked.lock() = "disabled";
-        ask_the_model(&actor).await;
+        let timeout = async {
+            match flaw {
+                Flaw::Present => future::pending().await,
+                Flaw::Absent => actor.sleep(REACTION_TTL).await,
+            }
+        };
+        let reaction = ask_the_model(&actor);
+        match select(pin!(reaction), pin!(timeout)).await {
+            Either::Left(_) => {}
+            Either::Right(_) => actor.says(|| "goes on without a reaction".to_owned()),
+        }
         *clicked.lock() = "east or west";
         actor.says(|| "the story goes on".to_owned());
     });
     stage.all_done().await;
 }
 
-/// The reaction is a job's run: when its time is over, the turn goes on without it, and it comes too late.
+/// The reaction is a job's run: when its time is over, because the model hangs or the process that asked it is
+/// dead, the turn goes on without it, and it comes too late.
 pub(super) async fn endless_reaction_twin(stage: Stage) {
     let node = node::<JobEntity>(&stage);
     let shown = Shared::<Vec<&'static str>>::default();
@@ -113,7 +154,7 @@ pub(super) async fn endless_reaction_twin(stage: Stage) {
         actor.says(|| "clicks \"north\": the reaction has ten seconds".to_owned());
         let model = actor.stage().extra("reaction");
         let reacts = react(model, node.clone(), run, shown.clone());
-        actor.stage().world().spawn("reaction", Box::pin(reacts));
+        actor.stage().world().process(1).spawn("reaction", Box::pin(reacts));
         let outcome = outcome(&actor, &client).await;
         if outcome.as_str() == "expired" {
             show(&actor, &shown, "no reaction");
