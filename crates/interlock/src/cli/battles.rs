@@ -5,14 +5,17 @@ mod side;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
-use interlock_battles::{fleet::logs::SaveReplay, players::Budget};
+use interlock_battles::{
+    domain::contestant::{Budget, Contestant},
+    fleet::logs::SaveReplay,
+};
 use interlock_kernel::{
     ids::{Key, Worker},
     quota::Limit,
 };
 use interlock_server::config::parse_address;
 
-pub use self::side::{Contestant, Side};
+pub use self::side::Side;
 
 /// What can be done with battles.
 #[derive(Debug, Subcommand)]
