@@ -9,6 +9,7 @@ mod greedy;
 mod mcts;
 mod random;
 mod thinkers;
+mod tree;
 mod world;
 
 pub use greedy::Greedy;

@@ -14,7 +14,7 @@ const USUAL: Duration = Duration::from_millis(100);
 pub enum Budget {
     /// So long, in all worlds together.
     Time(Duration),
-    /// So many iterations, in all worlds together; in steps of 1,000.
+    /// So many iterations, in all worlds together.
     Iterations(u32),
 }
 

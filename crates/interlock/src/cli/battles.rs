@@ -108,6 +108,9 @@ pub struct Match {
     /// The test's other hypothesis, more than --elo0; each is wrongly accepted one time in twenty
     #[arg(long, value_name = "ELO", default_value_t = 50.0, value_parser = elo, allow_hyphen_values = true)]
     pub elo1: f64,
+    /// Play all games, also when the test has decided before: for a score with a narrow interval
+    #[arg(long)]
+    pub all_games: bool,
     #[command(flatten)]
     pub kept: Kept,
 }

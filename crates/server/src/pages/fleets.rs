@@ -254,7 +254,7 @@ fn crew_fields(before: Option<&Crew>) -> Markup {
         (field("Accounts", html! { input name="usernames" required value=[names] placeholder="Bot, Bot 2"; }))
         (field("Password, if asked for", html! { input name="password" type="password" autocomplete="new-password"; }))
         (field("or its variable", html! {
-            input name="password_env" size="28" value=[variable] placeholder="INTERLOCK_SHOWDOWN_PASSWORD";
+            input name="password_env" size="33" value=[variable] placeholder="INTERLOCK_SHOWDOWN_PASSWORD";
         }))
         (field("Workers", html! { input name="workers" type="number" min="1" max="1000" value=(workers); }))
         (field("Player", html! { input name="player" size="14" value=(player); }))
