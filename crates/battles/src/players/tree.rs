@@ -22,7 +22,7 @@ use super::Budget;
 use crate::domain::chance::Chance;
 
 /// How far a bound lies above the mean: the square of the usual constant.
-const WIDTH: f32 = 0.3;
+const WIDTH: f32 = 0.1;
 /// Points of the evaluation that turn an even game into 73 to 27.
 const POINTS: f32 = 80.0;
 /// Iterations between two looks at the clock.
