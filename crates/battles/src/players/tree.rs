@@ -15,7 +15,7 @@ use poke_engine::{
         state::MoveChoice,
     },
     instruction::Instruction,
-    state::State,
+    state::{Side, State},
 };
 
 use super::Budget;
@@ -25,6 +25,8 @@ use crate::domain::chance::Chance;
 const WIDTH: f32 = 0.1;
 /// Points of the evaluation that turn an even game into 73 to 27.
 const POINTS: f32 = 80.0;
+/// What the evaluation takes off for a terastallization that was used.
+const TERA: f32 = 75.0;
 /// Iterations between two looks at the clock.
 const LOOK_EVERY: u32 = 64;
 /// Outcomes that a tree remembers: a tenth of a gigabyte or two. A search ends with the last of them.
@@ -79,7 +81,7 @@ impl<'a> Tree<'a> {
     /// A tree whose root has these choices for us, and all that the engine knows for the other side.
     pub(super) fn new(state: State, mine: Vec<MoveChoice>, chance: &'a mut Chance) -> Self {
         let (_, theirs) = state.root_get_all_options();
-        let (nodes, level) = (vec![Node::new(mine, theirs)], evaluate(&state));
+        let (nodes, level) = (vec![Node::new(mine, theirs)], points(&state));
         Self { state, nodes, outcomes: Vec::new(), path: Vec::new(), level, chance }
     }
 
@@ -184,9 +186,22 @@ impl<'a> Tree<'a> {
         match self.state.battle_is_over() {
             over if over > 0.0 => 1.0,
             over if over < 0.0 => 0.0,
-            _ => 1.0 / (1.0 + ((self.level - evaluate(&self.state)) / POINTS).exp()),
+            _ => 1.0 / (1.0 + ((self.level - points(&self.state)) / POINTS).exp()),
         }
     }
+}
+
+/// The engine's evaluation, but that a terastallization in reserve is worth less the fewer there are to use it.
+fn points(state: &State) -> f32 {
+    let too_much = |side: &Side| {
+        let mut team = side.pokemon.into_iter();
+        if !team.any(|pokemon| pokemon.terastallized) {
+            return 0.0;
+        }
+        let alive = side.pokemon.into_iter().filter(|pokemon| pokemon.hp > 0).count();
+        TERA * (1.0 - alive.saturating_sub(1) as f32 / 5.0)
+    };
+    evaluate(state) + too_much(&state.side_one) - too_much(&state.side_two)
 }
 
 impl Node {
