@@ -223,7 +223,14 @@ pub fn start_form(run: &Key, before: Option<&Crew>) -> Markup {
 }
 
 fn new_run() -> Markup {
-    let modes = [Mode::Ladder, Mode::Accept(None), Mode::Challenge(String::new()), Mode::SelfPlay];
+    let nobody = String::new;
+    let modes = [
+        Mode::Ladder,
+        Mode::Accept(None),
+        Mode::Challenge(nobody()),
+        Mode::SelfPlay,
+        Mode::Tournament(nobody()),
+    ];
     html! {
         form method="post" action="/battles" autocomplete="off" {
             (field("Run", html! { input name="run" required placeholder="my-run"; }))
@@ -234,7 +241,7 @@ fn new_run() -> Markup {
                     @for mode in &modes { option { (mode.word()) } }
                 }
             }))
-            (field("Their name", html! { input name="name" placeholder="to challenge or accept"; }))
+            (field("Who or where", html! { input name="name" placeholder="a user, or a room"; }))
             (field("Battles", html! { input name="target" size="10" required value="unlimited"; }))
             (crew_fields(None))
             button { "Start" }
