@@ -42,7 +42,8 @@ pub fn battles_per_second(count: u64) -> f64 {
     let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
     wait_for(&mut lines, count);
     let took = began.elapsed();
-    let report = lines.next().expect("it ends with a report").expect("it can be read");
+    let report = lines.map_while(Result::ok).find(|line| line.starts_with('{'));
+    let report = report.expect("it ends with a report");
     process.wait().expect("it is ours");
     let report: Value = serde_json::from_str(&report).expect("it is an object");
     let total: Tally = serde_json::from_value(report.clone()).expect("it has all counts");
