@@ -48,6 +48,8 @@ pub struct Faults {
     pub throttle: Option<u32>,
     /// Battles that an account plays at once; who searches for one more is refused. `None`: any number.
     pub games: Option<usize>,
+    /// Rivals never choose: every battle waits for them.
+    pub idle: bool,
 }
 
 /// A server that runs until it is dropped.

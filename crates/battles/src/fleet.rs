@@ -14,6 +14,7 @@
 
 pub mod counter;
 mod fleets;
+pub mod host;
 pub mod logs;
 mod report;
 pub mod session;
@@ -37,6 +38,7 @@ use self::{
     session::{Match, NotFound, Session, SessionSettings, Stage},
     worker::{Begun, Hand, spar},
 };
+pub use crate::domain::fleet::Team;
 use crate::{
     domain::{
         id::id,
@@ -69,15 +71,6 @@ pub struct FleetSettings {
     pub save: SaveReplay,
 }
 
-/// A team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
-    /// What it is counted as.
-    pub name: String,
-    /// In Showdown's packed form.
-    pub packed: String,
-}
-
 /// Why a fleet does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
@@ -99,6 +92,15 @@ pub enum FleetError {
     /// Tournaments are held in rooms.
     #[error("{0} is no name of a room")]
     NoRoom(String),
+    /// Nobody here knows the password.
+    #[error(
+        "its password was in the memory of a process that has ended: start it again with the password, or name a \
+         variable of the server's environment instead"
+    )]
+    Forgotten,
+    /// The password is not where it should be.
+    #[error("the server's environment has no {0}")]
+    NoVariable(String),
     /// A worker broke down.
     #[error("a worker broke down: {0}")]
     Panicked(#[from] JoinError),
@@ -109,7 +111,7 @@ pub struct Fleet {
     counter: Counter,
     logs: Logs,
     tracker: Arc<Tracker>,
-    stage: Arc<watch::Sender<Stage>>,
+    brake: Brake,
     hands: JoinSet<Result<(), FleetError>>,
     /// Who plays against them, where we do; they go on until the hands are done.
     partners: JoinSet<Result<(), FleetError>>,
@@ -117,8 +119,14 @@ pub struct Fleet {
 }
 
 /// Tells a fleet to end. Clones are the same.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Brake(Arc<watch::Sender<Stage>>);
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Stage::Playing)))
+    }
+}
 
 impl Brake {
     /// Finish what is in play, begin nothing new.
@@ -142,8 +150,20 @@ impl Fleet {
     /// # Errors
     /// When the server cannot be reached, or the run cannot be read.
     pub async fn start(counter: Counter, settings: FleetSettings) -> Result<Self, FleetError> {
+        Self::start_with(counter, settings, Brake::default()).await
+    }
+
+    /// The same, with a brake that others may have pulled already: then only what was begun is finished.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub async fn start_with(
+        counter: Counter,
+        settings: FleetSettings,
+        brake: Brake,
+    ) -> Result<Self, FleetError> {
         let view = counter.view().await?;
-        let (stage, staged) = watch::channel(Stage::Playing);
+        let staged = brake.0.subscribe();
         let mut earlier = Earlier::of(&view, &counter, &settings).await?;
         let logs = Logs::new(settings.folder.clone());
         settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
@@ -173,14 +193,13 @@ impl Fleet {
                 partners.spawn(spar(partner.clone(), team, playing));
             }
         }
-        let (stage, began) = (Arc::new(stage), Instant::now());
-        Ok(Self { counter, logs, tracker, stage, hands, partners, began })
+        Ok(Self { counter, logs, tracker, brake, hands, partners, began: Instant::now() })
     }
 
     /// Tells it to end.
     #[must_use]
     pub fn brake(&self) -> Brake {
-        Brake(Arc::clone(&self.stage))
+        self.brake.clone()
     }
 
     /// What it is doing.
@@ -206,7 +225,7 @@ impl Fleet {
             if let Err(error) = done.map_err(FleetError::from).flatten() {
                 tracing::error!(%error, "a worker stops");
                 trouble.get_or_insert(error);
-                Brake(Arc::clone(&self.stage)).drain();
+                self.brake.drain();
             }
         }
         if let Some(error) = trouble {

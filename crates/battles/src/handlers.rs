@@ -1,11 +1,45 @@
-//! Who reacts to a run's events: the query tables of runs, and of battles that are over.
+//! Who reacts to a run's events: the query tables of runs, and of battles that are over. And to a fleet's: whoever
+//! plays for it.
 
 use interlock_kernel::bus::{On, Read, Write};
 
 use crate::{
-    domain::run::{Began, Claimed, Opened, Over, Run, RunEvent},
+    domain::{
+        fleet::{self, Fleet, FleetEvent, Slowed, Started},
+        run::{Began, Claimed, Opened, Over, Run, RunEvent},
+    },
+    fleet::Fleets,
     history,
 };
+
+interlock_kernel::handlers! {
+    /// The handlers of a fleet's events.
+    pub struct FleetHandlers for Fleet {
+        FleetEvent::Started => started: Started,
+        FleetEvent::Slowed => slowed: Slowed,
+        FleetEvent::Ended => ended: fleet::Over,
+    }
+}
+
+/// The fleets' table.
+#[must_use]
+pub fn fleet(fleets: &Fleets) -> FleetHandlers {
+    fn wake<Ev>(fleets: &Fleets) -> Read<Ev> {
+        let fleets = fleets.clone();
+        Read::new("wake", move |_: &Ev, origin| fleets.ring(&origin.key))
+    }
+    FleetHandlers {
+        started: On {
+            write: vec![Write::new("fleets", history::note_fleet)],
+            read: vec![wake(fleets)],
+        },
+        slowed: On { write: vec![], read: vec![wake(fleets)] },
+        ended: On {
+            write: vec![Write::new("fleets", history::forget_fleet)],
+            read: vec![wake(fleets)],
+        },
+    }
+}
 
 interlock_kernel::handlers! {
     /// The handlers of a run's events.
@@ -18,7 +52,7 @@ interlock_kernel::handlers! {
     }
 }
 
-/// The table.
+/// The runs' table.
 #[must_use]
 pub fn run() -> RunHandlers {
     RunHandlers {

@@ -1,4 +1,5 @@
-//! The query tables: which runs there are, and their battles that are over, for lists and plots.
+//! The query tables: which runs there are, and their battles that are over, for lists and plots; and which fleets
+//! are to play, for whoever comes back.
 //!
 //! A battle's row is its claim's number within its run. The newest [`limits::HISTORY_BATTLES`] of each run are
 //! kept; counts do not rest on them.
@@ -17,12 +18,16 @@ use interlock_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    domain::run::{Opened, Over, Plan},
+    domain::{
+        fleet::{self, Started},
+        run::{Opened, Over, Plan},
+    },
     limits,
 };
 
 const RUNS: &str = "battle_runs";
 const BATTLES: &str = "battles_over";
+const FLEETS: &str = "battle_fleets";
 
 /// A run in the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +58,26 @@ pub(crate) fn note_battle(over: &Over, origin: &Origin) -> Result<Reaction, Hand
     let table = BATTLES.to_owned();
     let forget = RowChange::DeleteRange { table, from: key(0), to: key(oldest) };
     Ok(Reaction::none().row(put(BATTLES, key(number), over)?).row(forget))
+}
+
+/// Adds a fleet to those that are to play.
+pub(crate) fn note_fleet(_: &Started, origin: &Origin) -> Result<Reaction, HandlerError> {
+    let key = origin.key.as_str().as_bytes().to_vec();
+    Ok(Reaction::none().row(put(FLEETS, key, &origin.key)?))
+}
+
+/// Takes it away from them.
+pub(crate) fn forget_fleet(_: &fleet::Over, origin: &Origin) -> Result<Reaction, HandlerError> {
+    let (table, key) = (FLEETS.to_owned(), origin.key.as_str().as_bytes().to_vec());
+    Ok(Reaction::none().row(RowChange::Delete { table, key }))
+}
+
+/// The runs whose fleets are to play, as far as phase 1 has come.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn fleets(runtime: &Runtime) -> Result<Vec<Key>, StoreError> {
+    runtime.env().store().scan(Scan::table(FLEETS)).await?.iter().map(read).collect()
 }
 
 /// The battles of a run: names hold no zero.

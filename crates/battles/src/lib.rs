@@ -19,8 +19,10 @@ pub mod routes;
 use interlock_runtime::Builder;
 pub use interlock_runtime::limits::RETENTION;
 
-/// Adds the runs to a runtime.
+/// Adds the runs to a runtime, and the fleets that a process may host for them.
 #[must_use]
-pub fn register(builder: Builder) -> Builder {
-    builder.entity_with::<domain::run::Run, _>(handlers::run(), None)
+pub fn register(builder: Builder, fleets: &fleet::Fleets) -> Builder {
+    builder
+        .entity_with::<domain::run::Run, _>(handlers::run(), None)
+        .entity_with::<domain::fleet::Fleet, _>(handlers::fleet(fleets), None)
 }

@@ -51,6 +51,16 @@ pub const MESSAGES_AHEAD: u32 = 4;
 
 /// Characters of a name or address in a run's plan, of a room, a team, an opponent.
 pub const TEXT_CHARS: usize = 200;
+/// Characters that a server leaves of a user's name.
+pub const NAME_CHARS: usize = 18;
+/// Accounts of one hosted fleet.
+pub const ACCOUNTS: usize = 100;
+/// Workers of one fleet.
+pub const WORKERS: std::ops::RangeInclusive<u64> = 1..=1000;
+/// Teams of one hosted fleet.
+pub const TEAMS: usize = 100;
+/// Characters of a team in Showdown's packed form.
+pub const PACKED_CHARS: usize = 4000;
 /// Opponents of a run that are counted apart; those who come later are counted together, and told apart by the rows
 /// of their battles.
 pub const OPPONENTS: usize = 1_000;

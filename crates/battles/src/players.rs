@@ -9,15 +9,16 @@ mod greedy;
 mod mcts;
 mod random;
 mod thinkers;
+mod tree;
 mod world;
-
-use std::time::Duration;
 
 pub use greedy::Greedy;
 pub use mcts::Mcts;
 pub use random::Random;
 pub use thinkers::{BrokeDown, Thinkers};
 pub use world::World;
+
+pub use crate::domain::contestant::Budget;
 
 use crate::domain::{
     battle::Battle,
@@ -33,15 +34,6 @@ pub struct Position<'a> {
     pub battle: &'a Battle,
     /// What must be chosen.
     pub request: &'a Request,
-}
-
-/// How much one decision may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// So long, in all worlds together.
-    Time(Duration),
-    /// So many iterations, in all worlds together; in steps of 1,000.
-    Iterations(u32),
 }
 
 /// A choice, and what speaks for it.

@@ -1,5 +1,7 @@
 //! `/battles/runs`: runs for workers anywhere. What [`crate::fleet`] does within a process, any program can do
-//! from outside: claim, begin, renew, end.
+//! from outside: claim, begin, renew, end. [`fleet`] has this very server play for a run.
+
+pub mod fleet;
 
 use std::num::NonZeroU32;
 
@@ -237,19 +239,27 @@ async fn open(
     command: Command<Setup>,
     retention_ms: Millis,
 ) -> Result<Reply, Problem> {
-    let mode = mode(command.body.mode, command.body.name.as_deref())?;
-    let say = |setup: Setup| RunCommand::Open {
-        plan: Plan {
-            server: setup.server,
-            format: setup.format,
-            mode,
-            target: setup.target.map_or(Limit::Unlimited, Limit::Of),
-            shares: setup.shares.and_then(NonZeroU32::new),
-        },
-        claim_ttl_ms: setup.claim_ttl_ms.unwrap_or(limits::CLAIM_TTL),
-        retention_ms,
-    };
-    command.send::<Run>(&runtime, &run, say).await.map(|receipt| answer(&receipt))
+    let opening = command.body.clone().opening(retention_ms)?;
+    let receipt = command.send::<Run>(&runtime, &run, |_| opening).await?;
+    Ok(answer(&receipt))
+}
+
+impl Setup {
+    /// The command that opens such a run, or goes on with it.
+    ///
+    /// # Errors
+    /// When the mode needs a name, and there is none.
+    pub fn opening(self, retention_ms: Millis) -> Result<RunCommand, Problem> {
+        let plan = Plan {
+            mode: mode(self.mode, self.name.as_deref())?,
+            server: self.server,
+            format: self.format,
+            target: self.target.map_or(Limit::Unlimited, Limit::Of),
+            shares: self.shares.and_then(NonZeroU32::new),
+        };
+        let claim_ttl_ms = self.claim_ttl_ms.unwrap_or(limits::CLAIM_TTL);
+        Ok(RunCommand::Open { plan, claim_ttl_ms, retention_ms })
+    }
 }
 
 fn mode(word: ModeWord, name: Option<&str>) -> Result<Mode, Problem> {

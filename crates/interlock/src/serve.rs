@@ -44,7 +44,8 @@ async fn demonstrate(mut overrides: Overrides) -> Result<()> {
 async fn until_stopped(config: &Config, greet: impl FnOnce(SocketAddr)) -> Result<()> {
     let mut signals = Signals::listen()?;
     open_files::allow_many();
-    let server = Server::start(config).await?;
+    let mut server = Server::start(config).await?;
+    server.host_fleets();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data = %config.data.display(),

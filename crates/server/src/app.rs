@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use interlock_battles::fleet::Fleets;
+use interlock_battles::routes::fleet::Desk;
+use interlock_kernel::time::Millis;
 use interlock_runtime::Runtime;
 use interlock_web::{
     endpoint::{Endpoint, Routes},
@@ -27,7 +28,9 @@ pub struct Site {
     /// The audit of this program.
     pub audit: Arc<Audit>,
     /// The battle fleets of this process.
-    pub fleets: Fleets,
+    pub desk: Desk,
+    /// How long command ids are kept.
+    pub retention: Millis,
     /// How busy they are.
     pub pulse: Arc<Pulse>,
     /// How busy the server is.

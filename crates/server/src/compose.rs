@@ -7,6 +7,7 @@
 use std::{error::Error, pin::Pin};
 
 use futures_util::future::join_all;
+use interlock_battles::fleet::Fleets;
 use interlock_runtime::{Builder, Runtime};
 use interlock_web::{endpoint::Routes, metrics::Text};
 use maud::Markup;
@@ -20,7 +21,7 @@ use crate::{
 const SERVICES: &[Prepare] = &[primitives::prepare, streams::prepare, battles::prepare];
 
 /// Prepares a service.
-type Prepare = fn(&Config) -> Box<dyn Prepared>;
+type Prepare = fn(&Config, &Fleets) -> Box<dyn Prepared>;
 
 /// A future that a service hands out.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -61,10 +62,10 @@ pub trait Service: Send + Sync {
 /// Writes measurements that were taken before.
 pub type Measure = Box<dyn FnOnce(&mut Text) + Send>;
 
-/// All services, not started.
+/// All services, not started. The fleets are those of the process, which pages and programs around a server know too.
 #[must_use]
-pub fn prepare(config: &Config) -> Vec<Box<dyn Prepared>> {
-    SERVICES.iter().map(|prepare| prepare(config)).collect()
+pub fn prepare(config: &Config, fleets: &Fleets) -> Vec<Box<dyn Prepared>> {
+    SERVICES.iter().map(|prepare| prepare(config, fleets)).collect()
 }
 
 /// Adds the entity types of all services.

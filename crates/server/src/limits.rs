@@ -54,6 +54,8 @@ pub const LISTED: usize = 200;
 pub const TIMELINE_SHOWN: usize = 50;
 /// Characters of an entity's state on its page.
 pub const STATE_CHARS: usize = 20_000;
+/// Runs of the page of battles.
+pub const RUNS_LISTED: usize = 30;
 /// Battles of a run that are plotted.
 pub const BATTLES_PLOTTED: usize = 2_000;
 /// Opponents of a run that are listed.

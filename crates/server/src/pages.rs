@@ -8,6 +8,7 @@ pub(crate) mod battles;
 mod entities;
 mod feeds;
 pub(crate) mod figures;
+mod fleets;
 mod overview;
 mod plot;
 mod timeline;
@@ -30,6 +31,8 @@ use crate::app::Site;
 pub fn routes() -> Routes<Site> {
     let page =
         |path, summary| Endpoint::get(path, summary).answers_with(200, "A page.", "text/html");
+    let post =
+        |path, summary| Endpoint::post(path, summary).answers_with(303, "See it.", "text/html");
     let feed = |path| {
         Endpoint::get(path, "Says when its page changes").answers_with(
             200,
@@ -42,14 +45,17 @@ pub fn routes() -> Routes<Site> {
         .on(feed("/feed"), feeds::overview)
         .on(page("/audit", "The races of five systems, and their twins here"), audit::show)
         .on(page("/audit/{race}", "One race, with its timeline"), audit::race)
-        .on(
-            Endpoint::post("/audit", "Run the audit").answers_with(303, "See it.", "text/html"),
-            audit::run,
-        )
+        .on(post("/audit", "Run the audit"), audit::run)
         .on(feed("/audit/feed"), feeds::audit)
+        .on(page("/battles", "Runs of battles, and starting one"), fleets::index)
+        .on(post("/battles", "Open a run, and play for it"), fleets::open)
+        .on(feed("/battles/feed"), feeds::fleets)
         .on(page("/battles/{run}", "A run of battles"), battles::show)
+        .on(post("/battles/{run}/fleet", "Play for a run"), fleets::start)
+        .on(post("/battles/{run}/drain", "Finish what is in play"), fleets::drain)
+        .on(post("/battles/{run}/forfeit", "Give up what is in play"), fleets::forfeit)
         .on(page("/battles/{run}/{claim}", "A battle, with the bot's thoughts"), battles::watch)
-        .on(feed("/battles/{run}/feed"), battles::feed)
+        .on(feed("/battles/{run}/feed"), feeds::run)
         .on(page("/entities/{type}", "Entities of a type"), entities::show)
         .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)
         .on(feed("/entities/{type}/{key}/feed"), feeds::entity)
@@ -58,6 +64,7 @@ pub fn routes() -> Routes<Site> {
 /// The ways from page to page.
 const NAV: &[(&str, &str)] = &[
     ("Overview", "/"),
+    ("Battles", "/battles"),
     ("Audit", "/audit"),
     ("API", "/api/openapi.json"),
     ("Metrics", "/metrics"),

@@ -14,7 +14,10 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
-use interlock_battles::fleet::Fleets;
+use interlock_battles::{
+    fleet::{Fleets, host::Host},
+    routes::fleet::Desk,
+};
 use interlock_runtime::{
     Builder, Runtime,
     env::{Env, tokio::Tokio},
@@ -55,6 +58,7 @@ pub struct Server {
     runtime: Runtime,
     services: Arc<Services>,
     fleets: Fleets,
+    host: Option<Host>,
     pulse: JoinHandle<()>,
     stopping: watch::Sender<bool>,
 }
@@ -103,12 +107,12 @@ impl Server {
         store.announce(&address.to_string())?;
         let env = Env::new(Tokio::current(), Arc::new(store));
         let builder = Builder::new(env).retention(config.retention);
-        let services = compose::prepare(config);
+        let fleets = Fleets::new(&config.data);
+        let services = compose::prepare(config, &fleets);
         let runtime = compose::register(&services, builder).start().await?;
         let services = compose::start(services, &runtime).await.map_err(StartError::Service)?;
         let services = Arc::new(services);
 
-        let fleets = Fleets::new(&config.data);
         let stopping = watch::Sender::new(false);
         let pulse = Arc::new(Pulse::default());
         let traffic = Arc::new(Traffic::default());
@@ -116,7 +120,8 @@ impl Server {
             runtime: runtime.clone(),
             services: Arc::clone(&services),
             audit: Arc::default(),
-            fleets: fleets.clone(),
+            desk: Desk { runtime: runtime.clone(), fleets: fleets.clone() },
+            retention: config.retention,
             pulse: Arc::clone(&pulse),
             traffic: Arc::clone(&traffic),
             stopping: stopping.subscribe(),
@@ -126,7 +131,8 @@ impl Server {
             let runtime = runtime.clone();
             async move { pulse.run(&runtime).await }
         });
-        Ok(Self { listener, address, app, runtime, services, fleets, pulse, stopping })
+        let host = None;
+        Ok(Self { listener, address, app, runtime, services, fleets, host, pulse, stopping })
     }
 
     /// Where it listens.
@@ -147,11 +153,17 @@ impl Server {
         &self.fleets
     }
 
-    /// Serves until `stop` is done, then ends in order: services end what would go on for ever, requests
-    /// in progress have [`limits::GRACE`], then those who wait for something are told that the server
+    /// Plays for runs, too, as it is asked to over HTTP and on its pages; those that it was playing for when it
+    /// stopped go on now.
+    pub fn host_fleets(&mut self) {
+        self.host = Some(Host::start(self.fleets.clone(), &self.runtime));
+    }
+
+    /// Serves until `stop` is done, then ends in order: hosted fleets are cut off, to go on with the next process,
+    /// services end what would go on for ever, requests in progress have [`limits::GRACE`], then those who wait for something are told that the server
     /// stops, and the rest have as long as [`Settings::drain_time`] says.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Stopped {
-        let Self { listener, app, runtime, services, pulse, stopping, .. } = self;
+        let Self { listener, app, runtime, services, host, pulse, stopping, .. } = self;
         let mut stopped = stopping.subscribe();
         let stop = async {
             stop.await;
@@ -166,6 +178,7 @@ impl Server {
         let end = async {
             // Both senders live as long as this function.
             let _ = stopped.wait_for(|stopped| *stopped).await;
+            drop(host);
             let grace = sleep(limits::GRACE);
             if timeout(limits::SERVICES_STOP, services.stop()).await.is_err() {
                 tracing::warn!("a service did not end in time");
@@ -226,7 +239,7 @@ fn taken(address: SocketAddr, folder: &Path) -> StartError {
 pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
     let store: Arc<dyn Store> = Arc::new(open(SqliteOptions::new(folder)).await?);
     let builder = Builder::new(Env::new(Tokio::current(), Arc::clone(&store)));
-    let services = compose::prepare(&Config::default());
+    let services = compose::prepare(&Config::default(), &Fleets::new(folder));
     let codecs = compose::register(&services, builder).codecs();
     let report = verify::verify(&store, &codecs).await?;
     store.close().await;

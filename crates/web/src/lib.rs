@@ -15,6 +15,7 @@ pub mod connection;
 pub mod disconnect;
 mod encoding;
 pub mod endpoint;
+pub mod form;
 pub mod guard;
 pub mod json;
 pub mod limits;

@@ -10,8 +10,8 @@ mod scalars;
 
 pub use lists::{Labels, List, Object, Set, labels, list, object, set};
 pub use scalars::{
-    Boolean, FromInteger, FromName, Integer, IntegerOr, NAME_PATTERN, Name, OneOf, Text, boolean,
-    integer, integer_or, name, one_of, text,
+    Boolean, FromInteger, FromName, Integer, IntegerOr, Line, NAME_PATTERN, Name, OneOf, Text,
+    boolean, integer, integer_or, line, name, one_of, text,
 };
 
 use interlock_kernel::json::Json;

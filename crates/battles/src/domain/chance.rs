@@ -19,6 +19,11 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
+    /// From 0 up to and without 1.
+    pub fn part(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
     /// A number below `end`, which is not zero. The bias is below 2⁻³² for small ends.
     pub fn below(&mut self, end: usize) -> usize {
         assert!(end > 0, "there is nothing to choose from");

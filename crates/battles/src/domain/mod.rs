@@ -3,7 +3,9 @@
 pub mod battle;
 pub mod chance;
 pub mod choice;
+pub mod contestant;
 pub mod dex;
+pub mod fleet;
 pub mod guess;
 pub mod id;
 pub mod log;

@@ -255,6 +255,12 @@ impl Run {
 }
 
 impl Ledger {
+    /// What is to be played.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     fn claim(
         &self,
         worker: &Worker,

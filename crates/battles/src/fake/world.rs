@@ -350,7 +350,7 @@ impl World {
         }
         let mut played = false;
         // A rival who must switch keeps nobody waiting.
-        while room.battle.play(&mut self.chance) {
+        while !self.faults.idle && room.battle.play(&mut self.chance) {
             played = true;
         }
         if played {

@@ -21,9 +21,10 @@ use std::{
 
 use interlock_kernel::{ids::Worker, quota::ClaimId};
 
+pub use crate::domain::fleet::SaveReplay;
 use crate::domain::{
     log::{self, End},
-    run::{Ending, Outcome, RunView, Tally},
+    run::{Ending, RunView, Tally},
 };
 
 /// Bytes at the end of a log in which its end is said.
@@ -35,33 +36,6 @@ const PER_FOLDER: u64 = 1_000;
 #[derive(Debug, Clone)]
 pub struct Logs {
     folder: PathBuf,
-}
-
-/// Of which battles a page to watch is saved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SaveReplay {
-    /// Of all.
-    Always,
-    /// Of none.
-    #[default]
-    Never,
-    /// Of those that were lost or given up.
-    OnLoss,
-    /// Of those that were won.
-    OnWin,
-}
-
-impl SaveReplay {
-    /// Whether it is saved of a battle that ended like this.
-    #[must_use]
-    pub fn wants(self, outcome: Outcome) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::OnLoss => matches!(outcome, Outcome::Loss | Outcome::Forfeit),
-            Self::OnWin => outcome == Outcome::Win,
-        }
-    }
 }
 
 /// Which battle a log is of.
@@ -241,6 +215,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
+    use crate::domain::run::Outcome;
 
     const WON: &str = "|player|p1|Bot|\n|win|Bot\n";
     const LOST: &str = "|player|p1|Bot|\n|win|Rival\n";

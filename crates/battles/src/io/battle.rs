@@ -17,13 +17,14 @@ use crate::{
         battle::Outcome,
         chance::Chance,
         choice::{self, Choice},
+        contestant::Contestant,
         log,
         protocol::{Frame, Line},
         request::Request,
         seat::{Ask, Seat},
     },
     limits,
-    players::{Budget, Candidate, Player, Position, Thinkers, ranked},
+    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked},
 };
 
 /// How to play.
@@ -37,6 +38,20 @@ pub struct Settings {
     pub budget: Budget,
     /// Where the player's chance comes from.
     pub seed: u64,
+}
+
+impl Settings {
+    /// How one of our players plays, on these threads.
+    #[must_use]
+    pub fn of(contestant: Contestant, thinkers: &Arc<Thinkers>, seed: u64) -> Self {
+        let no_search = Budget::Iterations(1);
+        let (player, budget): (Arc<dyn Player>, _) = match contestant {
+            Contestant::Search(budget) => (Arc::new(Mcts::default()), budget),
+            Contestant::Greedy => (Arc::new(Greedy), no_search),
+            Contestant::Random => (Arc::new(Random), no_search),
+        };
+        Self { player, thinkers: Arc::clone(thinkers), budget, seed }
+    }
 }
 
 /// A battle that was played to its end.

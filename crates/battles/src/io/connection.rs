@@ -99,6 +99,19 @@ pub enum ConnectError {
     TimedOut,
 }
 
+impl ConnectError {
+    /// Whether another attempt may succeed by itself: a server or a network that is away comes back.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Socket { source, .. } => !matches!(**source, tungstenite::Error::Url(_)),
+            Self::Login(error) => error.may_pass(),
+            Self::Ended | Self::TimedOut => true,
+            Self::NameTaken { .. } => false,
+        }
+    }
+}
+
 /// The connection is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection to the server is gone")]

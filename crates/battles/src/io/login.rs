@@ -59,6 +59,15 @@ pub enum LoginError {
     Refused(String),
 }
 
+impl LoginError {
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::Http(_) => true,
+            Self::Url(_) | Self::BadAnswer(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// Asks for an assertion of a name.
 pub(super) async fn assertion(
     url: &str,

@@ -1,14 +1,11 @@
-//! The searching player: Monte Carlo tree search by poke-engine, over several guessed worlds.
+//! The searching player: Monte Carlo tree search on poke-engine, over several guessed worlds.
 //!
 //! Each world is searched for its part of the budget, one after the other; a choice is worth what it is worth on
-//! average over the worlds. The engine draws random numbers of its own: the same seed gives the same worlds, but not
-//! the same tree.
+//! average over the worlds.
 //!
 //! A world that makes the engine panic is left out: the engine knows less than the server does.
 
-use poke_engine::mcts::perform_mcts;
-
-use super::{Budget, Candidate, Player, Position, World, engine::guarded};
+use super::{Budget, Candidate, Player, Position, World, engine::guarded, tree::Tree};
 use crate::domain::{chance::Chance, choice};
 
 /// Searches so many worlds for each decision.
@@ -39,7 +36,7 @@ impl Player for Mcts {
         let part = part_of(budget, self.worlds);
         for _ in 0..self.worlds {
             let Some(world) = World::guess(position, chance) else { break };
-            let found = guarded(|| search(&world, &mut candidates, part));
+            let found = guarded(|| search(&world, &mut candidates, part, chance));
             for (share, found) in shares.iter_mut().zip(found.unwrap_or_default()) {
                 *share += found;
             }
@@ -65,27 +62,29 @@ fn part_of(budget: Budget, worlds: u32) -> Budget {
 }
 
 /// Adds visits and scores to the candidates, and returns each one's share of the visits.
-fn search(world: &World, candidates: &mut [Candidate], budget: Budget) -> Vec<f32> {
+fn search(
+    world: &World,
+    candidates: &mut [Candidate],
+    budget: Budget,
+    chance: &mut Chance,
+) -> Vec<f32> {
     let options: Vec<_> = candidates.iter().map(|one| world.option(&one.choice)).collect();
-    let mine = options.iter().flatten().copied().collect();
-    let mut state = world.state().clone();
-    let (_, theirs) = state.root_get_all_options();
-    let (time, iterations) = match budget {
-        Budget::Time(time) => (time, 0),
-        Budget::Iterations(iterations) => (std::time::Duration::ZERO, iterations),
-    };
-    let result = perform_mcts(&mut state, mine, theirs, time, iterations);
-    let total = result.iteration_count.max(1) as f32;
-    let mut found = result.s1.iter();
+    let mine: Vec<_> = options.iter().flatten().copied().collect();
+    if mine.is_empty() {
+        return Vec::new();
+    }
+    let arms = Tree::new(world.state().clone(), mine, chance).search(budget);
+    let total = arms.iter().map(|arm| arm.visits).sum::<u32>().max(1) as f32;
+    let mut found = arms.iter();
     let mut shares = Vec::new();
     for (candidate, option) in candidates.iter_mut().zip(options) {
-        let Some(side) = option.and_then(|_| found.next()) else {
+        let Some(arm) = option.and_then(|_| found.next()) else {
             shares.push(0.0);
             continue;
         };
-        candidate.visits += u64::from(side.visits);
-        candidate.value += side.total_score;
-        shares.push(side.visits as f32 / total);
+        candidate.visits += u64::from(arm.visits);
+        candidate.value += arm.total;
+        shares.push(arm.visits as f32 / total);
     }
     shares
 }

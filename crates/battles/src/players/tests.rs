@@ -61,6 +61,18 @@ fn a_search_says_how_often_it_tried_what_and_what_that_is_worth() {
 }
 
 #[test]
+fn the_same_seed_grows_the_same_tree() {
+    let (battle, request) = position(&WEAK, "splash,wavecrash,rest,amnesia", "");
+    let position = Position { battle: &battle, request: &request };
+    let think =
+        |seed| Mcts::new(2).think(position, Budget::Iterations(500), &mut Chance::new(seed));
+    assert_eq!(think(1), think(1));
+    assert_ne!(think(1), think(2));
+    // Not rounded up, and not a single one more.
+    assert_eq!(think(1).iter().map(|one| one.visits).sum::<u64>(), 500);
+}
+
+#[test]
 fn moves_that_no_engine_knows_do_not_stop_the_search() {
     let known = position(&WEAK, "newmove,wavecrash", "");
     assert_eq!(best(&Mcts::new(1), &known), Choice::Move { place: 1, tera: false });

@@ -54,7 +54,8 @@ impl World {
         Some(Self { state })
     }
 
-    pub(super) fn state(&self) -> &State {
+    /// The engine's own state.
+    pub fn state(&self) -> &State {
         &self.state
     }
 

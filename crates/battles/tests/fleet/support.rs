@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, path::Path, sync::Arc};
 use interlock_battles::{
     domain::run::{Ending, Mode, Plan, RunView, Tally},
     fake::{Fake, Faults, Played},
-    fleet::{Fleet, FleetSettings, Report, counter::Counter, logs::SaveReplay},
+    fleet::{Fleet, FleetSettings, Fleets, Report, counter::Counter, logs::SaveReplay},
     io::{Account, Settings},
     limits,
     players::{Budget, Random, Thinkers},
@@ -39,7 +39,7 @@ impl Ground {
     pub async fn runtime(&mut self) -> Runtime {
         self.store = self.store.reopen();
         let env = Env::new(Tokio::current(), Arc::new(self.store.clone()));
-        register(Builder::new(env)).start().await.unwrap()
+        register(Builder::new(env), &Fleets::new(self.folder.path())).start().await.unwrap()
     }
 
     pub fn plan(&self, target: u64, workers: u32, mode: Mode) -> Plan {

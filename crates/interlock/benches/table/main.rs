@@ -6,6 +6,7 @@
 
 use std::{path::Path, time::Duration, time::Instant};
 
+mod battles;
 mod commands;
 mod counter;
 mod fanout;
@@ -79,6 +80,14 @@ fn main() {
             let drain = players.run_until(fanout::drain_child(address, path, bytes));
             one.expect("the system gives us a thread").block_on(drain);
         }
+        ["server-child", kind] => tokio.block_on(battles::server_child(kind)),
+        ["waiting-child", url, count] => {
+            tokio.block_on(battles::waiting_child(url, count.parse().expect("a number")));
+        }
+        ["fleet-child", folder, url, target] => {
+            let target = target.parse().expect("a number");
+            tokio.block_on(battles::fleet_child(Path::new(folder), url, target));
+        }
         _ => table(&tokio, &Plan::from_arguments(&arguments)),
     }
 }
@@ -134,6 +143,7 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
     }
     runtime_rows(tokio, plan);
     service_rows(tokio, plan);
+    battles::rows(tokio, plan);
 }
 
 fn folder() -> tempfile::TempDir {

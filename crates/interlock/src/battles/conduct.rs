@@ -45,7 +45,7 @@ impl Conduct<'_> {
         let signals = Signals::listen()?;
         open_files::allow_many();
         let name = kept.run.clone().unwrap_or_else(|| made_up(&plan.format));
-        let server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
+        let mut server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
         let counter = Counter::new(server.runtime(), name.clone());
         let retention = interlock_battles::RETENTION;
         let created = counter.open(plan, limits::CLAIM_TTL, retention).await?;
@@ -53,11 +53,17 @@ impl Conduct<'_> {
         eprintln!("run {name}: {}", if created { "new" } else { "goes on" });
         eprintln!("its page: http://{}/battles/{name}", server.address());
 
+        let brake = Brake::default();
+        fleets.add_own(&name, brake.clone());
+        if kept.listen.is_some() {
+            server.host_fleets();
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let played = async {
-            let fleet = Fleet::start(counter.clone(), FleetSettings { folder, ..settings }).await?;
-            let (brake, tracker) = (fleet.brake(), fleet.tracker());
-            fleets.add(&name, fleet.tracker());
+            let settings = FleetSettings { folder, ..settings };
+            let fleet = Fleet::start_with(counter.clone(), settings, brake.clone()).await?;
+            let tracker = fleet.tracker();
+            fleets.note(&name, Some(fleet.tracker()));
             let report = tokio::select! {
                 report = fleet.ended() => report,
                 never = obey(signals, &brake) => match never {},

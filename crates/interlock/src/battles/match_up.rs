@@ -54,7 +54,7 @@ pub async fn play(wanted: &Match) -> Result<()> {
         plan: plan(&wanted.place, mode, Limit::Of(wanted.games), shares),
         settings: settings(&ground, &wanted.place, &wanted.kept, lineup)?,
         kept: &wanted.kept,
-        judge: Some(test),
+        judge: (!wanted.all_games).then_some(test),
     };
     let result = Outcome { wanted, test, report: conduct.run().await? };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use interlock_battles::{
     domain::{
+        contestant::Contestant,
         id::id,
         run::{Mode, Plan},
         team::packed,
@@ -19,11 +20,11 @@ use interlock_battles::{
         Account, PUBLIC_LOGIN, Password, Settings,
         local::{LocalServer, find_package},
     },
-    players::{Budget, Greedy, Mcts, Player, Random, Thinkers},
+    players::Thinkers,
 };
 use interlock_kernel::{ids::Worker, quota::Limit};
 
-use crate::cli::battles::{Contestant, Kept, Place};
+use crate::cli::battles::{Kept, Place};
 
 /// Where is played: on the server of the command line, or on one of our own, for as long as this lives.
 pub struct Ground {
@@ -77,7 +78,7 @@ pub fn settings(
     let worker = |number| Worker::new(&format!("{}{number}", lineup.prefix));
     let workers = (0..lineup.workers).map(worker).collect::<Result<_, _>>();
     let thinkers = Arc::new(Thinkers::on_all_cores());
-    let playing = |contestant| playing(contestant, &thinkers);
+    let playing = |contestant| Settings::of(contestant, &thinkers, seed());
     Ok(FleetSettings {
         server: ground.local.as_ref().map(|server| server.url().to_owned()),
         accounts: lineup.usernames.iter().map(account).collect(),
@@ -88,16 +89,6 @@ pub fn settings(
         folder: PathBuf::new(),
         save: kept.save_replay.into(),
     })
-}
-
-fn playing(contestant: Contestant, thinkers: &Arc<Thinkers>) -> Settings {
-    let no_search = Budget::Iterations(1);
-    let (player, budget): (Arc<dyn Player>, _) = match contestant {
-        Contestant::Search(budget) => (Arc::new(Mcts::default()), budget),
-        Contestant::Greedy => (Arc::new(Greedy), no_search),
-        Contestant::Random => (Arc::new(Random), no_search),
-    };
-    Settings { player, thinkers: Arc::clone(thinkers), budget, seed: seed() }
 }
 
 /// The teams of a folder, in the order of their names; none where no folder is named.

@@ -5,14 +5,17 @@ mod side;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
-use interlock_battles::{fleet::logs::SaveReplay, players::Budget};
+use interlock_battles::{
+    domain::contestant::{Budget, Contestant},
+    fleet::logs::SaveReplay,
+};
 use interlock_kernel::{
     ids::{Key, Worker},
     quota::Limit,
 };
 use interlock_server::config::parse_address;
 
-pub use self::side::{Contestant, Side};
+pub use self::side::Side;
 
 /// What can be done with battles.
 #[derive(Debug, Subcommand)]
@@ -105,6 +108,9 @@ pub struct Match {
     /// The test's other hypothesis, more than --elo0; each is wrongly accepted one time in twenty
     #[arg(long, value_name = "ELO", default_value_t = 50.0, value_parser = elo, allow_hyphen_values = true)]
     pub elo1: f64,
+    /// Play all games, also when the test has decided before: for a score with a narrow interval
+    #[arg(long)]
+    pub all_games: bool,
     #[command(flatten)]
     pub kept: Kept,
 }

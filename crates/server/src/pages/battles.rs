@@ -16,23 +16,22 @@ use interlock_battles::{
     history,
     io::Thought,
     players::Candidate,
+    routes::fleet::FleetState,
 };
 use interlock_kernel::{
     ids::Key,
     quota::{ClaimId, Limit},
 };
 use interlock_web::{
-    connection::Client,
     page::{Column, Tone, badge, facts, live, table},
     path::{Id, Path},
-    problem::Problem,
 };
 use maud::{Markup, html};
 
 use super::{
-    apology, entity_path, feeds,
+    apology, entity_path,
     figures::{clock, count, gauge},
-    page, plot,
+    fleets, page, plot,
 };
 use crate::{app::Site, limits};
 
@@ -55,20 +54,21 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
     let over = over.unwrap_or_default();
     let view = ledger.view(view.now);
     let drift = {
-        let (fleets, run, view) = (site.fleets.clone(), run.clone(), view.clone());
+        let (fleets, run, view) = (site.desk.fleets.clone(), run.clone(), view.clone());
         tokio::task::spawn_blocking(move || fleets.drift(&run, &view)).await
     };
     let drift = drift.ok().and_then(Result::ok);
-    let watched = site.fleets.tracker(&run).map(|tracker| tracker.battles()).unwrap_or_default();
-    let feed = match site.fleets.tracker(&run) {
-        Some(_) => format!("{}/feed", path(&run)),
-        None => format!("{}/feed", entity_path("run", run.as_str())),
-    };
+    let tracker = site.desk.fleets.tracker(&run);
+    let watched = tracker.map(|tracker| tracker.battles()).unwrap_or_default();
+    let fleet = site.desk.view(&run).await.ok().flatten();
+    let is_over = fleet.as_ref().is_none_or(|fleet| fleet.state == FleetState::Over);
+    let feed = format!("{}/feed", path(&run));
     let body = html! {
         p class="quiet" {
             (view.plan.format) ", " (view.plan.mode.word()) ", on " (view.plan.server) " · "
             a href=(entity_path("run", run.as_str())) { "timeline" }
         }
+        (live("fleet", html! { @if let Some(fleet) = &fleet { (fleets::control(fleet)) } }))
         (live("counts", counts(&view, drift)))
         (live("course", course(&over)))
         h2 { "In play" }
@@ -83,8 +83,12 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
         (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Over" }
         (live("over", finished(&over)))
+        @if is_over && site.desk.fleets.is_hosting() {
+            h2 { "Play for it" }
+            (fleets::start_form(&run, fleet.as_ref().and_then(|fleet| fleet.crew.as_ref())))
+        }
     };
-    page(&title, "").feed(&feed).body(body).into_response()
+    page(&title, "/battles").feed(&feed).body(body).into_response()
 }
 
 fn counts(view: &RunView, drift: Option<u64>) -> Markup {
@@ -122,7 +126,7 @@ fn counts(view: &RunView, drift: Option<u64>) -> Markup {
 }
 
 /// A win rate, with its interval.
-fn rate(score: Score) -> Markup {
+pub(super) fn rate(score: Score) -> Markup {
     let Some(Estimate { value, low, high }) = score.rate() else { return html! {} };
     let [value, low, high] = [value, low, high].map(|rate| format!("{:.0}", rate * 100.0));
     html! { span class="badge" title="with 95 % interval" { (value) " % (" (low) "–" (high) ")" } }
@@ -204,7 +208,7 @@ fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watche
 /// `GET /battles/{run}/{claim}`
 pub async fn watch(State(site): State<Site>, Path((run, claim)): Path<(Key, Id)>) -> Response {
     let title = format!("Run {run}, battle {}", claim.0);
-    let tracker = site.fleets.tracker(&run);
+    let tracker = site.desk.fleets.tracker(&run);
     let battles = tracker.as_ref().map(|tracker| tracker.battles()).unwrap_or_default();
     let watched = ClaimId::parse(&claim.0).and_then(|claim| battles.get(&claim));
     let feed = format!("{}/feed", path(&run));
@@ -215,9 +219,7 @@ pub async fn watch(State(site): State<Site>, Path((run, claim)): Path<(Key, Id)>
             None => html! { p class="empty" { "This battle is not played here now." } },
         }))
     };
-    let page = page(&title, "");
-    let page = if tracker.is_some() { page.feed(&feed) } else { page };
-    page.body(body).into_response()
+    page(&title, "/battles").feed(&feed).body(body).into_response()
 }
 
 fn thoughts(Watched { worker, room, turn, candidates }: &Watched) -> Markup {
@@ -247,17 +249,6 @@ fn thoughts(Watched { worker, room, turn, candidates }: &Watched) -> Markup {
         h2 { "What the bot thought last" }
         (table(&columns, &rows, "Nothing yet."))
     }
-}
-
-/// `GET /battles/{run}/feed`
-pub async fn feed(
-    State(site): State<Site>,
-    Path(run): Path<Key>,
-    client: Client,
-) -> Result<Response, Problem> {
-    let unknown = || Problem::unknown("unknown_fleet", format!("fleet of run {run} here"));
-    let tracker = site.fleets.tracker(&run).ok_or_else(unknown)?;
-    Ok(feeds::whenever(tracker.news(), site.stopping, client))
 }
 
 fn workers(view: &RunView) -> Markup {

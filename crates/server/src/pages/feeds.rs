@@ -1,7 +1,7 @@
 //! The feeds that keep pages true. What they say does not matter, only that they say it.
 
 use axum::{extract::State, response::Response};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use interlock_kernel::ids::Key;
 use interlock_runtime::feed::{Feed, Filter, From};
 use interlock_web::{connection::Client, path::Path, problem::Problem, sse};
@@ -19,20 +19,46 @@ pub async fn audit(State(site): State<Site>, client: Client) -> Response {
     whenever(site.audit.news(), site.stopping, client)
 }
 
+/// Says when a fleet starts or ends.
+pub async fn fleets(State(site): State<Site>, client: Client) -> Response {
+    whenever(site.desk.fleets.news(), site.stopping, client)
+}
+
+/// Says when a run changes, or what plays for it here. Ends when that starts or ends: the page asks anew.
+pub async fn run(
+    State(site): State<Site>,
+    Path(run): Path<Key>,
+    client: Client,
+) -> Result<Response, Problem> {
+    let mut fleets = site.desk.fleets.news();
+    let news = match site.desk.fleets.tracker(&run) {
+        Some(tracker) => changes(tracker.news(), site.stopping).left_stream(),
+        None => changes_of(&site, "run".to_owned(), run).await?.right_stream(),
+    };
+    let other = async move { fleets.changed().await };
+    Ok(sse::feed(client, news.take_until(Box::pin(other))))
+}
+
 /// Says when this changes.
-pub fn whenever(
+fn whenever(
     news: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
     client: Client,
 ) -> Response {
-    let told = stream::unfold((news, stopping), async |(mut news, mut stopping)| {
+    sse::feed(client, changes(news, stopping))
+}
+
+fn changes(
+    news: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+) -> impl Stream<Item = sse::Event> {
+    stream::unfold((news, stopping), async |(mut news, mut stopping)| {
         tokio::select! {
             changed = news.changed() => changed.ok()?,
             () = stopped(&mut stopping) => return None,
         }
         Some((sse::Event::default(), (news, stopping)))
-    });
-    sse::feed(client, told)
+    })
 }
 
 /// Says when an entity changes, and once more when its handlers have probably run.
@@ -41,13 +67,19 @@ pub async fn entity(
     Path((entity, key)): Path<(String, Key)>,
     client: Client,
 ) -> Result<Response, Problem> {
+    Ok(sse::feed(client, changes_of(&site, entity, key).await?))
+}
+
+async fn changes_of(
+    site: &Site,
+    entity: String,
+    key: Key,
+) -> Result<impl Stream<Item = sse::Event> + use<>, Problem> {
     let filter = Filter { entity, key };
     let feed = site.runtime.feed(From::Now, Some(filter)).await;
     let feed = feed.map_err(|_| Problem::store_unavailable())?;
-    let changes = stream::unfold((feed, site.stopping, false), async |(feed, stopping, again)| {
-        next(feed, stopping, again).await
-    });
-    Ok(sse::feed(client, changes))
+    let start = (feed, site.stopping.clone(), false);
+    Ok(stream::unfold(start, async |(feed, stopping, again)| next(feed, stopping, again).await))
 }
 
 type Next = Option<(sse::Event, (Feed, watch::Receiver<bool>, bool))>;

@@ -1,6 +1,10 @@
 //! Battles: runs, and who plays for them.
 
-use interlock_battles::{history, routes};
+use interlock_battles::{
+    fleet::Fleets,
+    history,
+    routes::{self, fleet::Desk},
+};
 use interlock_kernel::time::Millis;
 use interlock_runtime::{Builder, Runtime};
 use interlock_web::{
@@ -18,38 +22,41 @@ use crate::{
 
 /// The service as configured.
 #[must_use]
-pub fn prepare(config: &Config) -> Box<dyn Prepared> {
-    Box::new(Battles { retention: config.retention })
+pub fn prepare(config: &Config, fleets: &Fleets) -> Box<dyn Prepared> {
+    Box::new(Battles { retention: config.retention, fleets: fleets.clone() })
 }
 
 struct Battles {
     retention: Millis,
+    fleets: Fleets,
 }
 
 impl Prepared for Battles {
     fn register(&self, builder: Builder) -> Builder {
-        interlock_battles::register(builder)
+        interlock_battles::register(builder, &self.fleets)
     }
 
     fn start(self: Box<Self>, runtime: &Runtime) -> Later<'_, Result<Box<dyn Service>, BadStart>> {
-        let running = Running { runtime: runtime.clone(), retention: self.retention };
+        let desk = Desk { runtime: runtime.clone(), fleets: self.fleets };
+        let running = Running { desk, retention: self.retention };
         Box::pin(async { Ok(Box::new(running) as Box<dyn Service>) })
     }
 }
 
 struct Running {
-    runtime: Runtime,
+    desk: Desk,
     retention: Millis,
 }
 
 impl Service for Running {
     fn routes(&self) -> Routes {
-        routes::routes(self.runtime.clone(), self.retention)
+        let runs = routes::routes(self.desk.runtime.clone(), self.retention);
+        runs.and(routes::fleet::routes(self.desk.clone()))
     }
 
     fn panel(&self) -> Later<'_, Markup> {
         Box::pin(async {
-            let runs = history::runs(&self.runtime, limits::RECENT_SHOWN).await;
+            let runs = history::runs(&self.desk.runtime, limits::RECENT_SHOWN).await;
             // A server without runs has nothing to do with battles; the store's trouble is told elsewhere.
             let runs = runs.unwrap_or_default();
             if runs.is_empty() { Markup::default() } else { panel(&runs) }

@@ -1,5 +1,6 @@
 //! The six primitives over HTTP.
 
+use interlock_battles::fleet::Fleets;
 use interlock_kernel::time::Millis;
 use interlock_runtime::{Builder, Runtime};
 use interlock_web::endpoint::Routes;
@@ -11,7 +12,7 @@ use crate::{
 
 /// The service as configured.
 #[must_use]
-pub fn prepare(config: &Config) -> Box<dyn Prepared> {
+pub fn prepare(config: &Config, _: &Fleets) -> Box<dyn Prepared> {
     Box::new(Primitives { retention: config.retention })
 }
 

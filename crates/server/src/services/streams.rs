@@ -1,5 +1,6 @@
 //! Streams: engines and who plays what from them.
 
+use interlock_battles::fleet::Fleets;
 use interlock_runtime::{Builder, Runtime};
 use interlock_streams::{
     routes,
@@ -21,7 +22,7 @@ use crate::{
 
 /// The service as configured.
 #[must_use]
-pub fn prepare(config: &Config) -> Box<dyn Prepared> {
+pub fn prepare(config: &Config, _: &Fleets) -> Box<dyn Prepared> {
     Box::new(Streams { config: config.streams.clone(), freed: Freed::default() })
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod dead_letters;
+mod fleets;
 mod lifecycle;
 mod metrics;
 mod pages;

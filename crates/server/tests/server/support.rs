@@ -36,7 +36,8 @@ impl Running {
             ..Config::default()
         };
         change(&mut config);
-        let server = Server::start(&config).await?;
+        let mut server = Server::start(&config).await?;
+        server.host_fleets();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
@@ -55,6 +56,13 @@ impl Running {
     /// The whole answer to a request with a JSON body.
     pub async fn ask(&self, method: &str, path: &str, body: &str) -> String {
         self.begin(method, path, body).await.rest().await
+    }
+
+    /// The whole answer to what a page's form sends.
+    pub async fn submit(&self, path: &str, form: &str) -> String {
+        let media_type = "application/x-www-form-urlencoded";
+        let stream = self.send_as(media_type, "POST", path, "connection: close\r\n", form).await;
+        Feed(BufReader::new(stream)).rest().await
     }
 
     /// Sends a request whose answer is read later.
@@ -82,9 +90,20 @@ impl Running {
     }
 
     async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
+        self.send_as("application/json", method, path, headers, body).await
+    }
+
+    async fn send_as(
+        &self,
+        media_type: &str,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {media_type}\r\n\
              content-length: {}\r\n{headers}\r\n{body}",
             self.address,
             body.len()
@@ -106,6 +125,14 @@ impl Feed {
             }
         }
         false
+    }
+
+    /// Waits for so many lines with these words.
+    pub async fn wait_for(&mut self, words: &str, mut count: usize) {
+        while count > 0 {
+            let line = self.line().await.unwrap_or_else(|| panic!("it ended before {words}"));
+            count -= usize::from(line.contains(words));
+        }
     }
 
     /// Everything up to its end.

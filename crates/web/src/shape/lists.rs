@@ -43,6 +43,17 @@ impl<S: Shape> Shape for List<S> {
         Ok(values)
     }
 
+    /// Parted by commas.
+    fn parse(&self, text: &str) -> Result<Self::Out, Fault> {
+        let mut values = Vec::new();
+        for (index, item) in text.split(',').enumerate() {
+            check_most(&self.count, index + 1)?;
+            values.push(self.item.parse(item.trim()).map_err(|fault| fault.at(index))?);
+        }
+        check_least(&self.count, values.len())?;
+        Ok(values)
+    }
+
     fn schema(&self) -> Value {
         json!({
             "type": "array", "items": self.item.schema(),

@@ -139,6 +139,17 @@ impl<T: FromInteger> Shape for IntegerOr<T> {
         }
     }
 
+    fn parse(&self, text: &str) -> Result<Option<T>, Fault> {
+        if text == self.word {
+            return Ok(None);
+        }
+        if !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            let says = format!("must be an integer or {:?}, not {}", self.word, clip(text));
+            return Err(Fault::new(Cause::BadValue, says));
+        }
+        self.integer.parse(text).map(Some)
+    }
+
     fn schema(&self) -> Value {
         json!({"oneOf": [self.integer.schema(), {"const": self.word}]})
     }
@@ -228,6 +239,49 @@ impl Shape for Text {
         json!({
             "type": "string", "minLength": self.chars.start(), "maxLength": self.chars.end(),
             "pattern": "^\\S*$",
+        })
+    }
+}
+
+/// Words in one line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    chars: RangeInclusive<usize>,
+}
+
+/// Visible characters and single spaces between them, as many as `chars` says: names that people are called by.
+#[must_use]
+pub fn line(chars: RangeInclusive<usize>) -> Line {
+    Line { chars }
+}
+
+impl Shape for Line {
+    type Out = String;
+
+    fn read(&self, node: Node<'_>) -> Result<String, Fault> {
+        self.parse(&string(node)?)
+    }
+
+    fn parse(&self, line: &str) -> Result<String, Fault> {
+        let visible: String = line.chars().filter(|c| *c != ' ').collect();
+        text(0..=*self.chars.end()).parse(&visible)?;
+        let (from, to) = (self.chars.start(), self.chars.end());
+        let count = line.chars().count();
+        if !self.chars.contains(&count) {
+            let says = format!("must have {from} to {to} characters, not {count}");
+            return Err(Fault::new(Cause::OutOfRange, says));
+        }
+        if line.split(' ').any(str::is_empty) {
+            let says = "may hold single spaces between words, and none around them";
+            return Err(Fault::new(Cause::BadValue, says));
+        }
+        Ok(line.to_owned())
+    }
+
+    fn schema(&self) -> Value {
+        json!({
+            "type": "string", "minLength": self.chars.start(), "maxLength": self.chars.end(),
+            "pattern": "^\\S+( \\S+)*$",
         })
     }
 }

@@ -1,0 +1,238 @@
+//! Hosting: a process that plays for every run whose [`Fleet`](fleet::Fleet) says that somebody should.
+//!
+//! One task looks after all hosted fleets. It looks once at all that are to play, and then at those whose bell
+//! rings: phase 2 of every event of a fleet rings it. What is wanted and does not play is started, what plays and is
+//! to end is slowed. So it makes no difference whether the process died before, between or after.
+//!
+//! A run for which the process plays by itself is left alone.
+//!
+//! Whoever drops the [`Host`] cuts all hosted fleets off. They go on, with all that was in play, when the next
+//! process hosts them.
+
+use std::{collections::BTreeMap, env, fmt::Display, time::Duration};
+
+use interlock_kernel::ids::Key;
+use interlock_runtime::{Handle, Meta, Runtime};
+use tokio::{
+    task::{self, JoinError, JoinHandle, JoinSet},
+    time::sleep,
+};
+
+use super::{Brake, Fleet, FleetError, FleetSettings, Fleets, counter::Counter, session::Stage};
+use crate::{
+    domain::fleet::{self, Crew, FleetCommand, Orders, Secret, Wanted},
+    history,
+    io::{Account, PUBLIC_LOGIN, Password, Settings},
+    limits,
+};
+
+/// What the variables of the environment are called that hold passwords: no others are read.
+pub const PASSWORD_VARIABLE: &str = "INTERLOCK_SHOWDOWN_PASSWORD";
+/// The variable that says where these passwords are proved, if that is not the public login service.
+pub const LOGIN_VARIABLE: &str = "INTERLOCK_SHOWDOWN_LOGIN_URL";
+
+/// Hosts fleets until it is dropped.
+pub struct Host {
+    fleets: Fleets,
+    keeper: JoinHandle<()>,
+}
+
+impl Host {
+    /// Goes on with what is to play on this runtime, and with whatever is started from now on.
+    #[must_use]
+    pub fn start(fleets: Fleets, runtime: &Runtime) -> Self {
+        fleets.set_hosting(true);
+        let keeper = Keeper {
+            fleets: fleets.clone(),
+            orders: runtime.handle(),
+            runtime: runtime.clone(),
+            hands: JoinSet::new(),
+            playing: BTreeMap::new(),
+        };
+        Self { fleets, keeper: tokio::spawn(keeper.serve()) }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.fleets.set_hosting(false);
+        self.keeper.abort();
+    }
+}
+
+/// The task that looks after all of them.
+struct Keeper {
+    fleets: Fleets,
+    orders: Handle<fleet::Fleet>,
+    runtime: Runtime,
+    hands: JoinSet<Result<(), FleetError>>,
+    playing: BTreeMap<Key, Playing>,
+}
+
+struct Playing {
+    brake: Brake,
+    hand: task::Id,
+}
+
+impl Keeper {
+    async fn serve(mut self) {
+        let runtime = self.runtime.clone();
+        let known = patiently(|| history::fleets(&runtime)).await;
+        known.iter().for_each(|run| self.fleets.ring(run));
+        loop {
+            tokio::select! {
+                run = self.fleets.rung() => self.look(run).await,
+                Some(done) = self.hands.join_next_with_id() => self.over(done).await,
+            }
+        }
+    }
+
+    /// Makes what is done what is wanted.
+    async fn look(&mut self, run: Key) {
+        let view = patiently(|| self.orders.view(&run)).await;
+        let Some(orders) = view.state.orders().filter(|orders| orders.over.is_none()) else {
+            return;
+        };
+        match self.playing.get(&run) {
+            Some(playing) => playing.brake.obey(orders.wanted),
+            None if self.fleets.own(&run).is_some() => {}
+            None => self.begin(run, orders),
+        }
+    }
+
+    fn begin(&mut self, run: Key, orders: &Orders) {
+        let brake = Brake::default();
+        brake.obey(orders.wanted);
+        let counter = Counter::new(&self.runtime, run.clone());
+        let seed = self.runtime.env().random();
+        let (fleets, crew) = (self.fleets.clone(), orders.crew.clone());
+        let pulled = brake.clone();
+        let work = async move {
+            let settings = settings(&fleets, counter.run(), &crew, seed)?;
+            play(&fleets, counter, settings, pulled).await
+        };
+        let hand = self.hands.spawn(work).id();
+        self.playing.insert(run, Playing { brake, hand });
+    }
+
+    /// A fleet is over, and is said to be.
+    async fn over(&mut self, done: Result<(task::Id, Result<(), FleetError>), JoinError>) {
+        let (hand, ended) = match done {
+            Ok((hand, ended)) => (hand, ended),
+            Err(error) => (error.id(), Err(FleetError::Panicked(error))),
+        };
+        let run = self.playing.iter().find(|(_, playing)| playing.hand == hand);
+        let run = run.expect("who plays is known").0.clone();
+        let trouble = ended.err().map(|error| error.to_string());
+        if let Some(trouble) = &trouble {
+            tracing::error!(%run, trouble, "a fleet stops");
+        }
+        let end = FleetCommand::End { trouble };
+        patiently(|| self.orders.send(&run, end.clone(), Meta::default())).await;
+        self.fleets.note(&run, None);
+        self.playing.remove(&run);
+        // It may have been started anew meanwhile.
+        self.fleets.ring(&run);
+    }
+}
+
+impl Brake {
+    fn obey(&self, wanted: Wanted) {
+        match wanted {
+            Wanted::Playing => {}
+            Wanted::Draining => self.drain(),
+            Wanted::Forfeiting => self.forfeit(),
+        }
+    }
+}
+
+/// Does something until it is done: the store may be full, or slow.
+async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(ask: impl Fn() -> F) -> T {
+    let mut pause = limits::FIRST_RECONNECT_PAUSE;
+    loop {
+        match ask().await {
+            Ok(done) => return done,
+            Err(error) => tracing::warn!(%error, "the fleets wait for the store"),
+        }
+        sleep(pause).await;
+        pause = longer(pause);
+    }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(limits::LONGEST_RECONNECT_PAUSE)
+}
+
+/// Plays until nothing is left to do. A server that is not there yet is waited for.
+async fn play(
+    fleets: &Fleets,
+    counter: Counter,
+    settings: FleetSettings,
+    brake: Brake,
+) -> Result<(), FleetError> {
+    let run = counter.run().clone();
+    let (mut pause, mut stage) = (limits::FIRST_RECONNECT_PAUSE, brake.0.subscribe());
+    let fleet = loop {
+        let error = match Fleet::start_with(counter.clone(), settings.clone(), brake.clone()).await
+        {
+            Err(FleetError::Connect(error)) if error.may_pass() => error,
+            started => break started?,
+        };
+        tracing::warn!(%run, %error, "a fleet cannot play yet");
+        fleets.note_trouble(&run, error.to_string());
+        tokio::select! {
+            () = sleep(pause) => pause = longer(pause),
+            // Who gives up what is in play need not find it first.
+            _ = stage.wait_for(|stage| *stage == Stage::Forfeiting) => return Err(error.into()),
+        }
+    };
+    fleets.note(&run, Some(fleet.tracker()));
+    fleet.ended().await.map(|_| ())
+}
+
+fn settings(
+    fleets: &Fleets,
+    run: &Key,
+    crew: &Crew,
+    seed: u64,
+) -> Result<FleetSettings, FleetError> {
+    let proof = proof(&crew.secret, || fleets.password(run))?;
+    let account = |name: &String| match &proof {
+        None => Account::Unproven(name.clone()),
+        Some((password, login_url)) => Account::Registered {
+            name: name.clone(),
+            password: password.clone(),
+            login_url: login_url.clone(),
+        },
+    };
+    Ok(FleetSettings {
+        server: crew.server.clone(),
+        accounts: crew.usernames.iter().map(account).collect(),
+        workers: crew.workers.clone(),
+        teams: crew.teams.clone(),
+        playing: Settings::of(crew.player, fleets.thinkers(), seed),
+        partner: None,
+        folder: fleets.folder(run),
+        save: crew.save_replay,
+    })
+}
+
+/// The password, and where it is proved; `None` where none is needed.
+fn proof(
+    secret: &Secret,
+    remembered: impl FnOnce() -> Option<Password>,
+) -> Result<Option<(Password, String)>, FleetError> {
+    let or_public = |url: Option<String>| url.unwrap_or_else(|| PUBLIC_LOGIN.to_owned());
+    Ok(match secret {
+        Secret::None => None,
+        Secret::Memory { login_url } => {
+            let password = remembered().ok_or(FleetError::Forgotten)?;
+            Some((password, or_public(login_url.clone())))
+        }
+        Secret::Environment(variable) => {
+            let missing = |_| FleetError::NoVariable(variable.clone());
+            let password = env::var(variable).map_err(missing)?;
+            Some((Password::new(password), or_public(env::var(LOGIN_VARIABLE).ok())))
+        }
+    })
+}
