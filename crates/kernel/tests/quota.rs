@@ -374,3 +374,16 @@ fn a_hundred_thousand_claims_are_renewed_and_settled_one_by_one() {
     subject.quota.check();
     assert_eq!(subject.quota.totals().settled, CLAIMS);
 }
+
+#[test]
+fn only_a_quota_that_is_all_claimed_says_when_to_ask_again() {
+    let mut subject = limited(1, None);
+    let step = subject.quota.claim(&worker(0), Time(0)).unwrap();
+    subject.take(step);
+    let refusal = subject.quota.claim(&worker(1), Time(20_000)).unwrap_err();
+    assert_eq!(
+        (refusal.code(), refusal.retry_after()),
+        ("quota_all_claimed", Some(Millis(40_000)))
+    );
+    assert_eq!(QuotaRefusal::Exhausted.retry_after(), None);
+}
