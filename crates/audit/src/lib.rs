@@ -33,6 +33,8 @@ pub mod node;
 #[cfg(feature = "races")]
 pub mod own;
 #[cfg(feature = "races")]
+pub mod regressions;
+#[cfg(feature = "races")]
 pub mod report;
 pub mod run;
 pub mod search;
