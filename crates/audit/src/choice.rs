@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 use crate::world::{Footprint, Step};
 
 /// What kind of thing is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Who goes on, after the last one could not: any answer is as calm as another.
     Switch,
@@ -54,7 +54,7 @@ pub trait Chooser: Send {
 }
 
 /// One answer, as it was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Choice {
     /// The answer.
     pub taken: u16,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use interlock_kernel::{bus::RowChange, ids::Position};
 use interlock_runtime::{
     env::World,
@@ -35,6 +36,8 @@ pub struct Disk {
     memory: Arc<Mutex<MemoryStore>>,
     luck: Luck,
     full_until: Arc<Mutex<Duration>>,
+    /// Changes of rows that it has written.
+    written: Arc<Mutex<Vec<RowChange>>>,
     /// How often another process was to open it. Only its own machine looks, whose tasks share a memory.
     replaced: Arc<watch::Sender<u32>>,
 }
@@ -50,6 +53,7 @@ impl Disk {
             memory: Arc::new(Mutex::new(memory)),
             luck: Luck::new(world, faults),
             full_until: Arc::default(),
+            written: Arc::default(),
             replaced: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -66,6 +70,31 @@ impl Disk {
         let mut memory = lock(&self.memory);
         *memory = memory.reopen();
         memory.clone()
+    }
+
+    /// What is on it, for whoever looks while it is used.
+    #[must_use]
+    pub fn look(&self) -> MemoryStore {
+        lock(&self.memory).clone()
+    }
+
+    /// The end of what is durable of the log.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        let span = self.look().span().now_or_never().expect("memory answers at once");
+        span.expect("whoever opened it last may read it").end
+    }
+
+    /// How many changes of rows it has written.
+    #[must_use]
+    pub fn rows_written(&self) -> usize {
+        lock(&self.written).len()
+    }
+
+    /// The changes of rows that it has written, in order.
+    #[must_use]
+    pub fn rows(&self) -> Vec<RowChange> {
+        lock(&self.written).clone()
     }
 
     /// Changes whenever another process is to open it while this one is paused.
@@ -177,6 +206,7 @@ impl Store for Mount {
         if let Some(mishap) = mishap {
             self.disk.befalls(&self.process, mishap);
         }
+        self.disk.world.note(&chunk.bytes);
         let append = self.disk.clone().append(self.memory.clone(), chunk, mishap);
         let outcome = self.write("commit", append);
         Box::pin(async move { outcome.await.unwrap_or_else(|| Append::Unknown(gone())) })
@@ -208,7 +238,9 @@ impl Store for Mount {
             if disk.is_full() {
                 return Err(full());
             }
-            memory.write_rows(changes, durability).await
+            memory.write_rows(changes.clone(), durability).await?;
+            lock(&disk.written).extend(changes);
+            Ok(())
         });
         Box::pin(async move { written.await.unwrap_or_else(|| Err(gone())) })
     }

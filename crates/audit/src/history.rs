@@ -27,7 +27,8 @@ use interlock_runtime::{
 };
 
 use crate::{
-    ledger::{AnyLedger, Ledger, Moment, Told, What},
+    ledger::{AnyLedger, CrossChecked, Ledger, Moment, Told, What},
+    watch::Wait,
     world::Sim,
 };
 
@@ -136,7 +137,10 @@ impl History {
                 let (version, reply) = (*version, codec::encode(reply));
                 if *changed { What::Changed { version, reply } } else { What::Unchanged(reply) }
             }
-            Err(SendError::Rejected { .. }) => What::Rejected,
+            Err(SendError::Rejected { rejection, .. }) => {
+                self.world.note(rejection.to_string());
+                What::Rejected
+            }
             Err(SendError::Poisoned { why, .. }) => {
                 return Err(format!("{}: it is set aside: {why}", name::<E>(&asked.key)));
             }
@@ -149,6 +153,7 @@ impl History {
                 | SendError::TooLarge { .. },
             ) => return Ok(()),
         };
+        self.world.note(&what);
         let mut shared = self.lock();
         if let Ok(Receipt { version, .. }) = answer {
             let (entity, id) = (name::<E>(&asked.key), asked.id.as_str());
@@ -168,8 +173,13 @@ impl History {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn settle(&self, store: &MemoryStore, codecs: &[Codec]) -> Result<(), String> {
-        let log = read(store).map_err(|error| format!("the log cannot be read: {error}"))?;
+    pub(crate) fn settle(
+        &self,
+        store: &MemoryStore,
+        log: &[Chunk],
+        codecs: &[Codec],
+        waits: &[Wait],
+    ) -> Result<CrossChecked, String> {
         let store: Arc<dyn Store> = Arc::new(store.clone());
         let report = verify(&store, codecs).now_or_never().expect("memory answers at once");
         let report = report.map_err(|error| format!("the store cannot be read: {error}"))?;
@@ -182,12 +192,16 @@ impl History {
         if let Some((entity, _)) = set_aside.first() {
             return Err(format!("{} is set aside", String::from_utf8_lossy(entity)));
         }
-        self.lock().ledgers.values().try_for_each(|ledger| ledger.settle(&log))
+        let mut cross_checked = CrossChecked::default();
+        for ledger in self.lock().ledgers.values() {
+            cross_checked += ledger.settle(log, waits)?;
+        }
+        Ok(cross_checked)
     }
 }
 
 /// The whole log.
-fn read(store: &MemoryStore) -> Result<Vec<Chunk>, StoreError> {
+pub(crate) fn read(store: &MemoryStore) -> Result<Vec<Chunk>, StoreError> {
     let now = |span: Option<_>| span.expect("memory answers at once");
     let span = now(store.span().now_or_never())?;
     let (mut log, mut at) = (Vec::new(), span.first);

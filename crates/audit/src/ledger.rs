@@ -4,6 +4,7 @@
 //! - What was told twice under one id is the same both times.
 //! - What was acknowledged is in the log, at that version and with that reply, in an order that fits real time.
 //! - Each record is what `decide` says on the state before it; each state keeps its invariants.
+//! - Nobody waits at the end of a commit whom the state would let go on.
 //! - For small histories: some order explains all answers, whatever versions say ([`crate::linear`]).
 //!
 //! A decision that chance or the time of arrival have a part in cannot be made again, and is not compared; nor
@@ -13,10 +14,12 @@ mod sequential;
 #[cfg(test)]
 #[cfg(feature = "races")]
 mod tests;
+mod waits;
 
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
+    ops::AddAssign,
 };
 
 use interlock_kernel::{
@@ -30,12 +33,14 @@ use interlock_runtime::{
     record::{self, Cause, Decided, Record},
     store::Chunk,
 };
+use serde::Serialize;
 
 use self::sequential::{Between, Op, Sequential};
 use crate::{
     history::name,
     invariants,
     linear::{self, Linear, Operation},
+    watch::Wait,
 };
 
 /// A moment of a run.
@@ -58,7 +63,7 @@ pub(crate) struct Told {
 }
 
 /// What an answer says; replies are in their stored form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum What {
     Changed { version: Version, reply: Vec<u8> },
     Unchanged(Vec<u8>),
@@ -76,10 +81,27 @@ struct Question<E: Entity> {
     told: Vec<Told>,
 }
 
+/// Histories of entities, by whether the general check could be made of them: [`crate::linear`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CrossChecked {
+    /// Some order explains them.
+    pub done: u64,
+    /// They are not cross-checked: too much was under way at once, or something that no client sent, such as a
+    /// timer, has a part in them.
+    pub left_out: u64,
+}
+
+impl AddAssign for CrossChecked {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.left_out += other.left_out;
+    }
+}
+
 /// A ledger of some type.
 pub(crate) trait AnyLedger: Send {
-    /// Compares it with the log.
-    fn settle(&self, log: &[Chunk]) -> Result<(), String>;
+    /// Compares it with the log, and with who was told to wait.
+    fn settle(&self, log: &[Chunk], waits: &[Wait]) -> Result<CrossChecked, String>;
     /// The ledger itself.
     fn as_any(&mut self) -> &mut dyn Any;
 }
@@ -133,7 +155,7 @@ impl<E: Entity> Ledger<E> {
     }
 
     /// Reads the log: each record as decided, each state as it must be.
-    fn replay(&self, log: &[Chunk]) -> Result<Seen, String> {
+    fn replay(&self, log: &[Chunk], waits: &[Wait]) -> Result<Seen, String> {
         let mut seen = Seen::default();
         let mut entities: BTreeMap<Key, Folded<E>> = BTreeMap::new();
         for chunk in log {
@@ -146,6 +168,13 @@ impl<E: Entity> Ledger<E> {
                 let folded = entities.entry(key.clone()).or_default();
                 self.record(&mut seen, &key, folded, (position, &record))
                     .map_err(|wrong| format!("{}: {wrong}", name::<E>(&key)))?;
+            }
+            for wait in waits.iter().filter(|wait| wait.entity == E::TYPE) {
+                let changed = entities.get(&wait.key).filter(|folded| folded.head >= chunk.first);
+                if let Some(folded) = changed {
+                    self.waits_rightly(&seen, wait, folded, chunk.end())
+                        .map_err(|wrong| format!("{}: {wrong}", name::<E>(&wait.key)))?;
+                }
             }
         }
         Ok(seen)
@@ -308,22 +337,28 @@ fn stored<E: Entity>(decision: &Decision<E>) -> (Vec<u8>, Vec<u8>) {
 }
 
 impl<E: Entity> AnyLedger for Ledger<E> {
-    fn settle(&self, log: &[Chunk]) -> Result<(), String> {
-        let seen = self.replay(log)?;
+    fn settle(&self, log: &[Chunk], waits: &[Wait]) -> Result<CrossChecked, String> {
+        let seen = self.replay(log, waits)?;
         self.acknowledged(&seen)?;
         self.in_real_time(&seen)?;
         let keys: BTreeSet<&Key> = self.asked.keys().map(|(key, _)| key).collect();
-        for key in keys.into_iter().filter(|key| !seen.others.contains(*key)) {
+        let mut cross_checked = CrossChecked::default();
+        for key in keys {
+            if seen.others.contains(key) {
+                cross_checked.left_out += 1;
+                continue;
+            }
             let operations = self.operations(key, &seen);
             match linear::check(&Sequential::new(key), Between::<E>::default(), operations) {
-                Linear::Yes | Linear::TooWide => {}
+                Linear::Yes => cross_checked.done += 1,
+                Linear::TooWide => cross_checked.left_out += 1,
                 Linear::No => {
                     let entity = name::<E>(key);
                     return Err(format!("{entity}: no order of the commands explains the answers"));
                 }
             }
         }
-        Ok(())
+        Ok(cross_checked)
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

@@ -14,6 +14,7 @@
 //! [`coverage`] tells what runs came to. [`live`] kills the real program instead, and [`check`] judges what was
 //! recorded.
 
+mod bus;
 #[cfg(feature = "races")]
 pub mod cases;
 #[cfg(feature = "races")]
@@ -32,10 +33,13 @@ pub mod node;
 #[cfg(feature = "races")]
 pub mod own;
 #[cfg(feature = "races")]
+pub mod regressions;
+#[cfg(feature = "races")]
 pub mod report;
 pub mod run;
 pub mod search;
 pub mod shrink;
 pub mod stage;
 pub mod timeline;
+mod watch;
 pub mod world;

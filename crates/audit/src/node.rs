@@ -3,7 +3,12 @@
 //! until they have an answer, over a network that loses, delays, doubles and reorders.
 //!
 //! When a run has ended, everything that clients were told is compared with what the disk holds
-//! ([`crate::history`]).
+//! ([`crate::history`]), and what handlers have done with what they were to do ([`crate::bus`]).
+
+mod end;
+#[cfg(test)]
+#[cfg(feature = "races")]
+mod tests;
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -17,13 +22,16 @@ use interlock_runtime::{
     env::{Env, WatchReceiver, WatchSender, Witness, World, channel},
 };
 
+use self::end::{End, handled};
 pub use crate::faults::Faults;
 use crate::{
+    bus::Bus,
     coverage,
     disk::Disk,
     faults::{LATE, LOSSES, Loss, Luck, PATIENCE},
     history::{Asked, History},
     stage::{Actor, Stage},
+    watch::Watch,
     world::Sim,
 };
 
@@ -40,6 +48,7 @@ pub struct Node {
     seat: WatchReceiver<Seat>,
     faults: Faults,
     history: History,
+    watch: Watch,
     /// Whether it shares memory with nobody but through the world.
     is_apart: bool,
 }
@@ -67,10 +76,23 @@ impl Node {
         let disk = Disk::new(&world, faults);
         let history = History::new(&world);
         let (announce, seat) = channel::watch(world.witness().as_ref(), Seat::default());
-        let supervisor = Supervisor { disk, build, announce: Arc::new(announce) };
-        let (told, disk) = (history.clone(), supervisor.disk.clone());
-        let codecs = (supervisor.build)(Builder::new(supervisor.env(&world))).codecs();
-        stage.at_end(move || told.settle(&disk.reopen(), &codecs));
+        let watch = Watch::default();
+        let announce = Arc::new(announce);
+        let supervisor = Supervisor { disk, build, announce, watch: watch.clone() };
+        let builder = (supervisor.build)(Builder::new(supervisor.env(&world)));
+        let codecs = builder.codecs();
+        let bus = Bus::new(builder.reactions(), codecs.clone()).map(Arc::new);
+        if let Some(bus) = bus.clone() {
+            stage.afterwards(handled(stage.clone(), bus, supervisor.disk.clone()));
+        }
+        let end = End {
+            disk: supervisor.disk.clone(),
+            history: history.clone(),
+            watch: watch.clone(),
+            codecs,
+            bus,
+        };
+        stage.cross_check(move || end.settle());
         let process = stage.world().process(faults.crashes);
         let supervisor = Box::pin(supervisor.run(process));
         if is_apart {
@@ -78,7 +100,7 @@ impl Node {
         } else {
             world.spawn("supervisor", supervisor);
         }
-        Self { world, seat, faults, history, is_apart }
+        Self { world, seat, faults, history, watch, is_apart }
     }
 
     async fn seat(&self) -> (u64, Runtime) {
@@ -135,6 +157,7 @@ impl Node {
         let meta = Meta::id(asked.id.clone());
         let answer = handle.send(&asked.key, asked.command.clone(), meta);
         let answer = self.unless_replaced(term, answer).await.unwrap_or(Err(SendError::Busy));
+        self.watch.answered(E::TYPE, (&asked.key, &asked.id), &answer);
         let told = self.history.answered(asked, sent, &answer);
         told.unwrap_or_else(|wrong| stage.violation(wrong));
         answer
@@ -159,11 +182,13 @@ struct Supervisor<B> {
     disk: Disk,
     build: B,
     announce: Arc<WatchSender<Seat>>,
+    watch: Watch,
 }
 
 impl<B: Fn(Builder) -> Builder> Supervisor<B> {
     fn env(&self, process: &Sim) -> Env {
-        Env::new(process.clone(), Arc::new(self.disk.open(process)))
+        let env = Env::new(process.clone(), Arc::new(self.disk.open(process)));
+        env.observed_by(self.watch.process(&self.disk))
     }
 
     async fn run(self, mut process: Sim) {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     cases::Case,
     own::Own,
+    run::CrossChecked,
     search::{Budget, Outcome, search},
     timeline::{Row, Timeline},
     world::mix,
@@ -108,6 +109,10 @@ pub struct Twin {
     pub schedules: u64,
     /// Faults that struck in them.
     pub faults: u64,
+    /// Histories of entities in them for which some order must explain all answers, whatever versions say.
+    pub cross_checked: u64,
+    /// Histories for which that was not checked: they are too wide, or not the clients' alone.
+    pub not_cross_checked: u64,
     /// Whether no schedule is left to try.
     pub exhausted: bool,
     /// Time that it took.
@@ -312,9 +317,13 @@ impl OwnLine {
 
 impl Twin {
     fn tried(&self) -> String {
-        let Self { schedules, faults, exhausted, .. } = self;
+        let Self { schedules, faults, cross_checked, not_cross_checked, exhausted, .. } = self;
         let all = if *exhausted { "all " } else { "" };
-        format!("{all}{schedules} schedules, {faults} faults")
+        let tried = format!("{all}{schedules} schedules, {faults} faults");
+        match (not_cross_checked, cross_checked + not_cross_checked) {
+            (0, _) => tried,
+            (left_out, all) => format!("{tried}; {left_out} of {all} histories not cross-checked"),
+        }
     }
 }
 
@@ -353,7 +362,8 @@ impl From<Outcome> for Found {
 
 impl From<Outcome> for Twin {
     fn from(outcome: Outcome) -> Self {
-        let Outcome { schedules, faults, exhausted, took, failure } = outcome;
+        let Outcome { schedules, faults, cross_checked, exhausted, took, failure } = outcome;
+        let CrossChecked { done: cross_checked, left_out: not_cross_checked } = cross_checked;
         let violations = u32::from(failure.is_some());
         let violation = failure.map(|failure| Violation {
             says: failure.violation,
@@ -361,7 +371,17 @@ impl From<Outcome> for Twin {
             timeline: Said::all(&failure.run.timeline),
             table: failure.run.timeline,
         });
-        Self { schedules, faults, exhausted, seconds: took.as_secs_f64(), violations, violation }
+        let seconds = took.as_secs_f64();
+        Self {
+            schedules,
+            faults,
+            cross_checked,
+            not_cross_checked,
+            exhausted,
+            seconds,
+            violations,
+            violation,
+        }
     }
 }
 

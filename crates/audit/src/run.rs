@@ -3,11 +3,15 @@
 use std::{
     cell::Cell,
     future::Future,
+    hash::{Hash, Hasher},
     panic::{self, AssertUnwindSafe},
     pin::Pin,
     sync::Once,
 };
 
+use rustc_hash::FxHasher;
+
+pub use crate::ledger::CrossChecked;
 use crate::{
     choice::{Chooser, Replay, Schedule},
     stage::Stage,
@@ -43,6 +47,8 @@ pub struct Run {
     pub violation: Option<String>,
     /// What actors said, if it was recorded.
     pub timeline: Timeline,
+    /// What the general check was made of.
+    pub cross_checked: CrossChecked,
 }
 
 impl Run {
@@ -53,13 +59,25 @@ impl Run {
         taken.truncate(taken.iter().rposition(|taken| *taken > 0).map_or(0, |last| last + 1));
         Schedule(taken)
     }
+
+    /// What tells it from another run of the same schedule: the questions that it was asked, in few words.
+    #[must_use]
+    pub fn fits(&self) -> String {
+        let mut hasher = FxHasher::default();
+        self.record.choices.hash(&mut hasher);
+        format!("{} choices, {:x}", self.record.choices.len(), hasher.finish() >> 32)
+    }
 }
 
 /// Runs a scenario once.
 pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) -> Run {
     let world = Sim::new(chooser);
     let stage = Stage::new(world.clone(), records);
-    let play = scenario.play(stage.clone());
+    let (play, ends) = (scenario.play(stage.clone()), stage.clone());
+    let play = Box::pin(async move {
+        play.await;
+        ends.wind_down().await;
+    });
     let ended = quietly(|| {
         let ended = world.run(play);
         if ended.is_ok() {
@@ -68,7 +86,7 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
         ended
     });
     let record = world.record();
-    let (violation, mut timeline) = stage.take();
+    let (violation, mut timeline, cross_checked) = stage.take();
     let violation = match ended {
         Ok(Ok(())) => violation,
         Ok(Err(Stuck::Deadlock)) => {
@@ -81,7 +99,7 @@ pub fn run(scenario: &dyn Scenario, chooser: Box<dyn Chooser>, records: bool) ->
     if violation.is_some() {
         timeline.goes_wrong();
     }
-    Run { record, violation, timeline }
+    Run { record, violation, timeline, cross_checked }
 }
 
 /// Repeats a schedule.

@@ -14,10 +14,10 @@ use std::{
 
 use interlock_kernel::{ids::Key, time::Millis};
 use interlock_runtime::env::{
-    Access, OnceReceiver, OnceSender, Receiver, Sender, WatchReceiver, Witness, World,
+    Access, OnceReceiver, OnceSender, Receiver, Sender, Task, WatchReceiver, Witness, World,
 };
 
-use crate::{node::Node, timeline::Timeline, world::Sim};
+use crate::{ledger::CrossChecked, node::Node, timeline::Timeline, world::Sim};
 
 /// Where one run of a scenario plays.
 #[derive(Clone)]
@@ -44,8 +44,10 @@ struct Playing {
 struct Play {
     timeline: Timeline,
     show: Option<Box<dyn Fn() -> String + Send>>,
+    afterwards: Vec<Task>,
     at_end: Vec<AtEnd>,
     violation: Option<String>,
+    cross_checked: CrossChecked,
 }
 
 /// One who plays: a request, a player, a process. Its words make a column of the timeline.
@@ -56,7 +58,7 @@ pub struct Actor {
 }
 
 /// What is checked when a run has ended. An error: what is wrong.
-type AtEnd = Box<dyn FnOnce() -> Result<(), String> + Send>;
+type AtEnd = Box<dyn FnOnce() -> Result<CrossChecked, String> + Send>;
 
 /// Counts an actor as playing until it is dropped, however it ends.
 struct Plays(Shared<Playing>);
@@ -262,8 +264,33 @@ impl Stage {
         play.violation.get_or_insert(violation);
     }
 
+    /// Lets this happen when the play is over, calmly: what ends by itself may end.
+    pub(crate) fn afterwards(&self, happens: impl Future<Output = ()> + Send + 'static) {
+        self.play().afterwards.push(Box::pin(happens));
+    }
+
+    /// What is left to happen when the play is over.
+    pub(crate) async fn wind_down(self) {
+        let left = std::mem::take(&mut self.play().afterwards);
+        if left.is_empty() {
+            return;
+        }
+        self.world.be_calm(true);
+        for happens in left {
+            happens.await;
+        }
+    }
+
     /// Checks this when the play is over and nobody is left to change anything.
     pub fn at_end(&self, check: impl FnOnce() -> Result<(), String> + Send + 'static) {
+        self.cross_check(|| check().map(|()| CrossChecked::default()));
+    }
+
+    /// The same, of histories of which some may be too much to check.
+    pub(crate) fn cross_check(
+        &self,
+        check: impl FnOnce() -> Result<CrossChecked, String> + Send + 'static,
+    ) {
         self.play().at_end.push(Box::new(check));
     }
 
@@ -271,15 +298,19 @@ impl Stage {
     pub(crate) fn end(&self) {
         let checks = std::mem::take(&mut self.play().at_end);
         for check in checks {
-            check().unwrap_or_else(|wrong| self.violation(wrong));
+            match check() {
+                Ok(cross_checked) => self.play().cross_checked += cross_checked,
+                Err(wrong) => self.violation(wrong),
+            }
         }
     }
 
-    pub(crate) fn take(&self) -> (Option<String>, Timeline) {
+    pub(crate) fn take(&self) -> (Option<String>, Timeline, CrossChecked) {
         let mut play = self.play();
         play.show = None;
         play.at_end.clear();
-        (play.violation.take(), std::mem::take(&mut play.timeline))
+        play.afterwards.clear();
+        (play.violation.take(), std::mem::take(&mut play.timeline), play.cross_checked)
     }
 }
 

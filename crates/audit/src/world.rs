@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //!
-//! - Two runs with the same answers take the same steps ([`Record::trace`] tells).
+//! - Two runs with the same answers take the same steps, and commit and answer the same ([`Record::trace`] tells).
 //! - After [`CALM_AFTER`] steps every answer is the calm one and tasks take turns, so that whatever ends at
 //!   all ends then; who has not ended after [`STEPS_MAX`] steps or [`TIME_MAX`] never does.
 //!
@@ -22,6 +22,7 @@ mod steps;
 
 use std::{
     cell::RefCell,
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -32,6 +33,7 @@ use std::{
 
 use interlock_kernel::time::{Millis, Time};
 use interlock_runtime::env::{Access, Task, Witness, World};
+use rustc_hash::FxHasher;
 
 pub use self::footprint::Footprint;
 pub(crate) use self::{footprint::Object, state::mix};
@@ -98,7 +100,8 @@ pub struct Record {
     pub steps: u64,
     /// Faults chosen, among them clocks that overtook.
     pub faults: u32,
-    /// A hash of all steps: two runs with the same answers have the same.
+    /// A hash of all steps, of what was drawn, committed and answered: two runs with the same answers have the
+    /// same.
     pub trace: u64,
 }
 
@@ -237,8 +240,10 @@ impl Sim {
     }
 
     /// Adds something to the trace, for runs that must be told apart.
-    pub fn note(&self, what: u64) {
-        self.with(|state| state.note(what));
+    pub fn note(&self, what: impl Hash) {
+        let mut hasher = FxHasher::default();
+        what.hash(&mut hasher);
+        self.with(|state| state.note(hasher.finish()));
     }
 
     /// What the run was like so far. Its choices are told once.

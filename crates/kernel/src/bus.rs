@@ -251,6 +251,15 @@ pub trait HandlerTable<E: Entity>: Send + Sync + 'static {
     fn flow(&self) -> Vec<Flow>;
 }
 
+impl<E: Entity, T: HandlerTable<E>> HandlerTable<E> for Arc<T> {
+    fn route<V: Visit>(&self, event: &E::Event, visit: V) -> V::Out {
+        T::route(self, event, visit)
+    }
+    fn flow(&self) -> Vec<Flow> {
+        T::flow(self)
+    }
+}
+
 /// The table of an entity whose events nobody handles.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHandlers;

@@ -4,10 +4,10 @@
 //! [`Entity::read_old`]; a newer one is refused. Type-erased views ([`Codec`]) serve readers that do not
 //! know the type: the feed, timelines, verification.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{any::Any, borrow::Cow, collections::BTreeMap};
 
 use interlock_kernel::{
-    entity::{EffectRequest, Entity, Old, Stored, TimerChange},
+    entity::{Context, EffectRequest, Entity, Old, Refusal, Stored, TimerChange},
     ids::{Position, Version},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -236,6 +236,8 @@ pub trait AnyFold: Send + Sync {
     fn version(&self) -> Version;
     /// The state as JSON.
     fn json(&self) -> Result<Box<RawValue>, serde_json::Error>;
+    /// Whether a command, of this entity's own type, would be refused now or change nothing.
+    fn is_unmoved_by(&self, command: &dyn Any, cx: &Context<'_>) -> bool;
 }
 
 impl<E: Entity> AnyFold for Folded<E> {
@@ -257,6 +259,16 @@ impl<E: Entity> AnyFold for Folded<E> {
 
     fn json(&self) -> Result<Box<RawValue>, serde_json::Error> {
         serde_json::value::to_raw_value(&self.state)
+    }
+
+    fn is_unmoved_by(&self, command: &dyn Any, cx: &Context<'_>) -> bool {
+        let command = command.downcast_ref().expect("the caller knows its type");
+        self.closed
+            || match self.state.decide(command, cx) {
+                Ok(decision) => decision.is_unchanged(),
+                Err(Refusal::Rejected(_)) => true,
+                Err(Refusal::Wait { .. }) => false,
+            }
     }
 }
 

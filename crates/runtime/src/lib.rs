@@ -24,6 +24,7 @@ pub mod history;
 pub mod index;
 pub mod limits;
 pub mod lock;
+pub mod reactions;
 pub mod record;
 pub mod runtime;
 pub mod status;

@@ -33,6 +33,7 @@ use crate::{
     },
     env::{Env, OnceReceiver, Receiver, Sender, WatchReceiver},
     limits,
+    reactions::Reactions,
     status::Status,
     store::StoreError,
 };
@@ -47,6 +48,7 @@ pub struct Builder {
 struct Registered {
     codec: Codec,
     flow: Vec<Flow>,
+    reactions: Option<Reactions>,
     start: Box<dyn FnOnce(Start) -> Starting + Send>,
 }
 
@@ -85,6 +87,12 @@ impl Builder {
         self.types.iter().map(|registered| registered.codec).collect()
     }
 
+    /// The handlers of the entity types that have some, for whoever recounts what they must have done.
+    #[must_use]
+    pub fn reactions(self) -> Vec<Reactions> {
+        self.types.into_iter().filter_map(|registered| registered.reactions).collect()
+    }
+
     /// Adds an entity type whose events nobody handles.
     #[must_use]
     pub fn entity<E: Entity>(self) -> Self {
@@ -114,10 +122,12 @@ impl Builder {
                 E::TYPE
             );
         }
+        let table = Arc::new(table);
         self.types.push(Registered {
             codec: Codec::of::<E>(),
             flow: table.flow(),
-            start: Box::new(move |start| Box::pin(start_type::<E, T>(table, effects, start))),
+            reactions: (!table.is_empty()).then(|| Reactions::of::<E, _>(table.clone())),
+            start: Box::new(move |start| Box::pin(start_type::<E, _>(table, effects, start))),
         });
         self
     }
@@ -163,7 +173,7 @@ impl Builder {
                 end: recovered.span.end,
                 first: recovered.span.first,
             };
-            let Registered { codec, flow, start } = registered;
+            let Registered { codec, flow, reactions: _, start } = registered;
             let started = start(Start { id, around }).await?;
             lanes.push(started.lane);
             shared.codecs.insert(codec.entity, codec);

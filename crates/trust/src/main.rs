@@ -1,8 +1,9 @@
 //! Measures how far the audit can be trusted, and prints it as Markdown:
 //!
+//! - **races**: the time until each race is found in the system as found; none may be missed;
 //! - **twins**: alarms on code that is right; there must be none;
 //! - **mutants**: bugs made by hand in the runtime and the kernel; the audit must find them;
-//! - **kernel**: what `cargo mutants` finds untested in the kernel;
+//! - **kernel**: what `cargo mutants` finds untested in the kernel; each such mutant must be accepted for a reason;
 //! - **coverage**: states, orders and crash points that a search comes to, and what it never hits;
 //! - **peers**: the same models on shuttle and loom.
 
@@ -13,6 +14,7 @@ mod kernel;
 mod mutants;
 #[cfg(feature = "peers")]
 mod peers;
+mod races;
 mod regressions;
 mod table;
 mod twins;
@@ -28,7 +30,7 @@ use clap::{Parser, ValueEnum};
 struct Cli {
     /// What to measure; everything unless told.
     parts: Vec<Part>,
-    /// Only mutants and twins with one of these words in their names.
+    /// Only mutants, races and twins with one of these words in their names.
     #[arg(long, value_name = "WORD", num_args = 1..)]
     only: Vec<String>,
     /// Shows mutants that survive the audit to the tests of the mutated crates, too.
@@ -41,6 +43,8 @@ struct Cli {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Races of the systems as found, and the time to find them.
+    Races,
     /// Alarms on code that is right.
     Twins,
     /// Bugs made by hand.
@@ -58,7 +62,8 @@ enum Part {
     FirstAlarm,
 }
 
-const PARTS: [Part; 5] = [Part::Twins, Part::Mutants, Part::Kernel, Part::Coverage, Part::Peers];
+const PARTS: [Part; 6] =
+    [Part::Races, Part::Twins, Part::Mutants, Part::Kernel, Part::Coverage, Part::Peers];
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
@@ -80,6 +85,7 @@ fn main() -> ExitCode {
 
 fn measure(part: Part, cli: &Cli) -> Result<bool> {
     match part {
+        Part::Races => Ok(races::run(&cli.only)),
         Part::Twins => Ok(twins::run(&cli.only)),
         Part::Mutants => mutants::run(&cli.only, cli.tests),
         Part::Kernel => kernel::run(&cli.share),

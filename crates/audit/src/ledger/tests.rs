@@ -60,7 +60,7 @@ fn settled(answers: &[(&str, Told)], log: &[Chunk]) -> Result<(), String> {
     for (id, told) in answers {
         ledger.told(&key, &CommandId::new(id).unwrap(), told.clone())?;
     }
-    ledger.settle(log)
+    ledger.settle(log, &[]).map(drop)
 }
 
 #[test]
@@ -115,6 +115,48 @@ fn an_order_against_time_is_told() {
         ledger.asked(&key, &id, &Add(id.as_str().to_owned()), moment(first));
         ledger.told(&key, &id, told.clone()).unwrap();
     }
-    let wrong = ledger.settle(&log(&["b", "a"], str::to_owned)).unwrap_err();
+    let wrong = ledger.settle(&log(&["b", "a"], str::to_owned), &[]).unwrap_err();
     assert!(wrong.contains("b stands before what was answered before it"), "{wrong}");
+}
+
+/// What a ledger says of a log of `a`, while `b` was told to wait.
+fn waited(wait: impl FnOnce(&mut Wait)) -> Result<(), String> {
+    let (key, mut ledger) = (Key::new("k").unwrap(), Ledger::<Tally>::default());
+    for id in ["a", "b"] {
+        ledger.asked(&key, &CommandId::new(id).unwrap(), &Add(id.to_owned()), moment(1));
+    }
+    let (id, from) = (CommandId::new("b").unwrap(), Position(1));
+    let (arrived, until, to, answered) = (Time(1), Time(9), None, None);
+    let mut waiting = Wait { entity: Tally::TYPE, key, id, arrived, until, from, to, answered };
+    wait(&mut waiting);
+    ledger.settle(&log(&["a"], str::to_owned), &[waiting]).map(drop)
+}
+
+#[test]
+fn whoever_waits_although_it_could_go_on_is_told() {
+    let wrong = waited(|_| ()).unwrap_err();
+    assert!(wrong.contains("b waits at version 1, although it could go on"), "{wrong}");
+}
+
+#[test]
+fn whoever_is_not_known_to_wait_is_left_alone() {
+    assert_eq!(waited(|wait| wait.from = Position(3)), Ok(()), "that is not durable yet");
+    assert_eq!(waited(|wait| wait.to = Some(Position(1))), Ok(()), "its process had gone");
+    assert_eq!(waited(|wait| wait.answered = Some(Version(1))), Ok(()), "it was answered");
+    assert_eq!(waited(|wait| wait.until = Time(1)), Ok(()), "its wait was over");
+}
+
+#[test]
+fn a_history_that_is_too_wide_is_not_said_to_be_cross_checked() {
+    let settled = |width: usize| {
+        let (key, mut ledger) = (Key::new("k").unwrap(), Ledger::<Tally>::default());
+        let ids: Vec<String> = (0..width).map(|number| number.to_string()).collect();
+        for id in &ids {
+            ledger.asked(&key, &CommandId::new(id).unwrap(), &Add(id.clone()), moment(1));
+        }
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        ledger.settle(&log(&ids, str::to_owned), &[])
+    };
+    assert_eq!(settled(3), Ok(CrossChecked { done: 1, left_out: 0 }));
+    assert_eq!(settled(linear::WIDTH_MAX + 1), Ok(CrossChecked { done: 0, left_out: 1 }));
 }

@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     choice::{Chooser, Replay, Schedule},
-    run::{self, Run, Scenario},
+    run::{self, CrossChecked, Run, Scenario},
     shrink,
     world::mix,
 };
@@ -56,6 +56,8 @@ pub struct Outcome {
     pub schedules: u64,
     /// Faults that struck in them.
     pub faults: u64,
+    /// Histories in them that were cross-checked, and that were not.
+    pub cross_checked: CrossChecked,
     /// Whether there is no schedule left to try.
     pub exhausted: bool,
     /// How long it took, without shrinking.
@@ -120,6 +122,7 @@ struct Search<'a> {
     budget: Budget,
     schedules: u64,
     faults: u64,
+    cross_checked: CrossChecked,
     began: Instant,
 }
 
@@ -128,12 +131,13 @@ type Ended = (Option<Found>, bool);
 
 impl<'a> Search<'a> {
     fn new(scenario: &'a dyn Scenario, budget: Budget) -> Self {
-        Self { scenario, budget, schedules: 0, faults: 0, began: now() }
+        let cross_checked = CrossChecked::default();
+        Self { scenario, budget, schedules: 0, faults: 0, cross_checked, began: now() }
     }
 
     fn outcome(mut self, search: impl FnOnce(&mut Self) -> Ended) -> Outcome {
         let (found, exhausted) = search(&mut self);
-        let Self { scenario, schedules, faults, began, .. } = self;
+        let Self { scenario, schedules, faults, cross_checked, began, .. } = self;
         let took = began.elapsed();
         let failure = found.map(|(violation, found)| match violation {
             Some(hidden) => {
@@ -147,7 +151,7 @@ impl<'a> Search<'a> {
                 Failure { violation, found, schedule, run }
             }
         });
-        Outcome { schedules, faults, exhausted, took, failure }
+        Outcome { schedules, faults, cross_checked, exhausted, took, failure }
     }
 
     /// Turn by turn: one schedule by the plan, then samples.
@@ -176,8 +180,9 @@ impl<'a> Search<'a> {
         samples.iter().find_map(|sample| {
             let run = run::run(self.scenario, Box::new(Sampler::new(sample.seed)), false);
             (run.record.trace != sample.trace).then(|| {
-                let hidden = "the same schedule took other steps the second time: \
-                              something random or timed is not asked of the world";
+                let hidden = "the same schedule went another way the second time, in its steps or in \
+                              what was committed or answered: something random or timed is not asked \
+                              of the world";
                 (Some(hidden.to_owned()), run.schedule())
             })
         })
@@ -206,6 +211,7 @@ impl<'a> Search<'a> {
         let run = run::run(self.scenario, chooser, false);
         self.schedules += 1;
         self.faults += u64::from(run.record.faults);
+        self.cross_checked += run.cross_checked;
         run
     }
 }

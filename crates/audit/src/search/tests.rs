@@ -272,7 +272,7 @@ fn a_random_number_from_elsewhere_is_reported() {
         Budget { schedules: 10, seed: 1 },
     );
     let violation = outcome.failure.expect("it is noticed").violation;
-    assert!(violation.contains("other steps the second time"), "{violation}");
+    assert!(violation.contains("another way the second time"), "{violation}");
 }
 
 /// Four tasks of twenty steps; the third fails if it looks in two windows, each open for one step of another.

@@ -181,7 +181,9 @@ impl State {
     /// `splitmix64`: a full-period generator that any seed will do for.
     pub(super) fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.random)
+        let drawn = mix(self.random);
+        self.note(drawn);
+        drawn
     }
 
     pub(super) fn note(&mut self, what: u64) {

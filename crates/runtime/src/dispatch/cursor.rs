@@ -109,6 +109,9 @@ impl Cursor {
 
 /// The oldest record that the handlers of an entity type have not done, as far as stored. What is below may
 /// be compacted as far as they are concerned.
-pub(crate) async fn low(store: &dyn Store, entity: &str) -> Result<Position, StoreError> {
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn low(store: &dyn Store, entity: &str) -> Result<Position, StoreError> {
     Ok(Cursor::read(store, entity).await?.low())
 }

@@ -39,7 +39,8 @@ mod phases;
 mod replay;
 mod under_way;
 
-pub(crate) use self::{backlog::Backlog, cursor::low};
+pub(crate) use self::backlog::Backlog;
+pub use self::cursor::low;
 
 use self::{
     cursor::{Cursor, Left},

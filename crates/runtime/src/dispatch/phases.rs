@@ -354,6 +354,9 @@ impl Visit for AskRead<'_, '_> {
                 continue;
             }
             let handler = read.name();
+            if let Some(observer) = self.clock.env.observer() {
+                observer.reads(self.origin, handler);
+            }
             let run = || match caught(|| read.show(event, self.origin)) {
                 Ok(run) => run,
                 Err(panic) => ReadRun::Failed(HandlerError(format!("it panicked: {panic}"))),

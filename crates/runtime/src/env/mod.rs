@@ -7,12 +7,16 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use interlock_kernel::time::{Millis, Time};
 
-pub use self::channel::{
-    Access, OnceReceiver, OnceSender, Receiver, Sender, WatchReceiver, WatchSender, Witness,
+pub use self::{
+    channel::{
+        Access, OnceReceiver, OnceSender, Receiver, Sender, WatchReceiver, WatchSender, Witness,
+    },
+    observer::Observer,
 };
 use crate::store::Store;
 
 pub mod channel;
+mod observer;
 pub mod seeded;
 pub mod tokio;
 
@@ -43,13 +47,24 @@ pub struct Env {
     world: Arc<dyn World>,
     store: Arc<dyn Store>,
     witness: Option<Arc<dyn Witness>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Env {
     /// An environment of a world and a store.
     pub fn new(world: impl World, store: Arc<dyn Store>) -> Self {
         let witness = world.witness();
-        Self { world: Arc::new(world), store, witness }
+        Self { world: Arc::new(world), store, witness, observer: None }
+    }
+
+    /// The same environment, with somebody who hears what the runtime does in it.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     /// The store.

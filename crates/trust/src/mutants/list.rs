@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn every_mutant_still_applies() {
         for mutant in all() {
-            let texts = workshop::mutated(mutant);
+            let texts = workshop::mutated(&workshop::root(), mutant);
             let texts = texts.unwrap_or_else(|why| panic!("{}: {why:#}", mutant.name));
             assert!(!texts.is_empty(), "{} changes nothing", mutant.name);
         }

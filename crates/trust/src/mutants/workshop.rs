@@ -27,13 +27,13 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).expect("crates/trust lies two folders deep").to_owned()
 }
 
-/// The files that a mutant changes, with their new texts.
-pub fn mutated(mutant: &Mutant) -> Result<BTreeMap<&'static str, String>> {
+/// The files of a workspace that a mutant changes, with their new texts.
+pub fn mutated(workspace: &Path, mutant: &Mutant) -> Result<BTreeMap<&'static str, String>> {
     let mut texts = BTreeMap::new();
     for edit in mutant.edits {
         let text = match texts.remove(edit.file) {
             Some(text) => text,
-            None => fs::read_to_string(root().join(edit.file)).context(edit.file)?,
+            None => fs::read_to_string(workspace.join(edit.file)).context(edit.file)?,
         };
         texts.insert(edit.file, edit.apply(&text).map_err(|why| anyhow!(why))?);
     }
@@ -65,14 +65,18 @@ impl Workshop {
         Ok(Self { folder })
     }
 
-    /// Puts a mutant's bug in, does something, and takes it out again.
+    /// Puts a mutant's bug in, does something, and takes it out again. Whoever goes on writing in the workspace
+    /// meanwhile changes nothing here.
     pub fn with<T>(&self, mutant: &Mutant, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        for (file, text) in mutated(mutant)? {
+        let texts = mutated(&self.folder, mutant)?;
+        let read = |file: &&'static str| Ok((*file, fs::read_to_string(self.folder.join(file))?));
+        let before: Vec<(&str, String)> = texts.keys().map(read).collect::<Result<_>>()?;
+        for (file, text) in texts {
             fs::write(self.folder.join(file), text)?;
         }
         let done = work(self);
-        for edit in mutant.edits {
-            copy(&root().join(edit.file), &self.folder.join(edit.file))?;
+        for (file, text) in before {
+            fs::write(self.folder.join(file), text)?;
         }
         done
     }

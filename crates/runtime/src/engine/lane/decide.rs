@@ -86,7 +86,12 @@ impl<E: Entity> Lane<E> {
             id: envelope.id.as_ref(),
             random: core.env.random(),
         };
-        let verdict = caught(|| live.state.decide(&envelope.command, &cx)).inspect_err(|why| {
+        let verdict = caught(|| live.state.decide(&envelope.command, &cx));
+        if let (Ok(Err(Refusal::Wait { until })), Some(observer)) = (&verdict, core.env.observer())
+        {
+            observer.waits(E::TYPE, &cx, *until, core.builder.next());
+        }
+        let verdict = verdict.inspect_err(|why| {
             let error = SendError::Poisoned { version: live.version, why: why.clone() };
             envelope.take_waiters().answer(Err(error));
         })?;
