@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_race_that_no_seed_finds_is_counted_as_missed() {
-        let case = Case { name: "none", document: "000", as_found: &holds, interlock: &holds };
+        let (name, document) = ("none", "000");
+        let case = Case { name, document, as_found: &holds, repaired: &holds, interlock: &holds };
         assert_eq!(Races::of(&case).missed, SEEDS);
         let found = cases::all().next().expect("there are races");
         let races = Races::of(found);
