@@ -147,7 +147,7 @@ fn table(tokio: &tokio::runtime::Runtime, plan: &Plan) {
 }
 
 fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(".").expect("the working folder is writable")
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder is writable")
 }
 
 /// The dispatcher, and restarts.
