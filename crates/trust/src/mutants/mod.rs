@@ -34,8 +34,8 @@ enum Killer {
     Nobody,
 }
 
-/// Makes every mutant whose name has one of these words, or all of them if there are none, and prints who kills it. Returns whether none
-/// survived.
+/// Makes every mutant whose name has one of these words, or all of them if there are none, and prints who kills
+/// it. Returns whether none survived.
 pub fn run(words: &[String], tests: bool) -> Result<bool> {
     let wanted = |mutant: &&Mutant| is_wanted(mutant.name, words);
     let workshop = Workshop::open()?;
