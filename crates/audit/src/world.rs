@@ -9,7 +9,6 @@
 //! - Two runs with the same answers take the same steps, and commit and answer the same ([`Record::trace`] tells).
 //! - After [`CALM_AFTER`] steps every answer is the calm one and tasks take turns, so that whatever ends at
 //!   all ends then; who has not ended after [`STEPS_MAX`] steps or [`TIME_MAX`] never does.
-//!
 //! - A thread has one world at a time, the newest; so nothing in it is locked, and a handle is three numbers.
 //!
 //! It simulates no parallel steps: code between two awaits is taken to be atomic, as it is for tasks that

@@ -27,6 +27,14 @@ fn every_race_of_the_documents_is_found_with_every_seed_and_repeats_exactly() {
 }
 
 #[test]
+fn every_race_has_a_name_that_a_shell_takes_as_it_is() {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | ',' | '-');
+    for case in cases::all() {
+        assert!(case.name.chars().all(plain), "{}", case.name);
+    }
+}
+
+#[test]
 fn no_system_as_found_fails_without_its_one_flaw() {
     for case in cases::all() {
         for seed in 1..=3 {

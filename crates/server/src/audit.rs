@@ -1,6 +1,6 @@
 //! The audit of this very program, run when somebody asks for it on its page.
 //!
-//! It is a second or so of one core, on a thread of its own, and touches nothing of what the server keeps: it
+//! It is some seconds of one core, on a thread of its own, and touches nothing of what the server keeps: it
 //! plays in simulated worlds. Its results stay until the next one, or the server's end.
 
 use std::sync::{Arc, Mutex, MutexGuard};

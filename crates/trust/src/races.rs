@@ -13,6 +13,8 @@ use crate::{table::Table, twins::is_wanted};
 const SEEDS: u64 = 30;
 /// What the median of each race should stay below.
 const AIM: Duration = Duration::from_secs(1);
+/// Where no race has one of the words.
+const NONE: &str = "none was tried";
 
 /// What 30 searches for a race came to.
 struct Races {
@@ -52,7 +54,7 @@ pub fn run(words: &[String]) -> bool {
     println!("## Time to find each race as found, {SEEDS} seeds\n");
     let columns = ["race", "median", "slowest", "median schedules", "seeds that missed it"];
     let (table, mut all_missed) = (Table::begin(columns), 0);
-    let mut worst = (Duration::ZERO, "none was tried");
+    let mut worst = (Duration::ZERO, NONE);
     for case in cases::all().filter(|case| is_wanted(case.name, words)) {
         let races = Races::of(case);
         let time = median(&races.times);
@@ -66,7 +68,7 @@ pub fn run(words: &[String]) -> bool {
     let (time, name) = worst;
     let verdict = if time < AIM { "below" } else { "NOT BELOW" };
     println!("\nThe longest median, {time:.1?}, is {verdict} {AIM:?}: {name}.");
-    all_missed == 0
+    all_missed == 0 && time < AIM && name != NONE
 }
 
 #[cfg(test)]

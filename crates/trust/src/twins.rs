@@ -95,5 +95,5 @@ pub fn run(words: &[String]) -> bool {
         "\n{all_alarms} alarms in {all_schedules} schedules with {all_faults} faults, {:.1?}.",
         began.elapsed()
     );
-    all_alarms == 0
+    all_alarms == 0 && all_schedules > 0
 }

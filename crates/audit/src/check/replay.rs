@@ -131,7 +131,8 @@ struct Replay<'a, E: Entity> {
     state: E,
     version: Version,
     closed: bool,
-    timers: BTreeMap<String, E::Command>,
+    /// When they are due, and what they send.
+    timers: BTreeMap<String, (Time, E::Command)>,
     /// When it was last decided on.
     at: Time,
     decided: u64,
@@ -173,19 +174,33 @@ impl<'a, E: Primitive> Replay<'a, E> {
         self.state.decide(command, &cx)
     }
 
+    /// What a timer sends, which fires once and not before its time.
+    fn fire(&mut self, timer: &str, at: Time) -> Result<E::Command, String> {
+        let set = self.timers.remove(timer);
+        let (due, command) = set.ok_or(format!("the timer {timer} fires, and is not set"))?;
+        if at < due {
+            return Err(format!("the timer {timer} is due at {due}, and fires at {at}"));
+        }
+        Ok(command)
+    }
+
     /// Takes in a record: it must be what is decided, and was answered.
     fn record(&mut self, kept: &Kept, told: Option<&Value>) -> Result<(), String> {
         let Kept { id, version, at, events, .. } = kept;
         let at = at.ok_or(format!("it is not told when {id} was decided"))?;
         let (command, asked) = match kept.timer() {
-            Some(timer) => (self.timers.get(timer).cloned(), None),
+            Some(timer) => (Some(self.fire(timer, at)?), None),
             None => (self.commands.get(id.as_str()).cloned(), Some(id.as_str())),
         };
         let command = command.ok_or(format!("{id} is kept, and nobody has sent it"))?;
         let decision = match self.decide(&command, asked, at) {
             Ok(decision) => decision,
             // What a timer sends is over even if it is refused.
-            Err(_) if kept.timer().is_some() => return Ok(()),
+            Err(_)
+                if kept.timer().is_some() && !events.as_ref().is_some_and(|it| !it.is_empty()) =>
+            {
+                return Ok(());
+            }
             Err(_) => {
                 return Err(format!("{id} is kept at version {version}, and was to be refused"));
             }
@@ -207,8 +222,8 @@ impl<'a, E: Primitive> Replay<'a, E> {
         (self.at, self.closed) = (at.max(self.at), self.closed || decision.closes);
         for change in decision.timers {
             match change {
-                TimerChange::Set { name, command, .. } => {
-                    self.timers.insert(name.0.into_owned(), command);
+                TimerChange::Set { name, at, command } => {
+                    self.timers.insert(name.0.into_owned(), (at, command));
                 }
                 TimerChange::Cancel { name } => {
                     self.timers.remove(&*name.0);

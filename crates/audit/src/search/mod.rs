@@ -5,7 +5,7 @@
 //! is left to find. The other samples by seed ([`sampler`]), and has two turns to the plan's one.
 //!
 //! Nothing found means little if a schedule is not all that decides. So a search that found nothing ends by running
-//! every sample again: it must go the same way.
+//! every sample again, which must go the same way; and so must what fails, before it is made small.
 
 mod bounded;
 mod exhaustive;
@@ -33,6 +33,10 @@ use crate::{
 
 /// Samples to one schedule by the plan: what is found only deep down, chance finds sooner.
 const SAMPLES: u32 = 2;
+
+/// What is wrong where schedules are not all that decides.
+const HIDDEN: &str = "the same schedule went another way the second time, in its steps or in what was committed or \
+                      answered: something random or timed is not asked of the world";
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,12 +148,7 @@ impl<'a> Search<'a> {
                 let run = run::replay(scenario, &found, true);
                 Failure { violation: hidden, schedule: found.clone(), found, run }
             }
-            None => {
-                let schedule = shrink::shrink(scenario, &found);
-                let run = run::replay(scenario, &schedule, true);
-                let violation = run.violation.clone().expect("shrinking keeps schedules that fail");
-                Failure { violation, found, schedule, run }
-            }
+            None => shrunk(scenario, found),
         });
         Outcome { schedules, faults, cross_checked, exhausted, took, failure }
     }
@@ -179,12 +178,7 @@ impl<'a> Search<'a> {
     fn again(&self, samples: &[Sample]) -> Option<Found> {
         samples.iter().find_map(|sample| {
             let run = run::run(self.scenario, Box::new(Sampler::new(sample.seed)), false);
-            (run.record.trace != sample.trace).then(|| {
-                let hidden = "the same schedule went another way the second time, in its steps or in \
-                              what was committed or answered: something random or timed is not asked \
-                              of the world";
-                (Some(hidden.to_owned()), run.schedule())
-            })
+            (run.record.trace != sample.trace).then(|| (Some(HIDDEN.to_owned()), run.schedule()))
         })
     }
 
@@ -214,6 +208,19 @@ impl<'a> Search<'a> {
         self.cross_checked += run.cross_checked;
         run
     }
+}
+
+/// A schedule that failed, made small: unless it fails no more, or goes another way each time.
+fn shrunk(scenario: &dyn Scenario, found: Schedule) -> Failure {
+    let [once, twice] = [(); 2].map(|()| run::replay(scenario, &found, false));
+    if once.record.trace != twice.record.trace || once.violation.is_none() {
+        let run = run::replay(scenario, &found, true);
+        return Failure { violation: HIDDEN.to_owned(), schedule: found.clone(), found, run };
+    }
+    let schedule = shrink::shrink(scenario, &found);
+    let run = run::replay(scenario, &schedule, true);
+    let violation = run.violation.clone().expect("shrinking keeps schedules that fail");
+    Failure { violation, found, schedule, run }
 }
 
 /// A search that is lent to one run after the other.

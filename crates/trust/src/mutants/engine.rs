@@ -75,24 +75,6 @@ pub const MUTANTS: &[Mutant] = &[
         }],
     },
     Mutant {
-        name: "look judged at another time than decisions",
-        breaks: "who looks and who decides see the same lease as over",
-        edits: &[
-            Edit {
-                file: ENGINE,
-                from: "        // However long it waited.
-        self.core.now = self.clock.now(&self.core.env);",
-                to: "",
-            },
-            Edit {
-                file: "crates/audit/src/cases/stories/sessions.rs",
-                from: "let job = view.state.view(view.version, view.now);",
-                to: "let now = interlock_runtime::env::World::wall(actor.stage().world());
-        let job = view.state.view(view.version, now);",
-            },
-        ],
-    },
-    Mutant {
         name: "log time jumps with the wall clock",
         breaks: "log time never goes back, and a lease does not end before its time",
         edits: &[Edit {

@@ -55,7 +55,7 @@ pub fn run(words: &[String], tests: bool) -> Result<bool> {
         table.row([name, breaks, killer, schedules, schedule]);
     }
     println!("\n{killed} of {made} mutants are killed, {by_audit} of them by the audit.");
-    Ok(killed == made)
+    Ok(by_audit == made && made > 0)
 }
 
 fn kill(workshop: &Workshop, tests: bool) -> Result<Killer> {

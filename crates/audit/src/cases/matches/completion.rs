@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(super) const OVERTAKEN: Case = Case {
-    name: "a match's completion overtakes the screen of its game",
+    name: "the completion of a match overtakes the screen of its game",
     document: "004",
     as_found: &|stage| as_found(stage, Flaw::Present),
     repaired: &|stage| as_found(stage, Flaw::Absent),

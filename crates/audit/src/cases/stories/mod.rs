@@ -39,7 +39,7 @@ pub(super) const CASES: &[Case] = &[
         interlock: &clicks::restarts_twin,
     },
     Case {
-        name: "a session writes the state file over another's change",
+        name: "a session writes the state file over the change of another",
         document: "001",
         as_found: &|stage| files::lost_update(stage, Flaw::Present),
         repaired: &|stage| files::lost_update(stage, Flaw::Absent),

@@ -98,7 +98,11 @@ fn every_lie_is_found() {
     let never_was = refused("quota_all_claimed", 9);
     let over = kept(QUOTA, "b", 3, 20, None);
     let claimed = || json!([{"type": "claimed", "data": {}}]).as_array().cloned();
-    let cases: [(&str, Vec<Event>); 7] = [
+    let expiry = |version, ms, events| kept(QUOTA, "timer:expiry", version, ms, events);
+    let cases: [(&str, Vec<Event>); 10] = [
+        ("a timer before its time", vec![expiry(3, 20, None)]),
+        ("a timer that was never set", vec![kept(QUOTA, "timer:bell", 3, 20, None)]),
+        ("a timer that fires twice", vec![expiry(3, 60_010, None), expiry(4, 60_010, None)]),
         ("refused too early", vec![claims("b", 20, refused("quota_exhausted", 2))]),
         ("refused on an old look", vec![claims("b", 20, refused("quota_all_claimed", 1))]),
         ("refused at no version", vec![claims("b", 20, never_was)]),
