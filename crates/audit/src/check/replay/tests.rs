@@ -126,28 +126,26 @@ fn every_lie_is_found() {
 }
 
 #[test]
-fn a_timer_may_come_again_and_again_and_make_no_version() {
-    const JOB: &str = "job/j";
-    let start = json!({"Start": {"holder": "h", "min_interval_ms": 0, "ttl_ms": 100}});
-    let lease = |number: u64, ms| {
-        let expires_at = at(ms + 100);
-        (json!({"run": format!("r{number}"), "token": number, "expires_at": expires_at}), ms)
-    };
-    let starts = |id, (mut body, ms): (Value, u64), version: u64| {
-        body["version"] = json!(version);
-        asked(JOB, id, ms, start.clone(), (201, body))
-    };
-    let history = vec![
-        starts("a", lease(1, 0), 1),
-        kept(JOB, "a", 1, 0, None),
-        kept(JOB, "timer:expiry", 2, 100, None),
-        starts("b", lease(2, 200), 3),
-        kept(JOB, "b", 3, 200, None),
-        // Too early: it finds nothing to do.
-        kept(JOB, "timer:expiry", 3, 250, Some(Vec::new())),
-        kept(JOB, "timer:expiry", 4, 300, None),
+fn a_timer_that_finds_nothing_over_is_set_again_and_makes_no_version() {
+    let renews = Event::Request(Request {
+        entity: QUOTA.to_owned(),
+        id: "b".to_owned(),
+        start_us: 30_000_000,
+        end_us: None,
+        status: None,
+        replayed: None,
+        body: None,
+        command: Some(json!({"Renew": {"claim": "c1", "ttl_ms": null}})),
+        at: Some(serde_json::from_value(json!(at(30_000))).unwrap()),
+    });
+    let expiry = |version, ms, events| kept(QUOTA, "timer:expiry", version, ms, events);
+    let more = vec![
+        renews,
+        kept(QUOTA, "b", 3, 30_000, None),
+        expiry(3, 60_010, Some(Vec::new())),
+        expiry(4, 90_000, None),
     ];
-    let verdict = check(&history);
+    let verdict = verdict(one_claim(), more);
     assert_eq!(verdict.wrong, Vec::<String>::new());
     assert_eq!(verdict.decided_again, 5);
 }
