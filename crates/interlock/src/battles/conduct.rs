@@ -151,7 +151,7 @@ pub async fn start_server(
     Ok(Server::start(&Config { data, listen, tokens, ..Config::default() }).await?)
 }
 
-/// A name that no other run of this second has.
+/// A name that no other run has.
 fn made_up(format: &str) -> Key {
     Key::new(&format!("{format}-{:x}", seed())).expect("an id and digits")
 }

@@ -1,7 +1,8 @@
 //! From the words of the command line to what a fleet takes.
 
 use std::{
-    fs,
+    env, fs,
+    hash::{BuildHasher, RandomState},
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,7 +16,7 @@ use interlock_battles::{
         run::{Mode, Plan},
         team::packed,
     },
-    fleet::{FleetSettings, Team},
+    fleet::{FleetSettings, Team, host::PASSWORD_VARIABLE},
     io::{
         Account, PUBLIC_LOGIN, Password, Settings,
         local::{LocalServer, find_package},
@@ -67,21 +68,13 @@ pub fn settings(
     kept: &Kept,
     lineup: Lineup<'_>,
 ) -> Result<FleetSettings> {
-    let account = |name: &String| match &place.password {
-        None => Account::Unproven(name.clone()),
-        Some(password) => Account::Registered {
-            name: name.clone(),
-            password: Password::new(password),
-            login_url: place.login_url.clone().unwrap_or_else(|| PUBLIC_LOGIN.to_owned()),
-        },
-    };
     let worker = |number| Worker::new(&format!("{}{number}", lineup.prefix));
     let workers = (0..lineup.workers).map(worker).collect::<Result<_, _>>();
     let thinkers = Arc::new(Thinkers::on_all_cores());
     let playing = |contestant| Settings::of(contestant, &thinkers, seed());
     Ok(FleetSettings {
         server: ground.local.as_ref().map(|server| server.url().to_owned()),
-        accounts: lineup.usernames.iter().map(account).collect(),
+        accounts: accounts(ground, place, lineup.usernames)?,
         workers: workers.context("--worker-prefix")?,
         teams: lineup.teams,
         playing: playing(lineup.ours),
@@ -89,6 +82,28 @@ pub fn settings(
         folder: PathBuf::new(),
         save: kept.save_replay.into(),
     })
+}
+
+/// A server of our own asks for no proof: it is given none, and no login service is told a password for it.
+fn accounts(ground: &Ground, place: &Place, names: Vec<String>) -> Result<Vec<Account>> {
+    let password = match (&ground.local, &place.password) {
+        (Some(_), _) => None,
+        (None, Some(said)) => Some(said.clone()),
+        (None, None) => env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()),
+    };
+    let Some(password) = password.map(Password::new) else {
+        if place.login_url.is_some() {
+            bail!("--login-url needs a password: --password, or {PASSWORD_VARIABLE}");
+        }
+        return Ok(names.into_iter().map(Account::Unproven).collect());
+    };
+    let login_url = place.login_url.as_deref().unwrap_or(PUBLIC_LOGIN);
+    let account = |name| Account::Registered {
+        name,
+        password: password.clone(),
+        login_url: login_url.to_owned(),
+    };
+    Ok(names.into_iter().map(account).collect())
 }
 
 /// The teams of a folder, in the order of their names; none where no folder is named.
@@ -116,8 +131,21 @@ fn read_teams(folder: &Path) -> Result<Vec<Team>> {
     Ok(teams)
 }
 
-/// From the clock: no two runs play alike.
+/// A number that no other process has: the standard library's hashes are seeded by the operating system.
 pub fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| since.as_secs() ^ u64::from(since.subsec_nanos()))
+    RandomState::new().hash_one(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn seeds_differ_and_use_all_their_bits() {
+        let seeds: BTreeSet<u64> = (0..64).map(|_| seed()).collect();
+        assert_eq!(seeds.len(), 64);
+        assert_eq!(seeds.iter().fold(0, |all, seed| all | seed), u64::MAX);
+    }
 }

@@ -132,16 +132,12 @@ pub struct Place {
     /// Where that package is [default: node_modules/pokemon-showdown, here]
     #[arg(long, value_name = "FOLDER", env = "INTERLOCK_SHOWDOWN_DIR")]
     pub showdown: Option<PathBuf>,
-    /// The accounts' password, on servers that ask for one
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "INTERLOCK_SHOWDOWN_PASSWORD",
-        hide_env_values = true
-    )]
+    /// The accounts' password, on servers that ask for one [env: INTERLOCK_SHOWDOWN_PASSWORD, which a local server
+    /// never sees]
+    #[arg(long, value_name = "PASSWORD", conflicts_with = "local")]
     pub password: Option<String>,
     /// Where the password is proved [default: the public login service]
-    #[arg(long, value_name = "URL", requires = "password")]
+    #[arg(long, value_name = "URL", conflicts_with = "local")]
     pub login_url: Option<String>,
     /// The format
     #[arg(long, short, value_name = "FORMAT", default_value = "gen9randombattle")]
@@ -157,7 +153,7 @@ pub struct Kept {
     /// Of which battles a page to watch is saved
     #[arg(long, value_enum, default_value_t = SaveWord::Never)]
     pub save_replay: SaveWord,
-    /// The run's name: the same name goes on where it was [default: made of the format and the time]
+    /// The run's name: the same name goes on where it was [default: made of the format and chance]
     #[arg(long, value_name = "NAME", value_parser = Key::new)]
     pub run: Option<Key>,
     /// The token that this run's own server asks for; with --join, the other server's

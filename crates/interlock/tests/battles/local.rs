@@ -155,6 +155,20 @@ fn a_local_server_ends_with_the_program_even_if_that_is_killed() {
 }
 
 #[test]
+fn a_local_server_and_a_login_service_are_never_told_a_password() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let local = ["run", "--local", "--showdown", &package, "-u", "Bot", "-n", "1"];
+    let mut command = place.command(&[&local[..], &["--player", "random", "--json"]].concat());
+    command.env("INTERLOCK_SHOWDOWN_PASSWORD", "not to be told");
+    assert_eq!(end(command).json()["finished"], 1);
+
+    let said = place.run(&[&local[..], &["--password", "not to be told"]].concat());
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("'--local' cannot be used with '--password"), "{}", said.err);
+}
+
+#[test]
 fn what_a_local_server_lacks_is_said_with_what_to_type() {
     let place = Place::new();
     let said = place.run(&["run", "--local", "-u", "Bot"]);
