@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use interlock_battles::{
     domain::{
         contestant::Contestant,
         id::id,
-        run::{Mode, Plan},
+        lineup::{check_socket, check_usernames, worker_names},
+        run::Plan,
         team::packed,
     },
     fleet::{FleetSettings, Team, host::PASSWORD_VARIABLE},
@@ -23,9 +24,14 @@ use interlock_battles::{
     },
     players::Thinkers,
 };
-use interlock_kernel::{ids::Worker, quota::Limit};
 
 use crate::cli::battles::{Kept, Place};
+
+/// What a plan names as its server where that is one of our own: all of them are one, another address is no other run.
+pub const LOCAL: &str = "local";
+const USUAL_SERVER: &str = "ws://127.0.0.1:8000/showdown/websocket";
+const SERVER_VARIABLE: &str = "INTERLOCK_SHOWDOWN";
+const USUAL_FORMAT: &str = "gen9randombattle";
 
 /// Where is played: on the server of the command line, or on one of our own, for as long as this lives.
 pub struct Ground {
@@ -45,8 +51,8 @@ pub struct Lineup<'a> {
 }
 
 impl Ground {
-    pub async fn prepare(place: &Place) -> Result<Self> {
-        if !place.local {
+    pub async fn prepare(place: &Place, plan: &Plan) -> Result<Self> {
+        if plan.server != LOCAL {
             return Ok(Self { local: None });
         }
         let package = find_package(place.showdown.clone())?;
@@ -54,28 +60,54 @@ impl Ground {
         eprintln!("a server of its own: {}", server.url());
         Ok(Self { local: Some(server) })
     }
+
+    /// The socket of our own server.
+    pub fn socket(&self) -> Option<String> {
+        self.local.as_ref().map(|server| server.url().to_owned())
+    }
 }
 
-/// What is played. All local servers are one: another address is no other run.
-pub fn plan(place: &Place, mode: Mode, target: Limit, shares: Option<NonZeroU32>) -> Plan {
-    let server = if place.local { "local" } else { &place.server };
-    Plan { server: server.to_owned(), format: id(&place.format), mode, target, shares }
+/// The plan's server: as is said, or as it was before, or the usual one.
+pub fn server(place: &Place, before: Option<&Plan>) -> Result<String> {
+    let said = if place.local { Some(LOCAL) } else { place.server.as_deref() };
+    let known = said.or(before.map(|plan| &*plan.server)).map(str::to_owned);
+    let server = known.or_else(|| variable(SERVER_VARIABLE));
+    let server = server.unwrap_or_else(|| USUAL_SERVER.to_owned());
+    if server != LOCAL {
+        check_socket(&server).map_err(|says| anyhow!("--server {server} {says}"))?;
+    }
+    Ok(server)
 }
 
+/// The plan's format: as is said, or as it was before, or the usual one.
+pub fn format(place: &Place, before: Option<&Plan>) -> String {
+    let known = place.format.as_deref().or(before.map(|plan| &*plan.format));
+    id(known.unwrap_or(USUAL_FORMAT))
+}
+
+/// How many workers: as many as are said, or had shares before, or as usual.
+pub fn workers(said: Option<u32>, before: Option<&Plan>, usual: u32) -> u32 {
+    let shares = || before.and_then(|plan| plan.shares).map(NonZeroU32::get);
+    said.or_else(shares).unwrap_or(usual)
+}
+
+/// By whom and how is played. Of a plan that is another machine's, nothing is known here.
 pub fn settings(
-    ground: &Ground,
     place: &Place,
+    plan: Option<&Plan>,
     kept: &Kept,
     lineup: Lineup<'_>,
 ) -> Result<FleetSettings> {
-    let worker = |number| Worker::new(&format!("{}{number}", lineup.prefix));
-    let workers = (0..lineup.workers).map(worker).collect::<Result<_, _>>();
+    let mode = plan.map(|plan| &plan.mode);
+    check_usernames(&lineup.usernames, mode).map_err(|says| anyhow!("--username {says}"))?;
+    let workers = worker_names(lineup.prefix, lineup.workers);
     let thinkers = Arc::new(Thinkers::on_all_cores());
     let playing = |contestant| Settings::of(contestant, &thinkers, seed());
+    let is_local = plan.is_some_and(|plan| plan.server == LOCAL);
     Ok(FleetSettings {
-        server: ground.local.as_ref().map(|server| server.url().to_owned()),
-        accounts: accounts(ground, place, lineup.usernames)?,
-        workers: workers.context("--worker-prefix")?,
+        server: None,
+        accounts: accounts(is_local, place, lineup.usernames)?,
+        workers: workers.map_err(|says| anyhow!("--worker-prefix {says}"))?,
         teams: lineup.teams,
         playing: playing(lineup.ours),
         partner: lineup.partner.map(playing),
@@ -85,12 +117,12 @@ pub fn settings(
 }
 
 /// A server of our own asks for no proof: it is given none, and no login service is told a password for it.
-fn accounts(ground: &Ground, place: &Place, names: Vec<String>) -> Result<Vec<Account>> {
-    let password = match (&ground.local, &place.password) {
-        (Some(_), _) => None,
-        (None, Some(said)) => Some(said.clone()),
-        (None, None) => env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()),
-    };
+fn accounts(is_local: bool, place: &Place, names: Vec<String>) -> Result<Vec<Account>> {
+    if is_local && (place.password.is_some() || place.login_url.is_some()) {
+        bail!("the run is played on a local server, which asks for no --password");
+    }
+    let known = || variable(PASSWORD_VARIABLE).filter(|_| !is_local);
+    let password = place.password.clone().or_else(known);
     let Some(password) = password.map(Password::new) else {
         if place.login_url.is_some() {
             bail!("--login-url needs a password: --password, or {PASSWORD_VARIABLE}");
@@ -104,6 +136,11 @@ fn accounts(ground: &Ground, place: &Place, names: Vec<String>) -> Result<Vec<Ac
         login_url: login_url.to_owned(),
     };
     Ok(names.into_iter().map(account).collect())
+}
+
+/// A variable of the environment that says something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 /// The teams of a folder, in the order of their names; none where no folder is named.
