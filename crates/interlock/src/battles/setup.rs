@@ -69,13 +69,15 @@ impl Ground {
 
 /// The plan's server: as is said, or as it was before, or the usual one.
 pub fn server(place: &Place, before: Option<&Plan>) -> Result<String> {
-    let said = if place.local { Some(LOCAL) } else { place.server.as_deref() };
-    let known = said.or(before.map(|plan| &*plan.server)).map(str::to_owned);
-    let server = known.or_else(|| variable(SERVER_VARIABLE));
-    let server = server.unwrap_or_else(|| USUAL_SERVER.to_owned());
-    if server != LOCAL {
-        check_socket(&server).map_err(|says| anyhow!("--server {server} {says}"))?;
+    if place.local {
+        return Ok(LOCAL.to_owned());
     }
+    if let (None, Some(plan)) = (&place.server, before) {
+        return Ok(plan.server.clone());
+    }
+    let server = place.server.clone().or_else(|| variable(SERVER_VARIABLE));
+    let server = server.unwrap_or_else(|| USUAL_SERVER.to_owned());
+    check_socket(&server).map_err(|says| anyhow!("--server {server} {says}"))?;
     Ok(server)
 }
 
