@@ -43,9 +43,10 @@ use crate::{
     domain::{
         id::id,
         protocol::room_id,
-        run::{Mode, RunView},
+        run::{Mode, Plan, RunView},
     },
     io::{Account, ConnectError, Settings},
+    limits,
 };
 
 /// What a fleet is to do. The run's plan says what is played; this says by whom and how.
@@ -164,11 +165,43 @@ impl Fleet {
     ) -> Result<Self, FleetError> {
         let view = counter.view().await?;
         let staged = brake.0.subscribe();
-        let mut earlier = Earlier::of(&view, &counter, &settings).await?;
+        let earlier = Earlier::of(&view, &counter, &settings).await?;
+        let sessions = connect(&view.plan, &settings, &earlier, &staged).await?;
+        Self::man(counter, settings, brake, earlier, sessions)
+    }
+
+    /// Opens a run, or goes on with it, and plays. A run that was not there before is opened only when all accounts
+    /// are on the server: a mistyped address or password leaves no run behind that could be played nowhere else.
+    ///
+    /// # Errors
+    /// As for [`Self::start`], and when the run was opened with another plan.
+    pub async fn open(
+        counter: Counter,
+        plan: Plan,
+        settings: FleetSettings,
+        brake: Brake,
+    ) -> Result<Self, FleetError> {
+        if counter.plan().await?.is_some() {
+            counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
+            return Self::start_with(counter, settings, brake).await;
+        }
+        let (earlier, staged) = (Earlier::none(&settings), brake.0.subscribe());
+        let sessions = connect(&plan, &settings, &earlier, &staged).await?;
+        counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
+        Self::man(counter, settings, brake, earlier, sessions)
+    }
+
+    /// Gives every worker its session and what was begun there.
+    fn man(
+        counter: Counter,
+        settings: FleetSettings,
+        brake: Brake,
+        mut earlier: Earlier,
+        sessions: Sessions,
+    ) -> Result<Self, FleetError> {
         let logs = Logs::new(settings.folder.clone());
         settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
         let tracker = Arc::new(Tracker::default());
-        let sessions = connect(&view, &settings, &earlier, &staged).await?;
         let (mut hands, mut partners) = (JoinSet::new(), JoinSet::new());
         for (number, name) in settings.workers.iter().enumerate() {
             let seat = number % sessions.counted.len();
@@ -185,7 +218,7 @@ impl Fleet {
                 logs: logs.clone(),
                 save: settings.save,
                 tracker: Arc::clone(&tracker),
-                stage: staged.clone(),
+                stage: brake.0.subscribe(),
             };
             hands.spawn(hand.work(begun));
             if let Some(partner) = sessions.partners.get(seat) {
@@ -246,21 +279,21 @@ struct Sessions {
 }
 
 async fn connect(
-    view: &RunView,
+    plan: &Plan,
     settings: &FleetSettings,
     earlier: &Earlier,
     stage: &watch::Receiver<Stage>,
 ) -> Result<Sessions, FleetError> {
     let session = |account: &Account, matching: Match, known: Vec<String>, stage| {
         let settings = SessionSettings {
-            url: settings.server.as_ref().unwrap_or(&view.plan.server).clone(),
+            url: settings.server.as_ref().unwrap_or(&plan.server).clone(),
             account: account.clone(),
-            format: view.plan.format.clone(),
+            format: plan.format.clone(),
             matching,
         };
         Session::start(settings, known, stage)
     };
-    let matching = match &view.plan.mode {
+    let matching = match &plan.mode {
         Mode::Ladder => Match::Ladder,
         Mode::Challenge(user) => Match::Challenge(user.clone()),
         Mode::Accept(user) => Match::Accept(user.clone()),
@@ -320,15 +353,19 @@ struct Earlier {
 }
 
 impl Earlier {
+    /// Of a run that is new.
+    fn none(settings: &FleetSettings) -> Self {
+        let named = settings.accounts.iter().filter_map(Account::name);
+        Self { begun: named.map(|name| (id(name), Vec::new())).collect() }
+    }
+
     /// Reads it from the run, and gives back what these workers had claimed and not begun.
     async fn of(
         view: &RunView,
         counter: &Counter,
         settings: &FleetSettings,
     ) -> Result<Self, FleetError> {
-        let named = settings.accounts.iter().filter_map(Account::name);
-        let mut begun: BTreeMap<String, Vec<Begun>> =
-            named.map(|name| (id(name), Vec::new())).collect();
+        let Self { mut begun } = Self::none(settings);
         // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
         for battle in &view.live {
             let claim = battle.claim;

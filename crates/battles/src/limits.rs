@@ -53,7 +53,7 @@ pub const MESSAGES_AHEAD: u32 = 4;
 pub const TEXT_CHARS: usize = 200;
 /// Characters that a server leaves of a user's name.
 pub const NAME_CHARS: usize = 18;
-/// Accounts of one hosted fleet.
+/// Accounts of one fleet.
 pub const ACCOUNTS: usize = 100;
 /// Workers of one fleet.
 pub const WORKERS: std::ops::RangeInclusive<u64> = 1..=1000;
@@ -77,6 +77,8 @@ pub const CLAIM_TTL: Millis = Millis::from_secs(60);
 pub const ASKS: usize = 1024;
 /// Users whose challenge to one account is remembered.
 pub const CHALLENGERS: usize = 256;
+/// Different texts of the server that one session warns of.
+pub const POPUPS_TOLD: usize = 32;
 /// The pause before a search that the server refused, at first; it doubles up to the longest.
 pub const FIRST_SEARCH_PAUSE: Duration = Duration::from_millis(500);
 /// While the fate of a lost connection's rooms is open, a search looks again after this pause.

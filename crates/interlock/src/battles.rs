@@ -9,18 +9,21 @@ use std::{num::NonZeroU32, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use interlock_battles::{
-    domain::run::Mode,
-    fleet::{Overhead, Report, counter::Counter, logs::Logs},
+    domain::{
+        lineup::WORKER_PREFIX,
+        protocol::LOBBY,
+        run::{Mode, Plan},
+    },
+    fleet::{FleetSettings, Overhead, Report, counter::Counter, logs::Logs},
+    limits::NAME_CHARS,
 };
+use interlock_kernel::quota::Limit;
 
 use self::{
     conduct::{Conduct, start_server},
-    setup::{Ground, Lineup, plan, settings, teams},
+    setup::{Ground, LOCAL, Lineup, settings, teams, workers},
 };
 use crate::cli::battles::{Battles, ModeWord, Run, Show};
-
-/// Characters that a server leaves of a name.
-const NAME_CHARS: usize = 18;
 
 pub fn run(battles: Battles) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads")?;
@@ -35,60 +38,67 @@ async fn play(run: &Run) -> Result<()> {
     if let Some(address) = &run.join {
         return join(run, address).await;
     }
-    let (mode, usernames) = opponents(run)?;
-    let lineup = Lineup {
-        usernames,
-        workers: run.workers,
-        prefix: &run.worker_prefix,
-        teams: teams(&run.place)?,
-        ours: run.contestant(),
-        partner: None,
+    let conduct = Conduct::begin(&run.kept).await?;
+    let before = conduct.before();
+    let server = setup::server(&run.place, before)?;
+    let (mode, usernames) = opponents(run, before, server == LOCAL)?;
+    let workers = workers(run.workers, before, 1);
+    let has_shares = !run.no_shares && before.is_none_or(|plan| plan.shares.is_some());
+    let target = run.run_count.or(before.map(|plan| plan.target));
+    let plan = Plan {
+        server,
+        format: setup::format(&run.place, before),
+        mode,
+        target: target.unwrap_or(Limit::Unlimited),
+        shares: NonZeroU32::new(workers).filter(|_| has_shares),
     };
-    let shares = NonZeroU32::new(run.workers).filter(|_| !run.no_shares);
-    let ground = Ground::prepare(&run.place).await?;
-    let conduct = Conduct {
-        plan: plan(&run.place, mode, run.run_count, shares),
-        settings: settings(&ground, &run.place, &run.kept, lineup)?,
-        kept: &run.kept,
-        judge: None,
-    };
-    print(&conduct.run().await?, run.kept.json)
+    let lineup = lineup(run, usernames, workers)?;
+    let settings = settings(&run.place, Some(&plan), &run.kept, lineup)?;
+    let ground = Ground::prepare(&run.place, &plan).await?;
+    let settings = FleetSettings { server: ground.socket(), ..settings };
+    print(&conduct.run(plan, settings, None).await?, run.kept.json)
 }
 
 /// Plays for a run that another machine has.
 async fn join(run: &Run, address: &str) -> Result<()> {
-    let lineup = Lineup {
-        usernames: run.username.clone(),
-        workers: run.workers,
-        prefix: &run.worker_prefix,
+    let lineup = lineup(run, run.username.clone(), run.workers.unwrap_or(1))?;
+    let settings = settings(&run.place, None, &run.kept, lineup)?;
+    print(&conduct::join(address, settings, &run.kept).await?, run.kept.json)
+}
+
+fn lineup(run: &Run, usernames: Vec<String>, workers: u32) -> Result<Lineup<'_>> {
+    Ok(Lineup {
+        usernames,
+        workers,
+        prefix: run.worker_prefix.as_deref().unwrap_or(WORKER_PREFIX),
         teams: teams(&run.place)?,
         ours: run.contestant(),
         partner: None,
-    };
-    let ground = Ground::prepare(&run.place).await?;
-    let settings = settings(&ground, &run.place, &run.kept, lineup)?;
-    print(&conduct::join(address, settings, &run.kept).await?, run.kept.json)
+    })
 }
 
 /// How opponents are found, and by which accounts. Nobody else is on a local server: there the bot plays against
 /// itself unless told otherwise.
-fn opponents(run: &Run) -> Result<(Mode, Vec<String>)> {
+fn opponents(run: &Run, before: Option<&Plan>, is_local: bool) -> Result<(Mode, Vec<String>)> {
     let mut usernames = run.username.clone();
-    let opponent = || run.opponent.clone();
-    let usual = if run.place.local { ModeWord::SelfPlay } else { ModeWord::Ladder };
-    let mode = match run.mode.unwrap_or(usual) {
+    let before = before.map(|plan| &plan.mode);
+    let usual = if is_local { ModeWord::SelfPlay } else { ModeWord::Ladder };
+    let word = run.mode.or(before.map(ModeWord::from)).unwrap_or(usual);
+    let named = before.filter(|mode| ModeWord::from(*mode) == word).and_then(Mode::name);
+    let name = |said: &Option<String>| said.clone().or_else(|| named.map(str::to_owned));
+    let mode = match word {
         ModeWord::Ladder => Mode::Ladder,
-        ModeWord::Accept => Mode::Accept(opponent()),
+        ModeWord::Accept => Mode::Accept(name(&run.opponent)),
         ModeWord::Challenge => {
-            Mode::Challenge(opponent().context("--mode challenge needs --opponent NAME")?)
+            let opponent = name(&run.opponent).context("--mode challenge needs --opponent NAME")?;
+            Mode::Challenge(opponent)
         }
-        ModeWord::Tournament => Mode::Tournament(run.room.clone()),
+        ModeWord::Tournament => {
+            Mode::Tournament(name(&run.room).unwrap_or_else(|| LOBBY.to_owned()))
+        }
         ModeWord::SelfPlay => {
-            if let ([name], true) = (&usernames[..], run.place.local) {
+            if let ([name], true) = (&usernames[..], is_local) {
                 usernames.push(second(name));
-            }
-            if !usernames.len().is_multiple_of(2) {
-                bail!("--mode self-play needs pairs of accounts: --username one,two");
             }
             Mode::SelfPlay
         }

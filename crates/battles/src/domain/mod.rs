@@ -8,6 +8,7 @@ pub mod dex;
 pub mod fleet;
 pub mod guess;
 pub mod id;
+pub mod lineup;
 pub mod log;
 pub mod popup;
 pub mod protocol;

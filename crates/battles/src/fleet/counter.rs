@@ -110,6 +110,8 @@ pub enum Why {
     RoomTaken,
     /// The claim has ended by itself.
     Over,
+    /// It was never opened.
+    Unknown,
     /// What no worker can do anything about.
     Other,
 }
@@ -229,6 +231,18 @@ impl Counter {
         }
     }
 
+    /// What the run is to play; `None`: it was never opened.
+    ///
+    /// # Errors
+    /// If nobody can say.
+    pub async fn plan(&self) -> Result<Option<Plan>, CountError> {
+        match self.view().await {
+            Ok(view) => Ok(Some(view.plan)),
+            Err(CountError::Refused { why: Why::Unknown, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn try_view(&self) -> Result<RunView, Trouble> {
         match &self.at {
             At::Here(handle) => {
@@ -291,6 +305,7 @@ impl Why {
             "quota_all_claimed" => Self::AllClaimed { retry_after },
             "room_taken" => Self::RoomTaken,
             "claim_expired" | "claim_over" => Self::Over,
+            "unknown_run" => Self::Unknown,
             _ => Self::Other,
         }
     }

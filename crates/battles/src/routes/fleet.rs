@@ -3,8 +3,6 @@
 //! A password is kept in the memory of the process alone, or the request names a variable of the server's environment
 //! that holds it. Only with the latter, or with none, the fleet goes on by itself when the server restarts.
 
-use std::collections::BTreeSet;
-
 use axum::{extract::State, http::StatusCode};
 use interlock_kernel::ids::{Caller, Key, Worker};
 use interlock_runtime::{Meta, Receipt, Runtime};
@@ -28,8 +26,8 @@ use crate::{
             Crew, Fleet, FleetCommand, FleetRejection, FleetReply, Orders, SaveReplay, Secret,
             Team, Wanted,
         },
-        id::id,
-        run::{Mode, Plan, Run, RunRejection},
+        lineup::{WORKER_PREFIX, check_socket, check_usernames, worker_names},
+        run::{Plan, Run, RunRejection},
     },
     fleet::{Fleets, host::PASSWORD_VARIABLE},
     io::Password,
@@ -296,33 +294,24 @@ impl Desk {
 impl FleetSetup {
     /// Who it asks for; refuses what could never play.
     fn crew(&self, plan: &Plan) -> Result<Crew, Problem> {
-        let bad = |field, says| Err(bad_value(field, says));
-        let accounts: BTreeSet<String> = self.usernames.iter().map(|name| id(name)).collect();
-        if accounts.len() < self.usernames.len() || accounts.contains("") {
-            return bad("usernames", "must have letters or digits, and name each account once");
-        }
-        if plan.mode == Mode::SelfPlay && !self.usernames.len().is_multiple_of(2) {
-            return bad("usernames", "must be pairs: the run plays against itself");
-        }
+        let bad = |field| move |says: String| bad_value(field, &says);
+        check_usernames(&self.usernames, Some(&plan.mode)).map_err(bad("usernames"))?;
         let (field, socket) = match &self.socket {
             Some(socket) => ("socket", socket),
             None => ("server", &plan.server),
         };
-        if !is_socket(socket) {
-            return bad(
-                field,
-                "must be the address of a socket: ws://HOST:PORT/showdown/websocket",
-            );
-        }
+        check_socket(socket).map_err(bad(field))?;
         let player = self.player.as_deref().map_or(Ok(Contestant::default()), str::parse);
         let player = player.map_err(|no| bad_value("player", &no.to_string()))?;
+        let prefix = self.worker_prefix.as_ref().map_or(WORKER_PREFIX, Worker::as_str);
         let teams = self.teams.iter().flatten();
         let team = |team: &TeamSetup| Team { name: team.name.clone(), packed: team.packed.clone() };
         Ok(Crew {
             server: self.socket.clone(),
             usernames: self.usernames.clone(),
             secret: self.secret()?,
-            workers: self.named_workers()?,
+            workers: worker_names(prefix, self.workers.unwrap_or(1))
+                .map_err(bad("worker_prefix"))?,
             teams: teams.map(team).collect(),
             player,
             save_replay: self.save_replay.unwrap_or_default(),
@@ -355,27 +344,10 @@ impl FleetSetup {
             },
         }
     }
-
-    fn named_workers(&self) -> Result<Vec<Worker>, Problem> {
-        let prefix = self.worker_prefix.as_ref().map_or("w", Worker::as_str);
-        let bad = |says: &str| bad_value("worker_prefix", says);
-        // With a digit there, `b1` and `1` would be the same as `b` and `11`.
-        if prefix.ends_with(|last: char| last.is_ascii_digit()) {
-            return Err(bad("must not end in a digit"));
-        }
-        let worker = |number| Worker::new(&format!("{prefix}{number}"));
-        let workers = (0..self.workers.unwrap_or(1)).map(worker).collect::<Result<_, _>>();
-        workers.map_err(|error| bad(&error.to_string()))
-    }
 }
 
 fn bad_value(field: &'static str, says: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_value", format!("`{field}` {says}")).field(field)
-}
-
-fn is_socket(address: &str) -> bool {
-    let uri = address.parse::<axum::http::Uri>();
-    uri.is_ok_and(|uri| matches!(uri.scheme_str(), Some("ws" | "wss")) && uri.host().is_some())
 }
 
 impl From<FleetRejection> for Problem {

@@ -29,29 +29,44 @@ use tokio::{sync::oneshot, time::sleep};
 use super::{progress, setup::seed};
 use crate::{cli::battles::Kept, open_files, signals::Signals};
 
-/// What is to be done.
+/// A run of this process's own server, which may have begun before.
 pub struct Conduct<'a> {
-    pub plan: Plan,
-    pub settings: FleetSettings,
-    pub kept: &'a Kept,
-    /// Ends the run as soon as it has decided.
-    pub judge: Option<Sprt>,
+    kept: &'a Kept,
+    server: Server,
+    before: Option<Plan>,
 }
 
-impl Conduct<'_> {
+impl<'a> Conduct<'a> {
+    /// Starts the server, and looks what is known of the run.
+    pub async fn begin(kept: &'a Kept) -> Result<Self> {
+        let server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
+        let before = match &kept.run {
+            Some(name) => Counter::new(server.runtime(), name.clone()).plan().await?,
+            None => None,
+        };
+        Ok(Self { kept, server, before })
+    }
+
+    /// What the run was opened to play, if it was.
+    pub fn before(&self) -> Option<&Plan> {
+        self.before.as_ref()
+    }
+
     /// Plays until the target is reached, the judge has decided, or signals end it.
-    pub async fn run(self) -> Result<Report> {
-        let Self { plan, settings, kept, judge } = self;
+    pub async fn run(
+        self,
+        plan: Plan,
+        settings: FleetSettings,
+        judge: Option<Sprt>,
+    ) -> Result<Report> {
+        let Self { kept, mut server, before } = self;
         let signals = Signals::listen()?;
         open_files::allow_many();
         let name = kept.run.clone().unwrap_or_else(|| made_up(&plan.format));
-        let mut server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
         let counter = Counter::new(server.runtime(), name.clone());
-        let retention = interlock_battles::RETENTION;
-        let created = counter.open(plan, limits::CLAIM_TTL, retention).await?;
         let (fleets, folder) = (server.fleets().clone(), server.fleets().folder(&name));
-        eprintln!("run {name}: {}", if created { "new" } else { "goes on" });
-        eprintln!("its page: http://{}/battles/{name}", server.address());
+        eprintln!("run {name}: {}", if before.is_none() { "new" } else { "goes on" });
+        let address = server.address();
 
         let brake = Brake::default();
         fleets.add_own(&name, brake.clone());
@@ -61,7 +76,8 @@ impl Conduct<'_> {
         let (stop, stopped) = oneshot::channel::<()>();
         let played = async {
             let settings = FleetSettings { folder, ..settings };
-            let fleet = Fleet::start_with(counter.clone(), settings, brake.clone()).await?;
+            let fleet = Fleet::open(counter.clone(), plan, settings, brake.clone()).await?;
+            eprintln!("its page: http://{address}/battles/{name}");
             let tracker = fleet.tracker();
             fleets.note(&name, Some(fleet.tracker()));
             let report = tokio::select! {
@@ -71,7 +87,7 @@ impl Conduct<'_> {
                 never = progress::show(&counter) => match never {},
             };
             if report.as_ref().is_ok_and(|report| report.elsewhere > 0) {
-                eprintln!("\nother machines are told that it is over");
+                eprintln!("other machines are told that it is over");
                 sleep(limits::FAREWELL).await;
             }
             // The server is waiting for it.
@@ -151,7 +167,7 @@ pub async fn start_server(
     Ok(Server::start(&Config { data, listen, tokens, ..Config::default() }).await?)
 }
 
-/// A name that no other run of this second has.
+/// A name that no other run has.
 fn made_up(format: &str) -> Key {
     Key::new(&format!("{format}-{:x}", seed())).expect("an id and digits")
 }

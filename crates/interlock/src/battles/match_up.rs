@@ -10,10 +10,11 @@ use std::num::NonZeroU32;
 use anyhow::{Result, bail};
 use interlock_battles::{
     domain::{
-        run::Mode,
+        lineup::WORKER_PREFIX,
+        run::{Mode, Plan},
         score::{Estimate, Score, Sprt, Verdict},
     },
-    fleet::Report,
+    fleet::{FleetSettings, Report},
 };
 use interlock_kernel::quota::Limit;
 use serde_json::json;
@@ -21,10 +22,13 @@ use serde_json::json;
 use super::{
     conduct::Conduct,
     progress,
-    setup::{Ground, Lineup, plan, settings, teams},
+    setup::{self, Ground, LOCAL, Lineup, settings, teams, workers},
 };
 use crate::cli::battles::{Match, Side};
 
+/// How many games at most, and how many at once, unless told.
+const GAMES: Limit = Limit::Of(1000);
+const WORKERS: u32 = 2;
 /// How often the test may be wrong, either way.
 const ERROR: f64 = 0.05;
 
@@ -40,37 +44,43 @@ pub async fn play(wanted: &Match) -> Result<()> {
         Side::Ours(partner) => (Mode::SelfPlay, Some(*partner)),
         Side::User(name) => (Mode::Challenge(name.clone()), None),
     };
+    let conduct = Conduct::begin(&wanted.kept).await?;
+    let before = conduct.before();
+    let workers = workers(wanted.workers, before, WORKERS);
+    let target = wanted.games.map(Limit::Of).or(before.map(|plan| plan.target));
+    let plan = Plan {
+        server: setup::server(&wanted.place, before)?,
+        format: setup::format(&wanted.place, before),
+        mode,
+        target: target.unwrap_or(GAMES),
+        shares: NonZeroU32::new(workers),
+    };
     let lineup = Lineup {
-        usernames: usernames(wanted)?,
-        workers: wanted.workers,
-        prefix: "w",
+        usernames: usernames(wanted, plan.server == LOCAL)?,
+        workers,
+        prefix: WORKER_PREFIX,
         teams: teams(&wanted.place)?,
         ours,
         partner,
     };
-    let ground = Ground::prepare(&wanted.place).await?;
-    let shares = NonZeroU32::new(wanted.workers);
-    let conduct = Conduct {
-        plan: plan(&wanted.place, mode, Limit::Of(wanted.games), shares),
-        settings: settings(&ground, &wanted.place, &wanted.kept, lineup)?,
-        kept: &wanted.kept,
-        judge: (!wanted.all_games).then_some(test),
-    };
-    let result = Outcome { wanted, test, report: conduct.run().await? };
+    let settings = settings(&wanted.place, Some(&plan), &wanted.kept, lineup)?;
+    let ground = Ground::prepare(&wanted.place, &plan).await?;
+    let settings = FleetSettings { server: ground.socket(), ..settings };
+    let report = conduct.run(plan, settings, (!wanted.all_games).then_some(test)).await?;
+    let result = Outcome { wanted, test, report };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });
     Ok(())
 }
 
-fn usernames(wanted: &Match) -> Result<Vec<String>> {
-    let against_user = matches!(wanted.two, Side::User(_));
-    match &wanted.username[..] {
-        [] if !wanted.place.local => bail!("--username says who we are on the server"),
+fn usernames(wanted: &Match, is_local: bool) -> Result<Vec<String>> {
+    let usual = match (&wanted.two, &wanted.username[..]) {
+        (_, [_, ..]) => return Ok(wanted.username.clone()),
+        _ if !is_local => bail!("--username says who we are on the server"),
         // The same each time, so that a run goes on.
-        [] if against_user => Ok(vec!["Match A 1".to_owned()]),
-        [] => Ok(["Match A 1", "Match B 1", "Match A 2", "Match B 2"].map(str::to_owned).to_vec()),
-        names if against_user || names.len().is_multiple_of(2) => Ok(names.to_vec()),
-        _ => bail!("two sides of ours need pairs of accounts: --username one,two"),
-    }
+        (Side::User(_), []) => &["Match A 1"][..],
+        (Side::Ours(_), []) => &["Match A 1", "Match B 1", "Match A 2", "Match B 2"],
+    };
+    Ok(usual.iter().map(|name| (*name).to_owned()).collect())
 }
 
 /// What a match has come to.

@@ -5,7 +5,8 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     fmt::Write as _,
-    io::{IsTerminal, Write as _, stderr},
+    future::pending,
+    io::{IsTerminal, Write, stderr},
     time::{Duration, Instant},
 };
 
@@ -24,25 +25,70 @@ const OPPONENTS_SHOWN: usize = 10;
 
 /// Shows how the run goes on, for ever: one line that changes on a terminal, one line now and then elsewhere.
 pub async fn show(counter: &Counter) -> Infallible {
-    let began = Instant::now();
-    let mut before = None;
-    let is_terminal = stderr().is_terminal();
+    let Ok(view) = counter.view().await else {
+        return pending().await; // the fleet cannot count either, and says so
+    };
+    let pace = Pace::new(&view, Instant::now());
+    let mut status = Status::new(stderr(), stderr().is_terminal());
     loop {
-        sleep(if is_terminal { ON_TERMINALS } else { ELSEWHERE }).await;
-        let Ok(view) = counter.view().await else { continue };
-        let first = *before.get_or_insert_with(|| view.total.finished());
-        let line = line(&view, view.total.finished() - first, began.elapsed());
-        let mut out = stderr().lock();
+        sleep(if status.is_terminal { ON_TERMINALS } else { ELSEWHERE }).await;
+        if let Ok(view) = counter.view().await {
+            status.show(&line(&view, &pace, Instant::now()));
+        }
+    }
+}
+
+/// A line that says how things stand. On a terminal it is written over and over, and finished when this is dropped.
+struct Status<W: Write> {
+    out: W,
+    is_terminal: bool,
+    is_open: bool,
+}
+
+impl<W: Write> Status<W> {
+    fn new(out: W, is_terminal: bool) -> Self {
+        Self { out, is_terminal, is_open: false }
+    }
+
+    fn show(&mut self, line: &str) {
+        self.is_open = self.is_terminal;
         // Nobody who watches is no reason to stop.
-        let _ = match is_terminal {
-            true => write!(out, "\r\x1b[K{line}").and_then(|()| out.flush()),
-            false => writeln!(out, "{line}"),
+        let _ = match self.is_terminal {
+            true => write!(self.out, "\r\x1b[K{line}").and_then(|()| self.out.flush()),
+            false => writeln!(self.out, "{line}"),
         };
     }
 }
 
+impl<W: Write> Drop for Status<W> {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = writeln!(self.out);
+        }
+    }
+}
+
+/// How fast a run goes on, from how it stood at a moment.
+struct Pace {
+    finished: u64,
+    since: Instant,
+}
+
+impl Pace {
+    fn new(view: &RunView, since: Instant) -> Self {
+        Self { finished: view.total.finished(), since }
+    }
+
+    /// Battles an hour, if there were any.
+    fn an_hour(&self, finished: u64, now: Instant) -> Option<f64> {
+        let hours = (now - self.since).as_secs_f64() / 3600.0;
+        let played = finished - self.finished;
+        (played > 0 && hours > 0.0).then(|| played as f64 / hours)
+    }
+}
+
 /// Done of target, win rate with its interval, speed, and when it will be done.
-fn line(view: &RunView, played: u64, took: Duration) -> String {
+fn line(view: &RunView, pace: &Pace, now: Instant) -> String {
     let done = view.total.finished();
     let mut line = match view.plan.target {
         Limit::Of(target) => format!("{done} of {target} done"),
@@ -50,9 +96,7 @@ fn line(view: &RunView, played: u64, took: Duration) -> String {
     };
     let _ = write!(line, ", {} in play", view.claimed);
     let _ = write!(line, "{}", rate(Score::from(view.total)));
-    let hours = took.as_secs_f64() / 3600.0;
-    let speed = played as f64 / hours;
-    if played > 0 {
+    if let Some(speed) = pace.an_hour(done, now) {
         let _ = write!(line, ", {speed:.0} an hour");
         if let Limit::Of(target) = view.plan.target {
             let left = Duration::from_secs_f64((target - done) as f64 / speed * 3600.0);
@@ -127,4 +171,31 @@ pub fn summary(report: &Report) -> String {
             write!(text, "\n  against {name}: {}{}", part.finished, rate(Score::from(part.tally)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_counts_from_where_the_run_stood_when_its_clock_began() {
+        let since = Instant::now();
+        let pace = Pace { finished: 40, since };
+        assert_eq!(pace.an_hour(40, since + ELSEWHERE), None);
+        assert_eq!(pace.an_hour(100, since + ELSEWHERE), Some(7200.0));
+    }
+
+    #[test]
+    fn the_line_of_a_terminal_is_finished_before_anything_else_is_said() {
+        let said = |is_terminal| {
+            let mut out = Vec::new();
+            let mut status = Status::new(&mut out, is_terminal);
+            status.show("1 done");
+            status.show("2 done");
+            drop(status);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(said(true), "\r\x1b[K1 done\r\x1b[K2 done\n");
+        assert_eq!(said(false), "1 done\n2 done\n");
+    }
 }

@@ -6,13 +6,14 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::D
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use interlock_battles::{
-    domain::contestant::{Budget, Contestant},
+    domain::{
+        contestant::{Budget, Contestant},
+        lineup::worker_names,
+        run::Mode,
+    },
     fleet::logs::SaveReplay,
 };
-use interlock_kernel::{
-    ids::{Key, Worker},
-    quota::Limit,
-};
+use interlock_kernel::{ids::Key, quota::Limit};
 use interlock_server::config::parse_address;
 
 pub use self::side::Side;
@@ -23,7 +24,8 @@ pub enum Battles {
     /// Play so many battles, and count them right
     ///
     /// Ctrl-C or SIGTERM finishes what is in play and begins nothing new; once more, it gives up what is in
-    /// play. The same --run once more goes on where it was.
+    /// play. The same --run once more goes on where it was: what it plays, where and how often is known then and
+    /// need not be said again, but for -u; who thinks, teams, passwords and what is saved are said each time.
     Run(Box<Run>),
     /// Play two bots against each other until it is clear which is stronger
     ///
@@ -42,25 +44,25 @@ pub struct Run {
     pub username: Vec<String>,
     #[command(flatten)]
     pub place: Place,
-    /// How many battles: a number, or the word unlimited
-    #[arg(long, short = 'n', value_name = "N", default_value = "unlimited", value_parser = limit)]
-    pub run_count: Limit,
-    /// How many are played at once
-    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
-    pub workers: u32,
+    /// How many battles: a number, or the word unlimited [default: unlimited, or as before]
+    #[arg(long, short = 'n', value_name = "N", value_parser = limit)]
+    pub run_count: Option<Limit>,
+    /// How many are played at once [default: 1, or one for each share of before]
+    #[arg(long, short, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    pub workers: Option<u32>,
     /// Leave the battles to whichever worker comes first, instead of an exact share for each
     #[arg(long)]
     pub no_shares: bool,
     /// How opponents are found; self-play takes pairs of accounts, and counts the first one's battles [default:
-    /// ladder, but self-play on a local server]
+    /// ladder, but self-play on a local server, or as before]
     #[arg(long, short, value_enum)]
     pub mode: Option<ModeWord>,
     /// Whom to challenge, or whose challenges alone to accept
     #[arg(long, value_name = "NAME")]
     pub opponent: Option<String>,
-    /// The room whose tournaments are played
-    #[arg(long, value_name = "ROOM", default_value = "lobby")]
-    pub room: String,
+    /// The room whose tournaments are played [default: lobby, or as before]
+    #[arg(long, value_name = "ROOM")]
+    pub room: Option<String>,
     /// Who thinks
     #[arg(long, value_enum, default_value_t = PlayerWord::Search)]
     pub player: PlayerWord,
@@ -72,11 +74,11 @@ pub struct Run {
     pub search_iterations: Option<NonZeroU32>,
     /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
     /// think are given here
-    #[arg(long, value_name = "http://HOST:PORT", requires = "run", conflicts_with_all = ["listen", "run_count", "mode", "opponent", "room", "no_shares", "format"])]
+    #[arg(long, value_name = "http://HOST:PORT", requires_all = ["run", "worker_prefix"], conflicts_with_all = ["listen", "run_count", "mode", "opponent", "room", "no_shares", "format", "server", "local"])]
     pub join: Option<String>,
-    /// What the workers' names begin with; on each machine another
-    #[arg(long, value_name = "PREFIX", default_value = "w", value_parser = worker_prefix)]
-    pub worker_prefix: String,
+    /// What the workers' names begin with; on each machine another [default: w]
+    #[arg(long, value_name = "PREFIX", value_parser = worker_prefix)]
+    pub worker_prefix: Option<String>,
     #[command(flatten)]
     pub kept: Kept,
 }
@@ -96,12 +98,13 @@ pub struct Match {
     pub username: Vec<String>,
     #[command(flatten)]
     pub place: Place,
-    /// How many games at most
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1000, value_parser = value_parser!(u64).range(1..))]
-    pub games: u64,
-    /// How many are played at once; an even number gives each side its half of the challenges
-    #[arg(long, short, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(1..=1000))]
-    pub workers: u32,
+    /// How many games at most [default: 1000, or as before]
+    #[arg(long, short = 'n', value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub games: Option<u64>,
+    /// How many are played at once; an even number gives each side its half of the challenges [default: 2, or as
+    /// before]
+    #[arg(long, short, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    pub workers: Option<u32>,
     /// The test's one hypothesis: A is so much stronger, in Elo
     #[arg(long, value_name = "ELO", default_value_t = 0.0, value_parser = elo, allow_hyphen_values = true)]
     pub elo0: f64,
@@ -118,34 +121,26 @@ pub struct Match {
 /// Where is played, and what.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// The server's socket
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "INTERLOCK_SHOWDOWN",
-        default_value = "ws://127.0.0.1:8000/showdown/websocket"
-    )]
-    pub server: String,
+    /// The server's socket [default: that of before, INTERLOCK_SHOWDOWN in the environment, or
+    /// ws://127.0.0.1:8000/showdown/websocket]
+    #[arg(long, value_name = "URL", conflicts_with = "local")]
+    pub server: Option<String>,
     /// Start a server here instead, and stop it at the end: needs Node and the npm package pokemon-showdown
     #[arg(long)]
     pub local: bool,
     /// Where that package is [default: node_modules/pokemon-showdown, here]
     #[arg(long, value_name = "FOLDER", env = "INTERLOCK_SHOWDOWN_DIR")]
     pub showdown: Option<PathBuf>,
-    /// The accounts' password, on servers that ask for one
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "INTERLOCK_SHOWDOWN_PASSWORD",
-        hide_env_values = true
-    )]
+    /// The accounts' password, on servers that ask for one [env: INTERLOCK_SHOWDOWN_PASSWORD, which a local server
+    /// never sees]
+    #[arg(long, value_name = "PASSWORD", conflicts_with = "local")]
     pub password: Option<String>,
     /// Where the password is proved [default: the public login service]
-    #[arg(long, value_name = "URL", requires = "password")]
+    #[arg(long, value_name = "URL", conflicts_with = "local")]
     pub login_url: Option<String>,
-    /// The format
-    #[arg(long, short, value_name = "FORMAT", default_value = "gen9randombattle")]
-    pub format: String,
+    /// The format [default: gen9randombattle, or as before]
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
     /// Play the teams in this folder, each file one team in Showdown's export or packed form, dealt to the workers in turn
     #[arg(long, value_name = "FOLDER")]
     pub team_dir: Option<PathBuf>,
@@ -157,7 +152,7 @@ pub struct Kept {
     /// Of which battles a page to watch is saved
     #[arg(long, value_enum, default_value_t = SaveWord::Never)]
     pub save_replay: SaveWord,
-    /// The run's name: the same name goes on where it was [default: made of the format and the time]
+    /// The run's name: the same name goes on where it was [default: made of the format and chance]
     #[arg(long, value_name = "NAME", value_parser = Key::new)]
     pub run: Option<Key>,
     /// The token that this run's own server asks for; with --join, the other server's
@@ -230,6 +225,18 @@ pub enum ModeWord {
     Tournament,
 }
 
+impl From<&Mode> for ModeWord {
+    fn from(mode: &Mode) -> Self {
+        match mode {
+            Mode::Ladder => Self::Ladder,
+            Mode::Challenge(_) => Self::Challenge,
+            Mode::Accept(_) => Self::Accept,
+            Mode::SelfPlay => Self::SelfPlay,
+            Mode::Tournament(_) => Self::Tournament,
+        }
+    }
+}
+
 /// Who thinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PlayerWord {
@@ -276,13 +283,8 @@ fn limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-/// Names that end in a number of their own could meet: `b1` and `1` make `b11`, as `b` and `11` do.
 fn worker_prefix(text: &str) -> Result<String, String> {
-    Worker::new(text).map_err(|error| error.to_string())?;
-    if text.ends_with(|last: char| last.is_ascii_digit()) {
-        return Err("must not end in a digit".to_owned());
-    }
-    Ok(text.to_owned())
+    worker_names(text, 1).map(|_| text.to_owned())
 }
 
 fn elo(text: &str) -> Result<f64, String> {

@@ -138,6 +138,32 @@ fn a_match_ends_when_its_test_has_decided_and_counts_each_game_once() {
     assert_eq!((&shown["finished"], &shown["wins"]), (&result["games"], &result["wins"]));
 }
 
+/// A name says how many, how, where and by how many workers: none of it turns into its default.
+#[test]
+fn a_run_goes_on_as_it_was_when_no_more_than_its_name_is_said() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let usual = ["run", "--run", "r", "-u", "Bot", "--player", "random", "--json"];
+    let again = |more: &[&'static str]| {
+        let local = [&usual[..], &["--showdown", &package], more].concat();
+        place.start(&local)
+    };
+    let fleet = again(&["--local", "-n", "6", "--workers", "2"]);
+    fleet.wait_for("r", "over", 2);
+    fleet.signal("KILL");
+    assert_eq!(fleet.wait().code(), None, "killed");
+
+    let report = again(&["--local"]).said().json();
+    assert_eq!((&report["target"], &report["finished"]), (&json!(6), &json!(6)));
+    assert_eq!(keys(&report["workers"]), ["w0", "w1"]);
+    let report = again(&["-n", "8"]).said().json();
+    assert_eq!((&report["target"], &report["finished"]), (&json!(8), &json!(8)));
+
+    let said = place.run(&[&usual[..], &["-u", "Two", "--server", "ws://127.0.0.1:1/"]].concat());
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("the run was opened with server local"), "{}", said.err);
+}
+
 #[test]
 fn a_local_server_ends_with_the_program_even_if_that_is_killed() {
     let place = Place::new();
@@ -152,6 +178,20 @@ fn a_local_server_ends_with_the_program_even_if_that_is_killed() {
     while TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_local_server_and_a_login_service_are_never_told_a_password() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let local = ["run", "--local", "--showdown", &package, "-u", "Bot", "-n", "1"];
+    let mut command = place.command(&[&local[..], &["--player", "random", "--json"]].concat());
+    command.env("INTERLOCK_SHOWDOWN_PASSWORD", "not to be told");
+    assert_eq!(end(command).json()["finished"], 1);
+
+    let said = place.run(&[&local[..], &["--password", "not to be told"]].concat());
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("'--local' cannot be used with '--password"), "{}", said.err);
 }
 
 #[test]

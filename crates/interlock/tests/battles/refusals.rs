@@ -12,9 +12,21 @@ fn refused(place: &Place, arguments: &[&str], words: &str) {
     let last = said.err.lines().last().unwrap();
     assert!(last.starts_with("interlock: ") && last.contains(words), "{}", said.err);
     if place.path().join("interlock-data").exists() {
-        let shown = place.show("r");
+        let shown = place.run(&["show", "r", "--json"]);
+        if shown.err.contains("there is no such run") {
+            return;
+        }
+        let shown = shown.json();
         assert_eq!((shown["claimed"].as_u64(), shown["finished"].as_u64()), (Some(0), Some(0)));
     }
+}
+
+/// Words that nobody can mean.
+#[track_caller]
+fn misread(arguments: &[&str], words: &str) {
+    let said = Place::new().run(&[&["run", "--run", "r"], arguments].concat());
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{}", said.err);
+    assert!(said.err.contains(words), "{}", said.err);
 }
 
 #[test]
@@ -25,6 +37,53 @@ fn a_server_that_is_not_there_is_named() {
         &["--server", server, "-u", "bot"],
         &format!("no connection to {server}"),
     );
+}
+
+#[test]
+fn a_mistyped_server_leaves_the_name_of_its_run_free() {
+    let (place, showdown) = (Place::new(), Showdown::start());
+    let with_itself = ["-u", "one,two", "--mode", "self-play", "--player", "random"];
+    let on = |server| [&with_itself[..], &["--server", server]].concat();
+    refused(&place, &on("ws://127.0.0.1:1/showdown/websocket"), "no connection to");
+    let again = [&["run", "--run", "r", "-n", "2", "--json"], &on(showdown.url())[..]].concat();
+    assert_eq!(place.run(&again).json()["finished"], 2);
+}
+
+#[test]
+fn who_could_never_play_is_not_sent_to_a_server() {
+    let place = Place::new();
+    for (names, words) in [
+        ("bot,bot", "--username must have letters or digits, and name each account once"),
+        (",", "--username must have letters or digits, and name each account once"),
+        ("a name of nineteen.", "--username must not be longer than 18 characters each"),
+    ] {
+        refused(&place, &["-u", names], words);
+    }
+    refused(&place, &["-u", "bot", "--mode", "self-play"], "--username must be pairs");
+    let page = ["-u", "bot", "--server", "http://127.0.0.1:8000"];
+    refused(&place, &page, "--server http://127.0.0.1:8000 must be the address of a socket");
+}
+
+#[test]
+fn whoever_joins_has_names_of_its_own_and_no_server_of_its_own() {
+    let join = ["-u", "bot", "--join", "http://127.0.0.1:1"];
+    misread(&join, "--worker-prefix <PREFIX>");
+    let prefixed = [&join[..], &["--worker-prefix", "b"]].concat();
+    for own in [&["--local"][..], &["--server", "ws://127.0.0.1:1"]] {
+        misread(&[&prefixed[..], own].concat(), &format!("cannot be used with '{}", own[0]));
+    }
+}
+
+#[test]
+fn an_opponent_who_is_not_there_is_warned_of() {
+    let (place, showdown) = (Place::new(), Showdown::start());
+    let challenge = ["--mode", "challenge", "--opponent", "Nobody Here"];
+    let mut fleet = place.start(
+        &[&["run", "-u", "bot", "--server", showdown.url(), "--json"], &challenge[..]].concat(),
+    );
+    fleet.line_with("The user 'nobodyhere' was not found");
+    fleet.signal("TERM");
+    assert_eq!(fleet.said().json()["claimed"], 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who waits for what: the session's task.
 
 mod search;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::search::Search;
+use self::{search::Search, told::Told};
 use super::{Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments};
 use crate::{
     domain::protocol::is_room,
@@ -58,6 +59,8 @@ pub(super) struct Desk {
     unsettled: BTreeSet<String>,
     /// Until then, other rooms of the last connection may come back.
     settles: Instant,
+    /// What the server has said to people.
+    told: Told,
 }
 
 impl Desk {
@@ -86,6 +89,7 @@ impl Desk {
             challengers: VecDeque::new(),
             games: None,
             settles: Instant::now() + limits::ROOMS_RETURN,
+            told: Told::default(),
         }
     }
 

@@ -73,9 +73,9 @@ impl Desk {
 
     /// The server says something for people. While we search it is most likely about that.
     pub(super) fn popup(&mut self, text: &str) {
-        tracing::info!(account = self.me, text, "the server says");
-        let Some(search) = &mut self.search else { return };
         let popup = Popup::parse(text);
+        self.tell(&popup, text);
+        let Some(search) = &mut self.search else { return };
         search.is_one_too_many = popup == Popup::TooMany;
         // No pause makes a team or a format right.
         let refusal = match popup {
@@ -83,7 +83,6 @@ impl Desk {
             Popup::BadTeam(says) => Some(NotFound::BadTeam(says)),
             Popup::BadFormat(says) => Some(NotFound::BadFormat(says)),
             Popup::Barred => {
-                tracing::warn!(account = self.me, text, "the account may not play now");
                 search.pause = limits::LONGEST_SEARCH_PAUSE;
                 None
             }
@@ -107,6 +106,24 @@ impl Desk {
             return;
         }
         search.pause = (search.pause * 2).min(limits::LONGEST_SEARCH_PAUSE);
+    }
+
+    /// What somebody may have to do something about is a warning, once: it comes again with each attempt.
+    fn tell(&mut self, popup: &Popup, text: &str) {
+        let is_trouble = match popup {
+            Popup::Barred | Popup::Later => true,
+            // Waited out, or an error of its own.
+            Popup::BadTeam(_)
+            | Popup::BadFormat(_)
+            | Popup::GoesOn
+            | Popup::TooMany
+            | Popup::TooSoon => false,
+        };
+        if is_trouble && self.told.is_new(text) {
+            tracing::warn!(account = self.me, text, "the server says");
+        } else {
+            tracing::info!(account = self.me, text, "the server says");
+        }
     }
 
     pub(super) async fn begin_search(&mut self, client: &Client, now: Instant) -> Result<(), Gone> {
