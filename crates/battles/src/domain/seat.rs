@@ -10,7 +10,7 @@
 //! A request that is older than the one answered is not answered, whatever number the server gives it.
 
 use super::{
-    battle::{Battle, Outcome},
+    battle::Battle,
     choice::Choice,
     protocol::{BattleLine, Line},
     request::{Request, RequestError},
@@ -45,7 +45,7 @@ pub enum Ask {
     /// Nothing, for the request cannot be read.
     Unreadable(RequestError),
     /// Nothing more: the battle is over.
-    Over(Outcome),
+    Over,
 }
 
 impl Seat {
@@ -73,12 +73,10 @@ impl Seat {
                 Ask::Nothing
             };
         }
-        match (line, &self.battle.outcome) {
-            (Line::Battle(BattleLine::Win(_) | BattleLine::Tie), Some(outcome)) => {
-                Ask::Over(outcome.clone())
-            }
-            _ => Ask::Nothing,
+        if let Line::Battle(BattleLine::Win(_) | BattleLine::Tie) = line {
+            return Ask::Over;
         }
+        Ask::Nothing
     }
 
     /// The request that waits for an answer.

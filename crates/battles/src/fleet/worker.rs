@@ -166,8 +166,7 @@ impl Hand {
         let Begun { worker, claim, room: id, .. } = battle;
         let name = LogName { worker, account: me, claim: *claim, room: id };
         let ending = match &played {
-            Some(Finished { log, .. }) => {
-                let end = log::end(log).expect("a battle that was played to its end has one");
+            Some(Finished { end, log, .. }) => {
                 let outcome = end.outcome(me);
                 self.keep(&name, log, outcome).await;
                 Ending::Of(outcome)
