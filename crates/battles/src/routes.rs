@@ -141,7 +141,7 @@ fn of_runs(retention: Millis) -> Routes<Runtime> {
                 .command::<Setup>()
                 .answers(200, "It goes on.", run())
                 .answers(201, "It is open.", run())
-                .refuses(400, &["bad_field"])
+                .refuses(400, &["bad_field", "bad_format"])
                 .refuses(409, &["plan_differs", "limit_below_used", "quota_started"]),
             async move |runtime: State<Runtime>, key: Path<Key>, command: Command<Setup>| {
                 open(runtime, key, command, retention).await
@@ -376,7 +376,7 @@ impl From<RunRejection> for Problem {
     fn from(rejection: RunRejection) -> Self {
         let status = match rejection {
             RunRejection::Refused(refusal) => return refusal.into(),
-            RunRejection::BadText(_) => StatusCode::BAD_REQUEST,
+            RunRejection::BadText(_) | RunRejection::BadFormat(_) => StatusCode::BAD_REQUEST,
             RunRejection::Unknown => StatusCode::NOT_FOUND,
             RunRejection::PlanDiffers(_)
             | RunRejection::OtherRoom { .. }

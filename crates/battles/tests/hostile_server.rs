@@ -143,6 +143,22 @@ async fn lies_about_numbers_are_answered_once_or_not_at_all() {
     assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
 }
 
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_answered_all_the_same() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-odd-1", &mut events).await;
+    let playing = start(room, settings(Random));
+    assert_eq!(liar.hears().await, "battle-odd-1|/timer on");
+    for request in [r#"{"rqid":5,"active":[{},{}]}"#, r#"{"rqid":7,"side":3}"#] {
+        liar.say(format!(">battle-odd-1\n|request|{request}\n|request|{request}")).await;
+    }
+    assert_eq!(liar.hears().await, "battle-odd-1|/choose default|5");
+    assert_eq!(liar.hears().await, "battle-odd-1|/choose default|7");
+    liar.say(">battle-odd-1\n|win|Bot").await;
+    assert_eq!(liar.hears().await, "battle-odd-1|/leave");
+    assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
+}
+
 /// Whoever counts the battle relies on its end.
 #[tokio::test]
 async fn a_battle_that_is_over_has_an_end_whatever_is_said_before_and_after() {

@@ -200,7 +200,12 @@ async fn converse(
                     tracing::warn!(room = id, "a choice has not arrived, and is sent again");
                     room.say(&text).await.map_err(gone)?;
                 }
-                Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
+                Ask::Unreadable(error, answer) => {
+                    tracing::warn!(room = id, %error, "left to the server");
+                    if let Some(text) = answer {
+                        room.say(&text).await.map_err(gone)?;
+                    }
+                }
                 // Whatever comes after the end asks for nothing.
                 Ask::Over => break,
             }
