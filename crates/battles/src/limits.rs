@@ -32,6 +32,11 @@ const _: () = assert!(ROOMS * 2 <= EVENTS);
 
 /// One decision, from the request to the choice. A server's own timer is longer.
 pub const DECISION: Duration = Duration::from_secs(25);
+/// The search for it, from the request on. Less, so that there is time to say what was found.
+pub const SEARCH: Duration = Duration::from_secs(20);
+const _: () = assert!(SEARCH.as_secs() < DECISION.as_secs());
+/// Iterations of one search.
+pub const ITERATIONS: u32 = 10_000_000;
 /// Choices that are sent for one request when the server says that they cannot be made.
 pub const CHOICES_REFUSED: usize = 4;
 /// A new connection, from the first byte to the name.

@@ -16,7 +16,7 @@ use interlock_battles::{
         Settings, play,
     },
     limits,
-    players::{Budget, Candidate, Player, Position, Random, Thinkers},
+    players::{Bounds, Budget, Candidate, Player, Position, Random, Thinkers},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -199,7 +199,7 @@ async fn what_goes_on_is_told_and_nonsense_is_not() {
 struct Stuck(Arc<Semaphore>);
 
 impl Player for Stuck {
-    fn think(&self, _: Position<'_>, _: Budget, _: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, _: Position<'_>, _: Bounds, _: &mut Chance) -> Vec<Candidate> {
         while self.0.available_permits() == 0 {
             std::thread::yield_now();
         }
@@ -246,9 +246,9 @@ struct Dawdler {
 }
 
 impl Player for Dawdler {
-    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, bounds: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         self.asked.send(()).unwrap();
-        self.thinks.think(position, budget, chance)
+        self.thinks.think(position, bounds, chance)
     }
 }
 

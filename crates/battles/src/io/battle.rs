@@ -23,7 +23,9 @@ use crate::{
         seat::{Ask, Seat},
     },
     limits,
-    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked},
+    players::{
+        Bounds, Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked,
+    },
 };
 
 /// How to play.
@@ -258,16 +260,13 @@ async fn decide(
     let player = Arc::clone(&settings.player);
     let (battle, question) = (seat.battle().clone(), request.clone());
     let mut chance = Chance::new(chance.bits());
-    let (budget, wants) = match settings.budget {
-        Budget::Time(time) => (None, time),
-        Budget::Iterations(_) => (Some(settings.budget), limits::DECISION),
-    };
-    let deadline = asked + limits::DECISION;
-    let thinking = settings.thinkers.run(deadline, wants, move |time| {
+    let bounds = Bounds::from(settings.budget);
+    // Sooner than it is too late: so what was found by then is used.
+    let deadline = asked + limits::SEARCH;
+    let thinking = settings.thinkers.run(deadline, bounds.time, move |time| {
         let begun = Instant::now();
         let position = Position { battle: &battle, request: &question };
-        let budget = budget.unwrap_or(Budget::Time(time));
-        let ranked = ranked(&*player, position, budget, &mut chance);
+        let ranked = ranked(&*player, position, Bounds { time, ..bounds }, &mut chance);
         (ranked, begun - asked, begun.elapsed())
     });
     match timeout(limits::DECISION, thinking).await {

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::Duration};
 use interlock_battles::{
     domain::{id::id, log::End, run::Outcome},
     io::{BattleEvent, Client, Event, Events, Room, Settings, play},
-    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random},
+    players::{Bounds, Candidate, Greedy, Mcts, Player, Position, Random},
 };
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
@@ -93,7 +93,7 @@ impl Player for Hopeless {
     fn think(
         &self,
         position: Position<'_>,
-        _: Budget,
+        _: Bounds,
         _: &mut interlock_battles::domain::chance::Chance,
     ) -> Vec<Candidate> {
         assert!(position.battle.turn.is_multiple_of(2), "odd turns are too much");
