@@ -78,6 +78,8 @@ pub const HISTORY_BATTLES: u64 = 100_000;
 pub const RUNS_SHOWN: usize = 100;
 /// How long a claimed battle lasts without a sign of life.
 pub const CLAIM_TTL: Millis = Millis::from_secs(60);
+/// The pause between two signs of life: a third of what the claim lasts, and at least this.
+pub const SHORTEST_BEAT: Duration = Duration::from_millis(100);
 /// Workers that wait for one session's attention.
 pub const ASKS: usize = 1024;
 /// Users whose challenge to one account is remembered.

@@ -10,7 +10,7 @@ use interlock_kernel::{
     ids::{Key, Worker},
     limits::{QUOTA_LIMIT, QUOTA_WORKERS, TTL_MS},
     quota::{ClaimId, Limit, QuotaRefusal},
-    time::Millis,
+    time::{Millis, Time},
 };
 use interlock_runtime::{Receipt, Runtime};
 use interlock_web::{
@@ -358,13 +358,25 @@ fn answer(receipt: &Receipt<RunReply>) -> Reply {
     struct Over {
         claim: ClaimId,
     }
+    /// With the time of the run's clock, so that whoever hears it knows how long a claim lasts.
+    #[derive(Serialize)]
+    struct Dated<'a, B> {
+        #[serde(flatten)]
+        body: &'a B,
+        at: Time,
+    }
+    let at = receipt.at;
     match &receipt.reply {
         RunReply::Open { created } => {
             let status = if *created { StatusCode::CREATED } else { StatusCode::OK };
             runtime::reply(status, &Nothing {}, receipt)
         }
-        RunReply::Claimed(grant) => runtime::reply(StatusCode::CREATED, grant, receipt),
-        RunReply::Extended(claim) => runtime::reply(StatusCode::OK, claim, receipt),
+        RunReply::Claimed(grant) => {
+            runtime::reply(StatusCode::CREATED, &Dated { body: grant, at }, receipt)
+        }
+        RunReply::Extended(claim) => {
+            runtime::reply(StatusCode::OK, &Dated { body: claim, at }, receipt)
+        }
         RunReply::Over { claim } => {
             runtime::reply(StatusCode::OK, &Over { claim: *claim }, receipt)
         }
