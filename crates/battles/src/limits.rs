@@ -32,6 +32,11 @@ const _: () = assert!(ROOMS * 2 <= EVENTS);
 
 /// One decision, from the request to the choice. A server's own timer is longer.
 pub const DECISION: Duration = Duration::from_secs(25);
+/// The search for it, from the request on. Less, so that there is time to say what was found.
+pub const SEARCH: Duration = Duration::from_secs(20);
+const _: () = assert!(SEARCH.as_secs() < DECISION.as_secs());
+/// Iterations of one search.
+pub const ITERATIONS: u32 = 10_000_000;
 /// Choices that are sent for one request when the server says that they cannot be made.
 pub const CHOICES_REFUSED: usize = 4;
 /// A new connection, from the first byte to the name.
@@ -73,6 +78,8 @@ pub const HISTORY_BATTLES: u64 = 100_000;
 pub const RUNS_SHOWN: usize = 100;
 /// How long a claimed battle lasts without a sign of life.
 pub const CLAIM_TTL: Millis = Millis::from_secs(60);
+/// The pause between two signs of life: a third of what the claim lasts, and at least this.
+pub const SHORTEST_BEAT: Duration = Duration::from_millis(100);
 /// Workers that wait for one session's attention.
 pub const ASKS: usize = 1024;
 /// Users whose challenge to one account is remembered.

@@ -20,12 +20,35 @@ pub use world::World;
 
 pub use crate::domain::contestant::Budget;
 
-use crate::domain::{
-    battle::Battle,
-    chance::Chance,
-    choice::{self, Choice},
-    request::Request,
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        battle::Battle,
+        chance::Chance,
+        choice::{self, Choice},
+        request::Request,
+    },
+    limits,
 };
+
+/// How far a player may go for one decision: whatever is reached first ends it, and what was found by then counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// In all worlds together.
+    pub time: Duration,
+    /// In all worlds together.
+    pub iterations: u32,
+}
+
+impl From<Budget> for Bounds {
+    fn from(budget: Budget) -> Self {
+        match budget {
+            Budget::Time(time) => Self { time, iterations: u32::MAX },
+            Budget::Iterations(iterations) => Self { time: limits::SEARCH, iterations },
+        }
+    }
+}
 
 /// What a decision is about: the battle as both see it, and what the server asks of the own player.
 #[derive(Debug, Clone, Copy)]
@@ -50,21 +73,21 @@ pub struct Candidate {
 /// Ranks what may be chosen.
 pub trait Player: Send + Sync {
     /// The candidates, best first; all are legal. Empty when the player does not know, and the caller must choose
-    /// something legal itself. May take as long as the budget says: not for an asynchronous thread.
-    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate>;
+    /// something legal itself. May take as long as the bounds say: not for an asynchronous thread.
+    fn think(&self, position: Position<'_>, bounds: Bounds, chance: &mut Chance) -> Vec<Candidate>;
 }
 
 /// All legal choices, best first by the player's word; those that it says nothing about come last. Never empty.
 pub fn ranked(
     player: &dyn Player,
     position: Position<'_>,
-    budget: Budget,
+    bounds: Bounds,
     chance: &mut Chance,
 ) -> Vec<Candidate> {
     let legal = choice::legal(position.request);
     let mut ranked = match legal[..] {
         [_] => Vec::new(), // nothing to think about
-        _ => player.think(position, budget, chance),
+        _ => player.think(position, bounds, chance),
     };
     ranked.retain(|candidate| legal.contains(&candidate.choice));
     for choice in legal {

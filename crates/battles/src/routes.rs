@@ -10,7 +10,7 @@ use interlock_kernel::{
     ids::{Key, Worker},
     limits::{QUOTA_LIMIT, QUOTA_WORKERS, TTL_MS},
     quota::{ClaimId, Limit, QuotaRefusal},
-    time::Millis,
+    time::{Millis, Time},
 };
 use interlock_runtime::{Receipt, Runtime};
 use interlock_web::{
@@ -141,7 +141,7 @@ fn of_runs(retention: Millis) -> Routes<Runtime> {
                 .command::<Setup>()
                 .answers(200, "It goes on.", run())
                 .answers(201, "It is open.", run())
-                .refuses(400, &["bad_field"])
+                .refuses(400, &["bad_field", "bad_format"])
                 .refuses(409, &["plan_differs", "limit_below_used", "quota_started"]),
             async move |runtime: State<Runtime>, key: Path<Key>, command: Command<Setup>| {
                 open(runtime, key, command, retention).await
@@ -358,13 +358,25 @@ fn answer(receipt: &Receipt<RunReply>) -> Reply {
     struct Over {
         claim: ClaimId,
     }
+    /// With the time of the run's clock, so that whoever hears it knows how long a claim lasts.
+    #[derive(Serialize)]
+    struct Dated<'a, B> {
+        #[serde(flatten)]
+        body: &'a B,
+        at: Time,
+    }
+    let at = receipt.at;
     match &receipt.reply {
         RunReply::Open { created } => {
             let status = if *created { StatusCode::CREATED } else { StatusCode::OK };
             runtime::reply(status, &Nothing {}, receipt)
         }
-        RunReply::Claimed(grant) => runtime::reply(StatusCode::CREATED, grant, receipt),
-        RunReply::Extended(claim) => runtime::reply(StatusCode::OK, claim, receipt),
+        RunReply::Claimed(grant) => {
+            runtime::reply(StatusCode::CREATED, &Dated { body: grant, at }, receipt)
+        }
+        RunReply::Extended(claim) => {
+            runtime::reply(StatusCode::OK, &Dated { body: claim, at }, receipt)
+        }
         RunReply::Over { claim } => {
             runtime::reply(StatusCode::OK, &Over { claim: *claim }, receipt)
         }
@@ -376,7 +388,7 @@ impl From<RunRejection> for Problem {
     fn from(rejection: RunRejection) -> Self {
         let status = match rejection {
             RunRejection::Refused(refusal) => return refusal.into(),
-            RunRejection::BadText(_) => StatusCode::BAD_REQUEST,
+            RunRejection::BadText(_) | RunRejection::BadFormat(_) => StatusCode::BAD_REQUEST,
             RunRejection::Unknown => StatusCode::NOT_FOUND,
             RunRejection::PlanDiffers(_)
             | RunRejection::OtherRoom { .. }

@@ -6,13 +6,17 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use interlock_battles::{
-    domain::{battle::Outcome, chance::Chance},
+    domain::{
+        chance::Chance,
+        log::{self, End},
+        run,
+    },
     io::{
         Account, Client, ConnectError, Event, Events, Finished, PlayError, Room, Searches,
         Settings, play,
     },
     limits,
-    players::{Budget, Candidate, Player, Position, Random, Thinkers},
+    players::{Bounds, Budget, Candidate, Player, Position, Random, Thinkers},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -90,6 +94,10 @@ fn settings(player: impl Player + 'static) -> Settings {
     Settings { player: Arc::new(player), thinkers, budget: Budget::Iterations(1), seed: 1 }
 }
 
+fn won(winner: &str) -> End {
+    End::Won { winner: winner.to_owned(), forfeited: None }
+}
+
 type Playing = tokio::task::JoinHandle<Result<Finished, PlayError>>;
 
 fn start(room: Room, settings: Settings) -> Playing {
@@ -132,7 +140,44 @@ async fn lies_about_numbers_are_answered_once_or_not_at_all() {
     );
     liar.say(">battle-lies-1\n|win|Bot").await;
     assert_eq!(liar.hears().await, "battle-lies-1|/leave");
-    assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Won("Bot".to_owned()));
+    assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_answered_all_the_same() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-odd-1", &mut events).await;
+    let playing = start(room, settings(Random));
+    assert_eq!(liar.hears().await, "battle-odd-1|/timer on");
+    for request in [r#"{"rqid":5,"active":[{},{}]}"#, r#"{"rqid":7,"side":3}"#] {
+        liar.say(format!(">battle-odd-1\n|request|{request}\n|request|{request}")).await;
+    }
+    assert_eq!(liar.hears().await, "battle-odd-1|/choose default|5");
+    assert_eq!(liar.hears().await, "battle-odd-1|/choose default|7");
+    liar.say(">battle-odd-1\n|win|Bot").await;
+    assert_eq!(liar.hears().await, "battle-odd-1|/leave");
+    assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
+}
+
+/// Whoever counts the battle relies on its end.
+#[tokio::test]
+async fn a_battle_that_is_over_has_an_end_whatever_is_said_before_and_after() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-end-1", &mut events).await;
+    let playing = start(room, settings(Random));
+    assert_eq!(liar.hears().await, "battle-end-1|/timer on");
+    let chat = "x".repeat(limits::MESSAGE_BYTES - 100);
+    for _ in 0..3 {
+        liar.say(format!(">battle-end-1\n|-message|{chat} forfeited.\n|-message|Eve forfeited."))
+            .await;
+    }
+    liar.say(">battle-end-1\n|win|Bot").await;
+    assert_eq!(liar.hears().await, "battle-end-1|/leave");
+    liar.say(">battle-end-1\n|init|battle\n|win|Eve").await;
+    liar.say(">battle-end-1\n|deinit").await;
+    let finished = soon(playing).await.unwrap().unwrap();
+    assert_eq!(finished.end.outcome("bot"), log::end(&finished.log).unwrap().outcome("bot"));
+    assert_eq!(finished.end.outcome("eve"), run::Outcome::Forfeit);
 }
 
 #[tokio::test]
@@ -154,7 +199,7 @@ async fn what_goes_on_is_told_and_nonsense_is_not() {
 struct Stuck(Arc<Semaphore>);
 
 impl Player for Stuck {
-    fn think(&self, _: Position<'_>, _: Budget, _: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, _: Position<'_>, _: Bounds, _: &mut Chance) -> Vec<Candidate> {
         while self.0.available_permits() == 0 {
             std::thread::yield_now();
         }
@@ -179,7 +224,7 @@ async fn a_flood_in_one_battle_leaves_the_others_alone() {
     liar.asks("battle-calm-2", 5).await;
     assert!(liar.hears().await.starts_with("battle-calm-2|/choose switch "));
     liar.say(">battle-calm-2\n|tie").await;
-    assert_eq!(soon(playing).await.unwrap().unwrap().outcome, Outcome::Tie);
+    assert_eq!(soon(playing).await.unwrap().unwrap().end, End::Tied);
     release.add_permits(1);
     assert!(matches!(soon(drowning).await.unwrap(), Err(PlayError::Gone { .. })));
 }
@@ -201,9 +246,9 @@ struct Dawdler {
 }
 
 impl Player for Dawdler {
-    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, bounds: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         self.asked.send(()).unwrap();
-        self.thinks.think(position, budget, chance)
+        self.thinks.think(position, bounds, chance)
     }
 }
 

@@ -212,6 +212,22 @@ fn a_run_goes_on_as_what_it_was_opened_as() {
     assert_eq!(fresh.rejection(sent), RunRejection::BadText("format"));
 }
 
+#[test]
+fn only_single_battles_of_generation_9_are_played() {
+    let refusal = |format: &str| {
+        let mut run = Alone::<Run>::new();
+        let sent = run.send(open(Plan { format: format.to_owned(), ..plan(Limit::Of(5), None) }));
+        let answer = run.answer(sent);
+        done(answer).err()
+    };
+    for format in ["gen9ou", "[Gen 9] Random Battle", "gen91v1", "gen9monotype@@@Dynamax Clause"] {
+        assert_eq!(refusal(format), None, "{format}");
+    }
+    for format in ["gen8ou", "ou", "gen9vgc2025regg", "gen9randomdoublesbattle", "gen92v2doubles"] {
+        assert_eq!(refusal(format), Some(RunRejection::BadFormat(format.to_owned())));
+    }
+}
+
 /// What a test does to a run.
 #[derive(Debug, Clone)]
 enum Act {

@@ -1,11 +1,11 @@
 //! Who thinks, in a word: `search:100ms`, `search:5000it`, `greedy`, `random`.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// The longest search, well within a server's own timer.
-const LONGEST: Duration = Duration::from_secs(20);
+use crate::limits;
+
 /// How long is searched where nobody says.
 const USUAL: Duration = Duration::from_millis(100);
 
@@ -14,7 +14,7 @@ const USUAL: Duration = Duration::from_millis(100);
 pub enum Budget {
     /// So long, in all worlds together.
     Time(Duration),
-    /// So many iterations, in all worlds together.
+    /// So many iterations, in all worlds together; fewer where they take longer than [`limits::SEARCH`].
     Iterations(u32),
 }
 
@@ -32,7 +32,9 @@ pub enum Contestant {
 
 /// A word that names no player.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected search:100ms (at most 20000ms), search:5000it, greedy or random")]
+#[error(
+    "expected search:100ms (at most 20000ms), search:5000it (at most 10000000it), greedy or random"
+)]
 pub struct NoContestant;
 
 impl Default for Contestant {
@@ -58,11 +60,13 @@ impl FromStr for Contestant {
 
 fn budget_of(text: &str) -> Option<Budget> {
     if let Some(iterations) = text.strip_suffix("it") {
-        let iterations: NonZeroU32 = iterations.parse().ok()?;
-        return Some(Budget::Iterations(iterations.get()));
+        let iterations = iterations.parse().ok()?;
+        return (1..=limits::ITERATIONS)
+            .contains(&iterations)
+            .then_some(Budget::Iterations(iterations));
     }
     let time = Duration::from_millis(text.strip_suffix("ms")?.parse().ok()?);
-    (!time.is_zero() && time <= LONGEST).then_some(Budget::Time(time))
+    (!time.is_zero() && time <= limits::SEARCH).then_some(Budget::Time(time))
 }
 
 impl fmt::Display for Contestant {
@@ -109,6 +113,7 @@ mod tests {
             "search:",
             "search:0ms",
             "search:0it",
+            "search:10000001it",
             "search:20001ms",
             "search:1s",
             "greedy:1",

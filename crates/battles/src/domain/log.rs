@@ -11,6 +11,9 @@ use super::{
     run::{Outcome, Tally},
 };
 
+/// What stands between a player's name and its rating.
+const RATING: &str = "'s rating: ";
+
 /// How a log's battle ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +80,12 @@ pub fn is_about_the_end(line: &str) -> bool {
     line == "|tie" || line.starts_with("|win|") || forfeits(line).is_some()
 }
 
+/// Whether a line tells a player's rating after the battle.
+#[must_use]
+pub fn is_rating(line: &str) -> bool {
+    line.starts_with("|raw|") && line.contains(RATING)
+}
+
 /// Who gave up, if the line says that somebody did.
 fn forfeits(line: &str) -> Option<&str> {
     line.strip_prefix("|-message|")?.strip_suffix(" forfeited.")
@@ -95,7 +104,7 @@ pub fn end(log: &str) -> Option<End> {
 pub fn rating(log: &str, me: &str) -> Option<u32> {
     let told = log.lines().rev().filter_map(|line| line.strip_prefix("|raw|"));
     told.filter_map(|line| {
-        let (name, change) = line.split_once("'s rating: ")?;
+        let (name, change) = line.split_once(RATING)?;
         let (_, new) = change.split_once("<strong>")?;
         (id(name) == me).then(|| new.split('<').next()?.parse().ok())?
     })

@@ -165,11 +165,7 @@ impl Request {
         if json.trim().is_empty() {
             return Ok(None);
         }
-        // An array would be read as the fields in their order.
-        if !json.trim_start().starts_with('{') {
-            return Err(serde_json::Error::custom("not an object").into());
-        }
-        let request: Self = serde_json::from_str(json)?;
+        let request: Self = read(json)?;
         let (pokemon, active) = (request.side.pokemon.len(), request.active.len());
         let moves = request.active.iter().map(|active| active.moves.len()).max().unwrap_or(0);
         let places = active.max(request.force_switch.len());
@@ -183,10 +179,30 @@ impl Request {
         }
     }
 
+    /// The number that an answer must have, of a request that cannot be read. `None`: it has none, or waits for none.
+    pub fn number(json: &str) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Number {
+            rqid: u64,
+            #[serde(default)]
+            wait: bool,
+        }
+        let Number { rqid, wait } = read(json).ok()?;
+        (!wait).then_some(rqid)
+    }
+
     /// Whether somebody must come in.
     pub fn must_switch(&self) -> bool {
         self.force_switch.first().is_some_and(|must| *must)
     }
+}
+
+fn read<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, serde_json::Error> {
+    // An array would be read as the fields in their order.
+    if !json.trim_start().starts_with('{') {
+        return Err(serde_json::Error::custom("not an object"));
+    }
+    serde_json::from_str(json)
 }
 
 impl OwnPokemon {

@@ -181,6 +181,11 @@ pub enum RunRejection {
     /// A text of the command is too long, or empty.
     #[error("{0} must have 1 to {max} characters", max = limits::TEXT_CHARS)]
     BadText(&'static str),
+    /// Nobody here can play it.
+    #[error(
+        "format {0} cannot be played: only single battles of generation 9, gen9randombattle or gen9ou, say"
+    )]
+    BadFormat(String),
     /// The claim has a room already.
     #[error("claim {claim} is played in {room}")]
     OtherRoom {
@@ -216,6 +221,7 @@ impl RunRejection {
             Self::Unknown => "unknown_run",
             Self::PlanDiffers(_) => "plan_differs",
             Self::BadText(_) => "bad_field",
+            Self::BadFormat(_) => "bad_format",
             Self::OtherRoom { .. } => "other_room",
             Self::RoomTaken { .. } => "room_taken",
             Self::NotBegun(_) => "not_begun",
@@ -242,7 +248,7 @@ impl Run {
         change: &QuotaChange,
         now: Time,
     ) -> Result<Decision<Self>, RunRejection> {
-        plan.check().map_err(RunRejection::BadText)?;
+        plan.check()?;
         let Some(ledger) = &self.0 else {
             let quota = change.create(now).expect("a plan names its target");
             let opened = Opened { plan: plan.clone(), quota, at: now };

@@ -10,7 +10,7 @@
 //! A request that is older than the one answered is not answered, whatever number the server gives it.
 
 use super::{
-    battle::{Battle, Outcome},
+    battle::Battle,
     choice::Choice,
     protocol::{BattleLine, Line},
     request::{Request, RequestError},
@@ -42,10 +42,10 @@ pub enum Ask {
     Say(String),
     /// To say this once more: it has not arrived.
     Repeat(String),
-    /// Nothing, for the request cannot be read.
-    Unreadable(RequestError),
+    /// To say this, if anything: the request cannot be read, and the server itself may choose.
+    Unreadable(RequestError, Option<String>),
     /// Nothing more: the battle is over.
-    Over(Outcome),
+    Over,
 }
 
 impl Seat {
@@ -73,12 +73,10 @@ impl Seat {
                 Ask::Nothing
             };
         }
-        match (line, &self.battle.outcome) {
-            (Line::Battle(BattleLine::Win(_) | BattleLine::Tie), Some(outcome)) => {
-                Ask::Over(outcome.clone())
-            }
-            _ => Ask::Nothing,
+        if let Line::Battle(BattleLine::Win(_) | BattleLine::Tie) = line {
+            return Ask::Over;
         }
+        Ask::Nothing
     }
 
     /// The request that waits for an answer.
@@ -111,7 +109,7 @@ impl Seat {
 
     fn asked(&mut self, json: &str) -> Ask {
         match Request::parse(json) {
-            Err(error) => Ask::Unreadable(error),
+            Err(error) => Ask::Unreadable(error, self.leave_to_server(json)),
             Ok(None) => Ask::Nothing,
             Ok(Some(request)) if request.wait || request.rqid.is_none() => Ask::Nothing,
             Ok(Some(request)) if request.rqid < self.answered => Ask::Nothing,
@@ -120,6 +118,13 @@ impl Seat {
                 if self.question().is_some() { Ask::Choose } else { Ask::Nothing }
             }
         }
+    }
+
+    /// Answers what cannot be read: whoever says nothing loses by the timer.
+    fn leave_to_server(&mut self, json: &str) -> Option<String> {
+        let rqid = Request::number(json).filter(|rqid| Some(*rqid) > self.answered)?;
+        (self.answered, self.request) = (Some(rqid), None);
+        Some(say(Choice::Default, rqid))
     }
 
     fn refused(&mut self, text: &str) -> Ask {
@@ -237,13 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_cannot_be_read_is_left_to_the_server_once() {
+        let mut seat = Seat::default();
+        let said = |ask: Ask| if let Ask::Unreadable(_, said) = ask { said } else { None };
+        let mut doubles = |rqid: u64, wait: bool| {
+            let json = format!(r#"{{"active":[{{}},{{}}],"rqid":{rqid},"wait":{wait}}}"#);
+            said(seat.hear(&Line::Request(&json)))
+        };
+        assert_eq!(doubles(2, true), None);
+        assert_eq!(doubles(3, false).as_deref(), Some("/choose default|3"));
+        assert_eq!(doubles(3, false), None);
+        assert_eq!(doubles(1, false), None);
+        assert_eq!(hear(&mut seat, "|error|[Invalid choice] No"), "Nothing");
+        assert!(matches!(ask(&mut seat, 4), Ask::Choose));
+    }
+
+    #[test]
     fn hostile_requests_are_said_to_be_unreadable() {
         for json in
             ["{", "[1]", "3", r#"{"active":[{},{}]}"#, r#"{"side":{"pokemon":[{"ident":"x"}]}}"#]
         {
             let mut seat = Seat::default();
             let ask = seat.hear(&Line::Request(json));
-            assert!(matches!(ask, Ask::Unreadable(_)), "{json}: {ask:?}");
+            assert!(matches!(ask, Ask::Unreadable(_, None)), "{json}: {ask:?}");
         }
     }
 }

@@ -17,8 +17,8 @@ use std::{
 
 use interlock_kernel::{
     ids::{CommandId, Key, Worker},
-    quota::{ClaimId, Grant, QuotaRefusal},
-    time::Millis,
+    quota::{ClaimId, QuotaRefusal},
+    time::{Millis, Time},
 };
 use interlock_runtime::{Handle, Meta, Runtime, SendError};
 use tokio::{
@@ -52,6 +52,22 @@ pub struct Counter {
 enum At {
     Here(Handle<Run>),
     There(Api),
+}
+
+/// A battle that was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Its id.
+    pub claim: ClaimId,
+    /// How long it lasts without a sign of life.
+    pub ttl: Millis,
+}
+
+/// What a run said.
+struct Answer {
+    reply: RunReply,
+    /// When it was decided, by the run's clock; `None`: that was not told.
+    at: Option<Time>,
 }
 
 /// Why there is no answer.
@@ -156,7 +172,7 @@ impl Counter {
         retention_ms: Millis,
     ) -> Result<bool, CountError> {
         let command = RunCommand::Open { plan, claim_ttl_ms, retention_ms };
-        let RunReply::Open { created } = self.send(command).await? else {
+        let RunReply::Open { created } = self.send(command).await?.reply else {
             unreachable!("opening is answered by whether it was new")
         };
         Ok(created)
@@ -166,11 +182,12 @@ impl Counter {
     ///
     /// # Errors
     /// If none is left, for this worker or at all.
-    pub async fn claim(&self, worker: Worker, team: Option<String>) -> Result<Grant, CountError> {
-        let RunReply::Claimed(grant) = self.send(RunCommand::Claim { worker, team }).await? else {
+    pub async fn claim(&self, worker: Worker, team: Option<String>) -> Result<Claim, CountError> {
+        let Answer { reply, at } = self.send(RunCommand::Claim { worker, team }).await?;
+        let RunReply::Claimed(grant) = reply else {
             unreachable!("a claim is answered by a grant")
         };
-        Ok(grant)
+        Ok(Claim { claim: grant.claim, ttl: ttl(grant.expires_at, at) })
     }
 
     /// The server has named the battle's room.
@@ -181,12 +198,16 @@ impl Counter {
         self.send(RunCommand::Begin { claim, room }).await.map(|_| ())
     }
 
-    /// Begins a claim's time anew.
+    /// Begins a claim's time anew, and says how long that is.
     ///
     /// # Errors
     /// If it had run out.
-    pub async fn renew(&self, claim: ClaimId) -> Result<(), CountError> {
-        self.send(RunCommand::Renew { claim }).await.map(|_| ())
+    pub async fn renew(&self, claim: ClaimId) -> Result<Millis, CountError> {
+        let Answer { reply, at } = self.send(RunCommand::Renew { claim }).await?;
+        let RunReply::Extended(extended) = reply else {
+            unreachable!("a renewal is answered by an expiry")
+        };
+        Ok(ttl(extended.expires_at, at))
     }
 
     /// The battle is over. Once more, it changes nothing.
@@ -255,24 +276,25 @@ impl Counter {
         }
     }
 
-    async fn send(&self, command: RunCommand) -> Result<RunReply, CountError> {
+    async fn send(&self, command: RunCommand) -> Result<Answer, CountError> {
         let number = self.ids.next.fetch_add(1, Relaxed);
         let id = CommandId::new(&format!("{:016x}-{number}", self.ids.process));
         let id = id.expect("digits and a hyphen");
         let mut patience = Patience::new();
         loop {
             match self.try_send(&command, &id).await {
-                Ok(reply) => return Ok(reply),
+                Ok(answer) => return Ok(answer),
                 Err(trouble) => self.wait_out(trouble, &mut patience).await?,
             }
         }
     }
 
-    async fn try_send(&self, command: &RunCommand, id: &CommandId) -> Result<RunReply, Trouble> {
+    async fn try_send(&self, command: &RunCommand, id: &CommandId) -> Result<Answer, Trouble> {
         match &self.at {
             At::Here(handle) => {
                 let sent = handle.send(&self.run, command.clone(), Meta::id(id.clone())).await;
-                Ok(sent?.reply)
+                let receipt = sent?;
+                Ok(Answer { reply: receipt.reply, at: Some(receipt.at) })
             }
             At::There(api) => api.send(&self.run, command, id).await,
         }
@@ -295,6 +317,11 @@ impl Counter {
         patience.pause = (patience.pause * 2).min(LONGEST_PAUSE);
         Ok(())
     }
+}
+
+/// How long a claim lasts whose end was said at this time. By the run's clock alone, which may differ from ours.
+fn ttl(expires_at: Time, at: Option<Time>) -> Millis {
+    at.map_or(limits::CLAIM_TTL, |at| expires_at.since(at))
 }
 
 impl Why {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use interlock_kernel::ids::Key;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{self, Notify, watch};
 
 use super::{
     Brake, Tracker,
@@ -39,6 +39,8 @@ struct Shared {
     rung: Mutex<BTreeSet<Key>>,
     bell: Notify,
     hosting: AtomicBool,
+    /// Held from before a fleet is started until its password is here.
+    passwords: sync::Mutex<()>,
     /// Counts starts, ends and troubles.
     news: watch::Sender<u64>,
 }
@@ -67,6 +69,7 @@ impl Fleets {
             rung: Mutex::default(),
             bell: Notify::new(),
             hosting: AtomicBool::new(false),
+            passwords: sync::Mutex::default(),
             news: watch::Sender::new(0),
         }))
     }
@@ -111,7 +114,12 @@ impl Fleets {
         self.with(run, |known| known.password = Some(password));
     }
 
-    pub(super) fn password(&self, run: &Key) -> Option<Password> {
+    /// Waits until every fleet that was started has its password here; none is added meanwhile.
+    pub(crate) async fn passwords(&self) -> sync::MutexGuard<'_, ()> {
+        self.0.passwords.lock().await
+    }
+
+    pub(crate) fn password(&self, run: &Key) -> Option<Password> {
         self.lock().get(run).and_then(|known| known.password.clone())
     }
 
@@ -134,7 +142,7 @@ impl Fleets {
         self.0.hosting.load(Relaxed)
     }
 
-    pub(super) fn set_hosting(&self, hosting: bool) {
+    pub(crate) fn set_hosting(&self, hosting: bool) {
         self.0.hosting.store(hosting, Relaxed);
     }
 

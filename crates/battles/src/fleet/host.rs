@@ -108,7 +108,9 @@ impl Keeper {
         let (fleets, crew) = (self.fleets.clone(), orders.crew.clone());
         let pulled = brake.clone();
         let work = async move {
+            let told = fleets.passwords().await;
             let settings = settings(&fleets, counter.run(), &crew, seed)?;
+            drop(told);
             play(&fleets, counter, settings, pulled).await
         };
         let hand = self.hands.spawn(work).id();

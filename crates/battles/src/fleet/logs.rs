@@ -27,7 +27,7 @@ use crate::domain::{
     run::{Ending, RunView, Tally},
 };
 
-/// Bytes at the end of a log in which its end is said.
+/// Bytes at the end of a log in which its end is said, unless much is said after it.
 const TAIL: u64 = 16 << 10;
 /// Logs of one folder at most: file systems and people like it.
 const PER_FOLDER: u64 = 1_000;
@@ -186,13 +186,26 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Looks at the end of the file first, for nearly all battles say it there, and then at all of it.
 fn end_of(path: &Path) -> io::Result<Option<End>> {
     let mut file = File::open(path)?;
     let begin = file.metadata()?.len().saturating_sub(TAIL);
+    if begin > 0 {
+        let tail = text_from(&mut file, begin)?;
+        // Cut off at its beginning, somebody's chat may look like anything.
+        let lines = tail.split_once('\n').map_or("", |(_cut, lines)| lines);
+        if let Some(end) = log::end(lines) {
+            return Ok(Some(end));
+        }
+    }
+    Ok(log::end(&text_from(&mut file, 0)?))
+}
+
+fn text_from(file: &mut File, begin: u64) -> io::Result<String> {
     file.seek(SeekFrom::Start(begin))?;
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail)?;
-    Ok(log::end(&String::from_utf8_lossy(&tail)))
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A page for Showdown's replay viewer, which reads the log from it.
@@ -254,6 +267,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().to_owned());
         let long = format!("{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
+        logs.keep(&name("c1"), &long).unwrap();
+        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+    }
+
+    #[test]
+    fn chat_that_is_cut_ends_no_battle() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        // What is read first begins at the second bar.
+        let rest = |chat: &str| format!("|win|Rival\n|c|a|{chat}\n{WON}");
+        let chat = "g".repeat(usize::try_from(TAIL).unwrap() - rest("").len());
+        logs.keep(&name("c1"), &format!("|c|☆Rival|{}", rest(&chat))).unwrap();
+        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+    }
+
+    #[test]
+    fn an_end_that_much_is_said_after_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        let long = format!("{WON}{}", "|c|☆Rival|lol\n".repeat(10_000));
         logs.keep(&name("c1"), &long).unwrap();
         assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
     }

@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     FleetError, Team,
-    counter::{CountError, Counter, Why},
+    counter::{Claim, CountError, Counter, Why},
     logs::{LogName, Logs, SaveReplay},
     session::{NotFound, Session, Stage},
     tracker::Tracker,
@@ -46,13 +46,13 @@ pub(super) struct Begun {
 
 impl Hand {
     /// Finishes what it had begun, then plays until there is nothing left to claim, or the fleet drains.
-    pub(super) async fn work(mut self, begun: Vec<Begun>) -> Result<(), FleetError> {
+    pub(super) async fn work(self, begun: Vec<Begun>) -> Result<(), FleetError> {
         // All at once: an opponent waits in each.
-        let finished = begun.iter().map(|it| self.alive(it.claim, self.finish(it, None)));
+        let finished = begun.iter().map(|it| self.alive(it.claim, None, self.finish(it, None)));
         try_join_all(finished).await?;
         while *self.stage.borrow() == Stage::Playing {
             let Some(claim) = self.claim().await? else { break };
-            if !self.alive(claim, self.battle(claim)).await? {
+            if !self.battle(claim).await? {
                 break;
             }
         }
@@ -60,13 +60,13 @@ impl Hand {
     }
 
     /// Claims a battle. `None`: there is none left, or the fleet drains.
-    async fn claim(&mut self) -> Result<Option<ClaimId>, FleetError> {
-        let mut ended = self.counter.ended();
+    async fn claim(&self) -> Result<Option<Claim>, FleetError> {
+        let (mut ended, mut stage) = (self.counter.ended(), self.stage.clone());
         loop {
             ended.mark_unchanged();
             let team = self.team.as_ref().map(|team| team.name.clone());
             let retry_after = match self.counter.claim(self.name.clone(), team).await {
-                Ok(grant) => return Ok(Some(grant.claim)),
+                Ok(claim) => return Ok(Some(claim)),
                 Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
                 Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
                     retry_after
@@ -79,19 +79,30 @@ impl Hand {
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = ended.changed() => {}
-                _ = self.stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
+                _ = stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
     }
 
-    /// Does something while a claim is kept alive.
-    async fn alive<T>(&self, claim: ClaimId, work: impl Future<Output = T>) -> T {
+    /// Does something while a claim is kept alive. Where nobody has said how long it lasts, the run is asked first.
+    async fn alive<T>(
+        &self,
+        claim: ClaimId,
+        mut ttl: Option<Millis>,
+        work: impl Future<Output = T>,
+    ) -> T {
         let beat = async {
             loop {
-                sleep(limits::CLAIM_TTL.as_duration() / 3).await;
-                if let Err(error) = self.counter.renew(claim).await {
-                    // What has begun stays counted; what has not is claimed anew when it begins.
-                    tracing::warn!(%claim, %error, "a claim cannot be renewed");
+                if let Some(ttl) = ttl {
+                    sleep((ttl.as_duration() / 3).max(limits::SHORTEST_BEAT)).await;
+                }
+                match self.counter.renew(claim).await {
+                    Ok(anew) => ttl = Some(anew),
+                    Err(error) => {
+                        // What has begun stays counted; what has not is claimed anew when it begins.
+                        tracing::warn!(%claim, %error, "a claim cannot be renewed");
+                        ttl = ttl.or(Some(limits::CLAIM_TTL));
+                    }
                 }
             }
         };
@@ -102,9 +113,9 @@ impl Hand {
     }
 
     /// One battle, from the search to the count. False: there are no more.
-    async fn battle(&self, claim: ClaimId) -> Result<bool, FleetError> {
+    async fn battle(&self, Claim { claim, ttl }: Claim) -> Result<bool, FleetError> {
         let packed = self.team.as_ref().map(|team| team.packed.clone());
-        let room = match self.session.find(packed).await {
+        let room = match self.alive(claim, Some(ttl), self.session.find(packed)).await {
             Ok(room) => room,
             Err(refused) => {
                 self.counter.give_back(claim).await?;
@@ -123,11 +134,15 @@ impl Hand {
             Ok(()) => {}
             Err(CountError::Refused { why, says }) => {
                 tracing::warn!(%claim, room = battle.room, says, "a battle is not claimed");
-                return self.unclaimed(battle, room, why).await;
+                if why == Why::RoomTaken {
+                    let along = self.sit_opposite(battle, room);
+                    return self.alive(claim, Some(ttl), along).await.map(|()| true);
+                }
+                return self.unclaimed(battle, room).await.map(|()| true);
             }
             Err(error) => return Err(error.into()),
         }
-        self.finish(&battle, Some(room)).await.map(|()| true)
+        self.alive(claim, Some(ttl), self.finish(&battle, Some(room))).await.map(|()| true)
     }
 
     async fn begin(&self, Begun { claim, room, opponent, .. }: &Begun) -> Result<(), CountError> {
@@ -136,27 +151,23 @@ impl Hand {
         self.counter.begin(*claim, room).await
     }
 
-    /// The battle is there, and its claim is not: time has run out, or the room is counted for another.
-    async fn unclaimed(&self, battle: Begun, room: io::Room, why: Why) -> Result<bool, FleetError> {
-        if why == Why::RoomTaken {
-            // Another of the run's accounts sits opposite, and counts it; it cannot play alone.
-            play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
-            self.counter.give_back(battle.claim).await?;
-            return Ok(true);
-        }
-        let team = self.team.as_ref().map(|team| team.name.clone());
-        let again = match self.counter.claim(self.name.clone(), team).await {
-            Ok(grant) => Begun { claim: grant.claim, ..battle },
-            Err(CountError::Refused { .. }) => {
-                // Others have played what was left.
-                let _gone = room.say("/forfeit").await;
-                self.session.done(&battle.room).await;
-                return Ok(true);
-            }
-            Err(error) => return Err(error.into()),
+    /// Another of the run's accounts sits opposite, and counts the battle; it cannot play alone.
+    async fn sit_opposite(&self, battle: Begun, room: io::Room) -> Result<(), FleetError> {
+        play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
+        Ok(self.counter.give_back(battle.claim).await?)
+    }
+
+    /// The battle is there, and its claim is not: time has run out. It needs another one.
+    async fn unclaimed(&self, battle: Begun, room: io::Room) -> Result<(), FleetError> {
+        let Some(Claim { claim, ttl }) = self.claim().await? else {
+            // Others have played what was left.
+            let _gone = room.say("/forfeit").await;
+            self.session.done(&battle.room).await;
+            return Ok(());
         };
+        let again = Begun { claim, ..battle };
         self.begin(&again).await?;
-        self.alive(again.claim, self.finish(&again, Some(room))).await.map(|()| true)
+        self.alive(claim, Some(ttl), self.finish(&again, Some(room))).await
     }
 
     /// Plays a battle to its end, keeps its log, and counts it.
@@ -166,8 +177,7 @@ impl Hand {
         let Begun { worker, claim, room: id, .. } = battle;
         let name = LogName { worker, account: me, claim: *claim, room: id };
         let ending = match &played {
-            Some(Finished { log, .. }) => {
-                let end = log::end(log).expect("a battle that was played to its end has one");
+            Some(Finished { end, log, .. }) => {
                 let outcome = end.outcome(me);
                 self.keep(&name, log, outcome).await;
                 Ending::Of(outcome)

@@ -14,17 +14,18 @@ use tokio::time::timeout;
 use super::{Gone, Room};
 use crate::{
     domain::{
-        battle::Outcome,
         chance::Chance,
         choice::{self, Choice},
         contestant::Contestant,
-        log,
+        log::{self, End, EndReader},
         protocol::{Frame, Line},
         request::Request,
         seat::{Ask, Seat},
     },
     limits,
-    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked},
+    players::{
+        Bounds, Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked,
+    },
 };
 
 /// How to play.
@@ -60,10 +61,11 @@ pub struct Finished {
     /// The room's id.
     pub room: String,
     /// How it ended, by the server's word.
-    pub outcome: Outcome,
+    pub end: End,
     /// How many turns it took.
     pub turns: u16,
-    /// What the room said, without what was for this player alone; cut after [`limits::MESSAGE_BYTES`].
+    /// What the room said, without what was for this player alone; cut after [`limits::MESSAGE_BYTES`], but for what
+    /// is about the end. Nothing is after the end but ratings.
     pub log: String,
 }
 
@@ -178,7 +180,7 @@ async fn converse(
     let gone = |Gone| PlayError::Gone { room: id.clone() };
     let mut seat = Seat::default();
     let mut chance = Chance::new(settings.seed);
-    let mut log = String::new();
+    let mut record = Record::default();
     // Keeps the opponent from never moving. Ours is the shorter time.
     room.say("/timer on").await.map_err(gone)?;
     loop {
@@ -186,7 +188,7 @@ async fn converse(
         let message = message.map_err(|_| PlayError::Silent { room: id.clone() })?;
         let message = message.ok_or_else(|| PlayError::Gone { room: id.clone() })?;
         let Some(frame) = Frame::parse(&message) else { continue };
-        keep(&frame, &mut log);
+        record.keep(&frame);
         let mut must_choose = false;
         for line in frame.lines() {
             match seat.hear(&line) {
@@ -200,12 +202,19 @@ async fn converse(
                     tracing::warn!(room = id, "a choice has not arrived, and is sent again");
                     room.say(&text).await.map_err(gone)?;
                 }
-                Ask::Unreadable(error) => tracing::warn!(room = id, %error, "skipped"),
-                Ask::Over(outcome) => {
-                    take_leave(room, &mut log).await;
-                    return Ok(Finished { room: id, outcome, turns: seat.battle().turn, log });
+                Ask::Unreadable(error, answer) => {
+                    tracing::warn!(room = id, %error, "left to the server");
+                    if let Some(text) = answer {
+                        room.say(&text).await.map_err(gone)?;
+                    }
                 }
+                // Whatever comes after the end asks for nothing.
+                Ask::Over => break,
             }
+        }
+        if let Some(end) = record.end.end().cloned() {
+            take_leave(room, &mut record).await;
+            return Ok(Finished { room: id, end, turns: seat.battle().turn, log: record.log });
         }
         if !must_choose {
             continue;
@@ -223,7 +232,7 @@ async fn converse(
 }
 
 /// Leaves a room whose battle is over, and hears what is said until then: the new ratings.
-async fn take_leave(room: &mut Room, log: &mut String) {
+async fn take_leave(room: &mut Room, record: &mut Record) {
     // A room that cannot be left is gone already.
     let _left = room.say("/leave").await;
     let rest = async {
@@ -232,7 +241,7 @@ async fn take_leave(room: &mut Room, log: &mut String) {
                 if frame.lines().any(|line| line == Line::Deinit) {
                     return;
                 }
-                keep(&frame, log);
+                record.keep(&frame);
             }
         }
     };
@@ -251,16 +260,13 @@ async fn decide(
     let player = Arc::clone(&settings.player);
     let (battle, question) = (seat.battle().clone(), request.clone());
     let mut chance = Chance::new(chance.bits());
-    let (budget, wants) = match settings.budget {
-        Budget::Time(time) => (None, time),
-        Budget::Iterations(_) => (Some(settings.budget), limits::DECISION),
-    };
-    let deadline = asked + limits::DECISION;
-    let thinking = settings.thinkers.run(deadline, wants, move |time| {
+    let bounds = Bounds::from(settings.budget);
+    // Sooner than it is too late: so what was found by then is used.
+    let deadline = asked + limits::SEARCH;
+    let thinking = settings.thinkers.run(deadline, bounds.time, move |time| {
         let begun = Instant::now();
         let position = Position { battle: &battle, request: &question };
-        let budget = budget.unwrap_or(Budget::Time(time));
-        let ranked = ranked(&*player, position, budget, &mut chance);
+        let ranked = ranked(&*player, position, Bounds { time, ..bounds }, &mut chance);
         (ranked, begun - asked, begun.elapsed())
     });
     match timeout(limits::DECISION, thinking).await {
@@ -275,17 +281,36 @@ async fn decide(
     (candidates, Cost { took: asked.elapsed(), ..Cost::default() })
 }
 
-fn keep(frame: &Frame<'_>, log: &mut String) {
-    // After a rejoin the whole log comes once more.
-    if frame.lines().any(|line| matches!(line, Line::Init(_))) {
-        log.clear();
+/// What a room has said, as its log will be kept, and how the battle ended.
+#[derive(Default)]
+struct Record {
+    log: String,
+    end: EndReader,
+}
+
+impl Record {
+    fn keep(&mut self, frame: &Frame<'_>) {
+        frame.public_lines().for_each(|line| self.keep_line(line));
     }
-    for text in frame.public_lines() {
+
+    fn keep_line(&mut self, line: &str) {
+        let was_over = self.end.end().is_some();
+        if !was_over && matches!(Line::parse(line), Line::Init(_)) {
+            // After a rejoin the whole log comes once more.
+            *self = Self::default();
+        }
+        self.end.read(line);
+        let is_end = !was_over && self.end.end().is_some();
+        let is_wanted = !was_over || log::is_rating(line);
         // However much was said: how it ended is kept.
-        let limit = if log::is_about_the_end(text) { 2 } else { 1 } * limits::MESSAGE_BYTES;
-        if log.len() + text.len() < limit {
-            log.push_str(text);
-            log.push('\n');
+        let limit = match is_end {
+            true => usize::MAX,
+            false if was_over || log::is_about_the_end(line) => 2 * limits::MESSAGE_BYTES,
+            false => limits::MESSAGE_BYTES,
+        };
+        if is_wanted && self.log.len() + line.len() < limit {
+            self.log.push_str(line);
+            self.log.push('\n');
         }
     }
 }
@@ -294,13 +319,36 @@ fn keep(frame: &Frame<'_>, log: &mut String) {
 mod tests {
     use super::*;
 
+    fn record(said: &[&str]) -> Record {
+        let mut record = Record::default();
+        for lines in said {
+            let frame = format!(">battle-x-1\n{lines}");
+            record.keep(&Frame::parse(&frame).expect("a room's frame"));
+        }
+        record
+    }
+
     #[test]
     fn however_much_is_said_the_end_is_kept() {
-        let mut log = String::new();
-        let flood = format!(">battle-x-1\n{}", "|c|a|x\n".repeat(limits::MESSAGE_BYTES / 7));
-        for said in [&*flood, ">battle-x-1\n|c|a|and more", ">battle-x-1\n|win|A"] {
-            keep(&Frame::parse(said).expect("a room's frame"), &mut log);
-        }
+        let chat = "|c|a|x\n".repeat(limits::MESSAGE_BYTES / 7);
+        let gave_up = format!("|-message|{} forfeited.", "x".repeat(limits::MESSAGE_BYTES - 100));
+        let Record { log, end } = record(&[&chat, "|c|a|and more", &gave_up, &gave_up, "|win|A"]);
         assert!(!log.contains("and more") && log.ends_with("|win|A\n"));
+        assert_eq!(log::end(&log).as_ref(), end.end());
+    }
+
+    #[test]
+    fn after_the_end_only_ratings_are_kept_and_nothing_begins_anew() {
+        let rating = "|raw|A's rating: 1000 &rarr; <strong>1020</strong>";
+        let said = ["|turn|1\n|win|A\n|c|b|gg", "|init|battle\n|win|B", "|raw|bye", rating];
+        let Record { log, end } = record(&said);
+        assert_eq!(log, format!("|turn|1\n|win|A\n{rating}\n"));
+        assert_eq!(log::end(&log).as_ref(), end.end());
+    }
+
+    #[test]
+    fn a_rejoined_room_tells_its_log_once_more() {
+        let said = ["|init|battle\n|turn|1\n|turn|2", "|init|battle\n|turn|1"];
+        assert_eq!(record(&said).log, "|init|battle\n|turn|1\n");
     }
 }

@@ -1,6 +1,6 @@
 //! The greedy player: the move that hurts most now. It never switches unless it must, and never terastallizes.
 
-use super::{Budget, Candidate, Player, Position, World, engine::guarded, sort_by_value};
+use super::{Bounds, Candidate, Player, Position, World, engine::guarded, sort_by_value};
 use crate::domain::{chance::Chance, choice, choice::Choice};
 
 /// Worlds over which the damage is averaged.
@@ -12,7 +12,7 @@ const WORLDS: usize = 4;
 pub struct Greedy;
 
 impl Player for Greedy {
-    fn think(&self, position: Position<'_>, _: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, _: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         let legal = choice::legal(position.request);
         let must_switch = position.request.must_switch();
         let hurts = |choice: &Choice| match choice {

@@ -1,11 +1,11 @@
 //! The searching player: Monte Carlo tree search on poke-engine, over several guessed worlds.
 //!
-//! Each world is searched for its part of the budget, one after the other; a choice is worth what it is worth on
+//! Each world is searched for its part of the bounds, one after the other; a choice is worth what it is worth on
 //! average over the worlds.
 //!
 //! A world that makes the engine panic is left out: the engine knows less than the server does.
 
-use super::{Budget, Candidate, Player, Position, World, engine::guarded, tree::Tree};
+use super::{Bounds, Candidate, Player, Position, World, engine::guarded, tree::Tree};
 use crate::domain::{chance::Chance, choice};
 
 /// Searches so many worlds for each decision.
@@ -28,12 +28,12 @@ impl Default for Mcts {
 }
 
 impl Player for Mcts {
-    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, bounds: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         let legal = choice::legal(position.request);
         let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
         let mut candidates: Vec<Candidate> = legal.into_iter().map(unseen).collect();
         let mut shares = vec![0.0; candidates.len()];
-        let part = part_of(budget, self.worlds);
+        let part = part_of(bounds, self.worlds);
         for _ in 0..self.worlds {
             let Some(world) = World::guess(position, chance) else { break };
             let found = guarded(|| search(&world, &mut candidates, part, chance));
@@ -54,18 +54,15 @@ impl Player for Mcts {
     }
 }
 
-fn part_of(budget: Budget, worlds: u32) -> Budget {
-    match budget {
-        Budget::Time(time) => Budget::Time(time / worlds),
-        Budget::Iterations(iterations) => Budget::Iterations((iterations / worlds).max(1)),
-    }
+fn part_of(Bounds { time, iterations }: Bounds, worlds: u32) -> Bounds {
+    Bounds { time: time / worlds, iterations: (iterations / worlds).max(1) }
 }
 
 /// Adds visits and scores to the candidates, and returns each one's share of the visits.
 fn search(
     world: &World,
     candidates: &mut [Candidate],
-    budget: Budget,
+    bounds: Bounds,
     chance: &mut Chance,
 ) -> Vec<f32> {
     let options: Vec<_> = candidates.iter().map(|one| world.option(&one.choice)).collect();
@@ -73,7 +70,7 @@ fn search(
     if mine.is_empty() {
         return Vec::new();
     }
-    let arms = Tree::new(world.state().clone(), mine, chance).search(budget);
+    let arms = Tree::new(world.state().clone(), mine, chance).search(bounds);
     let total = arms.iter().map(|arm| arm.visits).sum::<u32>().max(1) as f32;
     let mut found = arms.iter();
     let mut shares = Vec::new();

@@ -1,6 +1,6 @@
 //! The random player: the measure of all others.
 
-use super::{Budget, Candidate, Player, Position};
+use super::{Bounds, Candidate, Player, Position};
 use crate::domain::{chance::Chance, choice};
 
 /// Every legal choice is as good as any other.
@@ -8,7 +8,7 @@ use crate::domain::{chance::Chance, choice};
 pub struct Random;
 
 impl Player for Random {
-    fn think(&self, position: Position<'_>, _: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, _: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         let mut choices = choice::legal(position.request);
         let mut candidates = Vec::new();
         while !choices.is_empty() {

@@ -37,7 +37,7 @@ const WEAK: [&str; 2] =
 
 fn best(player: &dyn Player, (battle, request): &(Battle, Request)) -> Choice {
     let position = Position { battle, request };
-    let ranked = ranked(player, position, Budget::Iterations(4000), &mut Chance::new(1));
+    let ranked = ranked(player, position, Budget::Iterations(4000).into(), &mut Chance::new(1));
     assert_eq!(ranked.len(), choice::legal(request).len());
     ranked[0].choice
 }
@@ -54,7 +54,7 @@ fn who_can_win_now_does() {
 fn a_search_says_how_often_it_tried_what_and_what_that_is_worth() {
     let (battle, request) = position(&WEAK, "splash,wavecrash,rest,amnesia", "");
     let position = Position { battle: &battle, request: &request };
-    let ranked = Mcts::new(2).think(position, Budget::Iterations(4000), &mut Chance::new(1));
+    let ranked = Mcts::new(2).think(position, Budget::Iterations(4000).into(), &mut Chance::new(1));
     assert!(ranked.iter().map(|one| one.visits).sum::<u64>() >= 4000);
     assert!(ranked.iter().all(|one| (0.0..=1.0).contains(&one.value)), "{ranked:?}");
     assert!(ranked[0].value > 0.9 && ranked[0].visits > ranked[1].visits, "{ranked:?}");
@@ -65,11 +65,23 @@ fn the_same_seed_grows_the_same_tree() {
     let (battle, request) = position(&WEAK, "splash,wavecrash,rest,amnesia", "");
     let position = Position { battle: &battle, request: &request };
     let think =
-        |seed| Mcts::new(2).think(position, Budget::Iterations(500), &mut Chance::new(seed));
+        |seed| Mcts::new(2).think(position, Budget::Iterations(500).into(), &mut Chance::new(seed));
     assert_eq!(think(1), think(1));
     assert_ne!(think(1), think(2));
     // Not rounded up, and not a single one more.
     assert_eq!(think(1).iter().map(|one| one.visits).sum::<u64>(), 500);
+}
+
+#[test]
+fn a_search_by_iterations_ends_with_its_time() {
+    let (battle, request) = position(&WEAK, "splash,wavecrash,rest,amnesia", "");
+    let position = Position { battle: &battle, request: &request };
+    let think = |time| {
+        let bounds = Bounds { time, ..Budget::Iterations(500).into() };
+        Mcts::new(2).think(position, bounds, &mut Chance::new(1)).len()
+    };
+    assert_eq!(think(Duration::ZERO), 0);
+    assert!(think(limits::SEARCH) > 0);
 }
 
 #[test]
@@ -79,7 +91,8 @@ fn moves_that_no_engine_knows_do_not_stop_the_search() {
     let (battle, request) =
         position(&["|switch|p2a: Newmon|Newmon, L80|100/100"], "newmove,othermove", "");
     let position = Position { battle: &battle, request: &request };
-    let ranked = ranked(&Mcts::new(1), position, Budget::Iterations(1000), &mut Chance::new(1));
+    let ranked =
+        ranked(&Mcts::new(1), position, Budget::Iterations(1000).into(), &mut Chance::new(1));
     assert_eq!(ranked.len(), 3);
 }
 
@@ -142,7 +155,7 @@ fn whoever_must_come_in_is_chosen_among_those_who_can() {
 struct Wrong;
 
 impl Player for Wrong {
-    fn think(&self, _: Position<'_>, _: Budget, _: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, _: Position<'_>, _: Bounds, _: &mut Chance) -> Vec<Candidate> {
         vec![Candidate { choice: Choice::Switch { place: 5 }, visits: 9, value: 1.0 }]
     }
 }

@@ -5,7 +5,7 @@
 //! knowing the other's. The engine's own search explores so widely that the other player is expected to choose nearly
 //! at random; [`WIDTH`] is less, since values differ by little here, and a threat must count as one.
 //!
-//! The same seed grows the same tree, as long as it is counted in iterations.
+//! The same seed grows the same tree, as long as its iterations end before its time does.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use poke_engine::{
     state::{Side, State},
 };
 
-use super::Budget;
+use super::Bounds;
 use crate::domain::chance::Chance;
 
 /// How far a bound lies above the mean: the square of the usual constant.
@@ -86,11 +86,11 @@ impl<'a> Tree<'a> {
     }
 
     /// Searches, and returns our arms at the root, in the order in which they were given.
-    pub(super) fn search(mut self, budget: Budget) -> Vec<Arm> {
+    pub(super) fn search(mut self, bounds: Bounds) -> Vec<Arm> {
         let began = Instant::now();
-        let goes_on = |done: u32| match budget {
-            Budget::Iterations(iterations) => done < iterations,
-            Budget::Time(time) => !done.is_multiple_of(LOOK_EVERY) || began.elapsed() < time,
+        let goes_on = |done: u32| {
+            let is_late = || done.is_multiple_of(LOOK_EVERY) && began.elapsed() >= bounds.time;
+            done < bounds.iterations && !is_late()
         };
         let mut done = 0;
         while goes_on(done) && self.outcomes.len() < OUTCOMES {

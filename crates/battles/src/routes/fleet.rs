@@ -173,11 +173,15 @@ async fn start(
     Path(run): Path<Key>,
     command: Command<FleetSetup>,
 ) -> Result<Reply, Problem> {
-    let crew = desk.engage(&run, &command.body).await?;
+    let setup = command.body.clone();
     // Under an id, a hash of the request would be kept: a password can be guessed from one.
-    let identity = command.identity.filter(|_| command.body.password.is_none());
+    let identity = command.identity.filter(|_| setup.password.is_none());
     let command = Command { identity, ..command };
-    let receipt = command.send::<Fleet>(&desk.runtime, &run, |_| FleetCommand::Start(crew)).await?;
+    let (runtime, key) = (desk.runtime.clone(), run.clone());
+    let send = async move |crew| {
+        command.send::<Fleet>(&runtime, &key, |_| FleetCommand::Start(crew)).await
+    };
+    let receipt = desk.hire(&run, &setup, send).await?;
     let status = match receipt.reply {
         FleetReply::Started { anew: true } => StatusCode::CREATED,
         FleetReply::Started { anew: false } | FleetReply::Done => StatusCode::OK,
@@ -220,8 +224,9 @@ impl Desk {
         setup: &FleetSetup,
         caller: Caller,
     ) -> Result<(), Problem> {
-        let crew = self.engage(run, setup).await?;
-        self.send(run, FleetCommand::Start(crew), caller).await
+        let (desk, key) = (self.clone(), run.clone());
+        let send = async move |crew| desk.send(&key, FleetCommand::Start(crew), caller).await;
+        self.hire(run, setup, send).await.map(|_| ())
     }
 
     /// Slows a fleet, for a page.
@@ -229,7 +234,11 @@ impl Desk {
     /// # Errors
     /// As for programs.
     pub async fn slow(&self, run: &Key, how: FleetCommand, caller: Caller) -> Result<(), Problem> {
-        if self.slow_own(run, &how) { Ok(()) } else { self.send(run, how, caller).await }
+        if self.slow_own(run, &how) {
+            Ok(())
+        } else {
+            self.send(run, how, caller).await.map(|_| ())
+        }
     }
 
     /// How a run's fleet stands; `None` if there never was one.
@@ -255,8 +264,34 @@ impl Desk {
         Ok(Some(FleetView { run, state, trouble, crew: Some(crew.clone()) }))
     }
 
-    /// Makes a crew of what is asked for, and remembers its password.
-    async fn engage(&self, run: &Key, setup: &FleetSetup) -> Result<Crew, Problem> {
+    /// Starts a fleet, and remembers its password once it is decided that it plays: a refusal changes nothing.
+    async fn hire<F>(
+        &self,
+        run: &Key,
+        setup: &FleetSetup,
+        send: impl FnOnce(Crew) -> F,
+    ) -> Result<Receipt<FleetReply>, Problem>
+    where
+        F: Future<Output = Result<Receipt<FleetReply>, Problem>> + Send + 'static,
+    {
+        let sending = send(self.crew(run, setup).await?);
+        let password = setup.password.as_deref().map(Password::new);
+        let (fleets, run) = (self.fleets.clone(), run.clone());
+        // Apart: whoever hangs up leaves no fleet without its password.
+        let hired = tokio::spawn(async move {
+            let _unread = fleets.passwords().await;
+            let receipt = sending.await?;
+            if let (FleetReply::Started { anew: true }, Some(password)) = (receipt.reply, password)
+            {
+                fleets.confide(&run, password);
+            }
+            Ok(receipt)
+        });
+        hired.await.expect("starting a fleet does not panic")
+    }
+
+    /// Makes a crew of what is asked for.
+    async fn crew(&self, run: &Key, setup: &FleetSetup) -> Result<Crew, Problem> {
         if self.fleets.own(run).is_some() {
             return Err(FleetRejection::Playing.into());
         }
@@ -266,17 +301,18 @@ impl Desk {
         }
         let view = runtime::view::<Run>(&self.runtime, run).await?;
         let plan = view.state.ledger().ok_or(RunRejection::Unknown)?.plan();
-        let crew = setup.crew(plan)?;
-        if let Some(password) = &setup.password {
-            self.fleets.confide(run, Password::new(password));
-        }
-        Ok(crew)
+        setup.crew(plan)
     }
 
-    async fn send(&self, run: &Key, command: FleetCommand, caller: Caller) -> Result<(), Problem> {
+    async fn send(
+        &self,
+        run: &Key,
+        command: FleetCommand,
+        caller: Caller,
+    ) -> Result<Receipt<FleetReply>, Problem> {
         let meta = Meta { caller: Some(caller), ..Meta::default() };
         let sent = self.runtime.handle::<Fleet>().send(run, command, meta).await;
-        sent.map(|_| ()).map_err(|error| runtime::refused::<Fleet>(run, error))
+        sent.map_err(|error| runtime::refused::<Fleet>(run, error))
     }
 
     /// Slows the process's own fleet. False: there is none for this run.
@@ -359,3 +395,6 @@ impl From<FleetRejection> for Problem {
         Problem::new(status, rejection.code(), rejection.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,10 @@ use interlock_battles::{
     },
     routes::routes,
 };
-use interlock_kernel::ids::{Key, Worker};
+use interlock_kernel::{
+    ids::{Key, Worker},
+    time::Millis,
+};
 use interlock_runtime::Runtime;
 use interlock_web::{
     guard::{AccessToken, Guard},
@@ -157,12 +160,13 @@ async fn a_joined_counter_is_told_what_is_left() {
     let runtime = ground.runtime().await;
     let home = Home::start(&runtime, any_port()).await;
     let counter = home.counter(Some(TOKEN), 1);
-    let ttl = interlock_battles::limits::CLAIM_TTL;
+    let ttl = Millis::from_secs(7);
     assert!(counter.open(plan.clone(), ttl, RETENTION).await.unwrap());
     assert!(!counter.open(plan.clone(), ttl, RETENTION).await.unwrap());
     assert_eq!(counter.view().await.unwrap().plan, plan);
     let worker = |name: &str| Worker::new(name).unwrap();
     let grant = counter.claim(worker("b0"), Some("rain".to_owned())).await.unwrap();
+    assert_eq!((grant.ttl, counter.renew(grant.claim).await), (ttl, Ok(ttl)));
     let why = async |name: &str| match counter.claim(worker(name), None).await {
         Err(CountError::Refused { why, .. }) => Some(why),
         _ => None,
@@ -174,4 +178,7 @@ async fn a_joined_counter_is_told_what_is_left() {
     counter.give_back(grant.claim).await.unwrap();
     counter.give_back(grant.claim).await.unwrap();
     assert_eq!(counter.view().await.unwrap().claimed, 1);
+    let here = Counter::new(&runtime, Key::new("test").unwrap());
+    let grant = here.claim(worker("b0"), None).await.unwrap();
+    assert_eq!((grant.ttl, here.renew(grant.claim).await), (ttl, Ok(ttl)));
 }

@@ -2,8 +2,7 @@
 
 use interlock_battles::{
     domain::{
-        battle::Outcome,
-        run::{Mode, Plan},
+        run::{Mode, Outcome, Plan},
         tournament::News,
     },
     fake::Faults,
@@ -102,7 +101,7 @@ async fn who_has_no_battle_left_to_play_keeps_no_tournament_waiting() {
         let name = room.id().to_owned();
         let finished = play(room, &playing, |_| {}).await.unwrap();
         session.done(&name).await;
-        if finished.outcome == Outcome::Won("bot".to_owned()) {
+        if finished.end.outcome("bot") == Outcome::Win {
             break;
         }
     }

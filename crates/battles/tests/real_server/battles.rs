@@ -1,9 +1,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use interlock_battles::{
-    domain::battle::Outcome,
+    domain::{id::id, log::End, run::Outcome},
     io::{BattleEvent, Client, Event, Events, Room, Settings, play},
-    players::{Budget, Candidate, Greedy, Mcts, Player, Position, Random},
+    players::{Bounds, Candidate, Greedy, Mcts, Player, Position, Random},
 };
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
@@ -16,18 +16,18 @@ use super::{
 fn agree(sides: &[Seen; 2], names: [&str; 2]) {
     let [one, two] = sides;
     assert_eq!(one.finished.room, two.finished.room);
-    assert_eq!(one.finished.outcome, two.finished.outcome);
+    assert_eq!(one.finished.end, two.finished.end);
     let last = |seen: &Seen| {
         let ends = |line: &&str| line.starts_with("|win|") || *line == "|tie";
         seen.finished.log.lines().find(ends).unwrap().to_owned()
     };
     assert_eq!(last(one), last(two));
-    match &one.finished.outcome {
-        Outcome::Won(name) => {
-            assert!(names.contains(&name.as_str()));
+    match &one.finished.end {
+        End::Won { winner, .. } => {
+            let name = names.into_iter().find(|name| id(name) == *winner).expect("one of them");
             assert_eq!(last(one), format!("|win|{name}"));
         }
-        Outcome::Tie => assert_eq!(last(one), "|tie"),
+        End::Tied => assert_eq!(last(one), "|tie"),
     }
     for seen in sides {
         assert!(seen.finished.turns > 0 && !seen.events.is_empty());
@@ -93,7 +93,7 @@ impl Player for Hopeless {
     fn think(
         &self,
         position: Position<'_>,
-        _: Budget,
+        _: Bounds,
         _: &mut interlock_battles::domain::chance::Chance,
     ) -> Vec<Candidate> {
         assert!(position.battle.turn.is_multiple_of(2), "odd turns are too much");
@@ -140,8 +140,8 @@ async fn two_who_search_meet_and_one_gives_up() {
     one.forfeit(&id).await.unwrap();
     // It asks for nothing more once it is over, and hears the end all the same.
     let lost = play(room, &settings(Random, 2), |_| ()).await.unwrap();
-    assert_eq!(lost.outcome, Outcome::Won("Finder".to_owned()));
-    assert_eq!(winner.await.unwrap().finished.outcome, lost.outcome);
+    assert_eq!(lost.end.outcome("seeker"), Outcome::Forfeit);
+    assert_eq!(winner.await.unwrap().finished.end, lost.end);
 }
 
 /// Plays until it has decided so often, then leaves without a word, as a program that is killed does.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use interlock_battles::{
     domain::{battle::Held, chance::Chance, id::id, request::OwnPokemon},
-    players::{Budget, Candidate, Player, Position, Random},
+    players::{Bounds, Candidate, Player, Position, Random},
 };
 
 /// Plays at random, and writes down what does not agree.
@@ -15,7 +15,7 @@ pub struct Witness {
 }
 
 impl Player for Witness {
-    fn think(&self, position: Position<'_>, budget: Budget, chance: &mut Chance) -> Vec<Candidate> {
+    fn think(&self, position: Position<'_>, bounds: Bounds, chance: &mut Chance) -> Vec<Candidate> {
         let team = &position.request.side.pokemon;
         // A disguise goes by another name than its own until it is seen through.
         if team.iter().all(|own| own.base_ability != "illusion") {
@@ -24,7 +24,7 @@ impl Player for Witness {
                 self.compare(&position, own);
             }
         }
-        Random.think(position, budget, chance)
+        Random.think(position, bounds, chance)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod side;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use interlock_battles::{
@@ -12,6 +12,7 @@ use interlock_battles::{
         run::Mode,
     },
     fleet::logs::SaveReplay,
+    limits,
 };
 use interlock_kernel::{ids::Key, quota::Limit};
 use interlock_server::config::parse_address;
@@ -70,8 +71,8 @@ pub struct Run {
     #[arg(long, value_name = "MS", default_value_t = 100, conflicts_with = "search_iterations", value_parser = value_parser!(u64).range(1..=20_000))]
     pub search_time_ms: u64,
     /// Search by iterations instead: the same on any machine
-    #[arg(long, value_name = "N")]
-    pub search_iterations: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
+    pub search_iterations: Option<u32>,
     /// Play for a run of another machine's server, which says what is played: the accounts, the workers and how they
     /// think are given here
     #[arg(long, value_name = "http://HOST:PORT", requires_all = ["run", "worker_prefix"], conflicts_with_all = ["listen", "run_count", "mode", "opponent", "room", "no_shares", "format", "server", "local"])]
@@ -179,7 +180,7 @@ impl Run {
     /// Who thinks, and how long.
     pub fn contestant(&self) -> Contestant {
         let budget = match self.search_iterations {
-            Some(iterations) => Budget::Iterations(iterations.get()),
+            Some(iterations) => Budget::Iterations(iterations),
             None => Budget::Time(Duration::from_millis(self.search_time_ms)),
         };
         match self.player {

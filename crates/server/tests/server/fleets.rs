@@ -147,7 +147,8 @@ async fn what_could_never_play_is_refused() {
     let ground = Ground::new(4).await;
     let server = ground.server().await;
     ground.open(&server, "r", "5").await;
-    let local = r#"{"server": "local", "format": "x", "mode": "self-play", "target": 5}"#;
+    let local =
+        r#"{"server": "local", "format": "gen9randombattle", "mode": "self-play", "target": 5}"#;
     server.command("PUT", "battles/runs/pairs", local).await;
     for (run, crew, status, code, field) in [
         ("r", "{}", "400", "missing_field", "usernames"),

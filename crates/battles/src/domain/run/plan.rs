@@ -5,7 +5,23 @@ use std::num::NonZeroU32;
 use interlock_kernel::quota::Limit;
 use serde::{Deserialize, Serialize};
 
-use super::check_text;
+use super::{RunRejection, check_text};
+use crate::domain::id::id;
+
+/// The generation that the players know.
+const GENERATION: &str = "gen9";
+/// What is in the ids of formats with more than two Pokémon on the field.
+const NO_SINGLES: [&str; 9] = [
+    "doubles",
+    "triples",
+    "vgc",
+    "multi",
+    "freeforall",
+    "2v2",
+    "12switch",
+    "partnersincrime",
+    "metronomebattle",
+];
 
 /// What is to be played. All but the target and the shares stays as it was when the run was opened: battles
 /// of different kinds are not counted together.
@@ -85,17 +101,16 @@ impl Mode {
 }
 
 impl Plan {
-    /// The text that is empty or too long, if one is.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
-        let texts = [
-            ("server", Some(&*self.server)),
-            ("format", Some(&*self.format)),
-            ("name", self.mode.name()),
-        ];
-        match texts.into_iter().find(|(what, text)| check_text(what, *text).is_err()) {
-            Some((what, _)) => Err(what),
-            None => Ok(()),
-        }
+    /// Refuses what could never be played.
+    pub(super) fn check(&self) -> Result<(), RunRejection> {
+        check_text("server", Some(&self.server))?;
+        check_text("format", Some(&self.format))?;
+        check_text("name", self.mode.name())?;
+        let format = id(&self.format);
+        let is_known = format
+            .strip_prefix(GENERATION)
+            .is_some_and(|kind| !NO_SINGLES.iter().any(|word| kind.contains(word)));
+        if is_known { Ok(()) } else { Err(RunRejection::BadFormat(self.format.clone())) }
     }
 
     /// Whether a run that was opened with this plan can go on with that one.

@@ -17,13 +17,13 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use interlock_kernel::{
     ids::{CommandId, Key},
-    time::Millis,
+    time::{Millis, Time},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{CountError, Trouble, Why};
+use super::{Answer, CountError, Trouble, Why};
 use crate::{
     domain::run::{RunCommand, RunReply, RunView},
     limits,
@@ -45,7 +45,7 @@ pub struct Api {
 pub struct BadAddress(String);
 
 /// An answer, read whole.
-struct Answer {
+struct Response {
     status: StatusCode,
     retry_after: Option<Millis>,
     body: Bytes,
@@ -70,11 +70,16 @@ impl Api {
         run: &Key,
         command: &RunCommand,
         id: &CommandId,
-    ) -> Result<RunReply, Trouble> {
+    ) -> Result<Answer, Trouble> {
+        #[derive(Deserialize)]
+        struct Dated {
+            at: Option<Time>,
+        }
         let (method, path, body) = request(command);
         let path = format!("/api/v1/battles/runs/{run}{path}");
         let answer = self.ask(method, &path, Some((id, body))).await?;
-        Ok(match command {
+        let Dated { at } = read(&answer.body)?;
+        let reply = match command {
             RunCommand::Open { .. } => {
                 RunReply::Open { created: answer.status == StatusCode::CREATED }
             }
@@ -86,7 +91,8 @@ impl Api {
             RunCommand::GiveBack { .. } | RunCommand::Retire { .. } | RunCommand::Expire => {
                 RunReply::Done
             }
-        })
+        };
+        Ok(Answer { reply, at })
     }
 
     pub(super) async fn view(&self, run: &Key) -> Result<RunView, Trouble> {
@@ -100,7 +106,7 @@ impl Api {
         method: Method,
         path: &str,
         command: Option<(&CommandId, Value)>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Response, Trouble> {
         let asked = timeout(limits::API_ANSWER, self.exchange(method, path, command)).await;
         let passing =
             |error: &dyn fmt::Display| Trouble::Passing(format!("{}: {error}", self.base));
@@ -108,7 +114,7 @@ impl Api {
         if answer.status.is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
     }
 
-    fn refusal(&self, Answer { status, retry_after, body }: &Answer) -> Trouble {
+    fn refusal(&self, Response { status, retry_after, body }: &Response) -> Trouble {
         #[derive(Default, Deserialize)]
         struct Problem {
             #[serde(default)]
@@ -135,7 +141,7 @@ impl Api {
         method: Method,
         path: &str,
         command: Option<(&CommandId, Value)>,
-    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<Response, Box<dyn std::error::Error + Send + Sync>> {
         let socket = TcpStream::connect((self.host.trim_matches(['[', ']']), self.port)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         let mut request = Request::builder()
@@ -159,7 +165,7 @@ impl Api {
             let retry_after = seconds.and_then(|wait| wait.parse().ok()).map(Millis::from_secs);
             let status = answer.status();
             let body = Limited::new(answer.into_body(), limits::API_ANSWER_BYTES).collect().await?;
-            Ok(Answer { status, retry_after, body: body.to_bytes() })
+            Ok(Response { status, retry_after, body: body.to_bytes() })
         };
         let (answer, _ended) = tokio::join!(exchange, connection);
         answer

@@ -66,7 +66,7 @@ pub fn iterations_per_second(round: u64) -> (f64, f64) {
 
 fn by_player(position: Position<'_>, seed: u64) -> u64 {
     let budget = Budget::Iterations(WORLDS * ITERATIONS);
-    let candidates = Mcts::new(WORLDS).think(position, budget, &mut Chance::new(seed));
+    let candidates = Mcts::new(WORLDS).think(position, budget.into(), &mut Chance::new(seed));
     candidates.iter().map(|candidate| candidate.visits).sum()
 }
 
