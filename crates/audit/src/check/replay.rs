@@ -196,9 +196,7 @@ impl<'a, E: Primitive> Replay<'a, E> {
         let decision = match self.decide(&command, asked, at) {
             Ok(decision) => decision,
             // What a timer sends is over even if it is refused.
-            Err(_)
-                if kept.timer().is_some() && !events.as_ref().is_some_and(|it| !it.is_empty()) =>
-            {
+            Err(_) if kept.timer().is_some() && events.as_ref().is_none_or(Vec::is_empty) => {
                 return Ok(());
             }
             Err(_) => {
