@@ -8,7 +8,7 @@ use interlock_runtime::{
 };
 
 use super::*;
-use crate::{RETENTION, fleet::counter::Counter, register};
+use crate::{RETENTION, domain::run::Mode, fleet::counter::Counter, register};
 
 /// A desk of a process that hosts fleets, and plays none.
 async fn desk(folder: &std::path::Path, run: &Key) -> Desk {
