@@ -3,6 +3,7 @@
 //!
 //! Besides what a scenario itself says, every answer in it is compared with the log ([`crate::history`]).
 
+mod alarms;
 mod lasting;
 mod outages;
 mod phases;
@@ -23,8 +24,15 @@ pub struct Own {
     pub scenario: &'static dyn Scenario,
 }
 
-const OWN: &[&[Own]] =
-    &[lasting::OWN, phases::OWN, zombies::OWN, outages::OWN, waiters::OWN, primitives::OWN];
+const OWN: &[&[Own]] = &[
+    lasting::OWN,
+    alarms::OWN,
+    phases::OWN,
+    zombies::OWN,
+    outages::OWN,
+    waiters::OWN,
+    primitives::OWN,
+];
 
 /// Every promise.
 pub fn all() -> impl Iterator<Item = &'static Own> {
