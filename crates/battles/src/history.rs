@@ -127,3 +127,22 @@ pub async fn battles(
     };
     runtime.env().store().scan(scan).await?.iter().map(read).collect()
 }
+
+/// One of them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn battle(
+    runtime: &Runtime,
+    run: &Key,
+    claim: ClaimId,
+) -> Result<Option<Over>, StoreError> {
+    let number = claim.number();
+    let scan = Scan {
+        limit: 1,
+        from: row_key(run, number),
+        to: Some(row_key(run, number.saturating_add(1))),
+        ..Scan::table(BATTLES)
+    };
+    runtime.env().store().scan(scan).await?.first().map(read).transpose()
+}

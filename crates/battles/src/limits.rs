@@ -120,5 +120,9 @@ pub const HOME_AWAY: Duration = Duration::from_secs(600);
 pub const FAREWELL: Duration = Duration::from_secs(15);
 /// Bytes of such an answer: a run with a thousand workers and battles.
 pub const API_ANSWER_BYTES: usize = 4 << 20;
+/// Characters of one thing that was said in a battle, as people read it.
+pub const SAID_CHARS: usize = 600;
+/// Characters of a name in it.
+pub const SAID_NAME_CHARS: usize = 40;
 /// Decisions whose cost is remembered, for percentiles.
 pub const COSTS: usize = 100_000;

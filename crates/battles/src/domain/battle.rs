@@ -15,7 +15,7 @@ mod side;
 pub use pokemon::{Boosts, Copied, Held, Pokemon, Stat, Stint, Volatile};
 pub use side::{Layers, Side};
 
-use super::protocol::Slot;
+use super::{id::id, protocol::Slot};
 
 /// What can be seen of a battle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +48,11 @@ impl Battle {
     /// One of the sides.
     pub fn side(&self, slot: Slot) -> &Side {
         &self.sides[slot as usize]
+    }
+
+    /// Where the player with this id sits.
+    pub fn slot_of(&self, user: &str) -> Option<Slot> {
+        Slot::BOTH.into_iter().find(|slot| id(&self.side(*slot).player) == user)
     }
 
     fn side_mut(&mut self, slot: Slot) -> &mut Side {

@@ -18,3 +18,4 @@ pub mod score;
 pub mod seat;
 pub mod team;
 pub mod tournament;
+pub mod words;

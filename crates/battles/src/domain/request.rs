@@ -55,12 +55,22 @@ pub struct Active {
 pub struct MoveSlot {
     /// Its id.
     pub id: String,
+    /// See [`Self::name`].
+    #[serde(default, rename = "move")]
+    name: String,
     /// How often it can be used; missing while the Pokémon is locked into it.
     #[serde(default)]
     pub pp: Option<u8>,
     /// It cannot be used now.
     #[serde(default)]
     pub disabled: bool,
+}
+
+impl MoveSlot {
+    /// Its name, as the server writes it; its id where it writes none.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { &self.id } else { &self.name }
+    }
 }
 
 /// The own team.

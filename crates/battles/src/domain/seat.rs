@@ -13,7 +13,7 @@ use super::{
     battle::Battle,
     choice::Choice,
     protocol::{BattleLine, Line},
-    request::{Request, RequestError},
+    request::{OwnSide, Request, RequestError},
 };
 use crate::limits;
 
@@ -82,6 +82,11 @@ impl Seat {
     /// The request that waits for an answer.
     pub fn question(&self) -> Option<&Request> {
         self.request.as_ref().filter(|request| request.rqid > self.answered)
+    }
+
+    /// The own team, by the newest request; `None` before the first.
+    pub fn own(&self) -> Option<&OwnSide> {
+        self.request.as_ref().map(|request| &request.side)
     }
 
     /// Answers it: the first choice is made, the others are kept for a refusal. Returns what to say to the room;

@@ -23,8 +23,10 @@ use interlock_kernel::{ids::Worker, quota::ClaimId};
 
 pub use crate::domain::fleet::SaveReplay;
 use crate::domain::{
+    id::id,
     log::{self, End},
-    run::{Ending, RunView, Tally},
+    protocol::is_room,
+    run::{Ending, Over, Room, RunView, Tally},
 };
 
 /// Bytes at the end of a log in which its end is said, unless much is said after it.
@@ -51,6 +53,22 @@ pub struct LogName<'a> {
     pub room: &'a str,
 }
 
+impl<'a> LogName<'a> {
+    /// That of a battle that is over. `None`: it had no room, or whoever reported it said what no server says. What
+    /// other programs report becomes a file's name here.
+    #[must_use]
+    pub fn of(over: &'a Over) -> Option<Self> {
+        let Room { id: room, account, .. } = over.room.as_ref()?;
+        let is_account = !account.is_empty() && id(account) == *account;
+        (is_room(room) && is_account).then_some(Self {
+            worker: &over.worker,
+            account,
+            claim: over.claim,
+            room,
+        })
+    }
+}
+
 impl Logs {
     /// The logs in this folder, which is made when the first one is kept.
     #[must_use]
@@ -71,10 +89,23 @@ impl Logs {
     /// # Errors
     /// When it cannot be read.
     pub fn end(&self, name: &LogName<'_>) -> io::Result<Option<End>> {
-        match end_of(&self.path(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            end => end,
-        }
+        found(find(&self.path(name), log::end)).map(Option::flatten)
+    }
+
+    /// The whole log of a battle, if it is here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, name: &LogName<'_>) -> io::Result<Option<String>> {
+        found(File::open(self.path(name)).and_then(|mut file| text_from(&mut file, 0)))
+    }
+
+    /// How many turns a battle took, if its log is here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn turns(&self, name: &LogName<'_>) -> io::Result<Option<u16>> {
+        found(find(&self.path(name), log::turn)).map(Option::flatten)
     }
 
     /// From now on this worker is judged here.
@@ -108,7 +139,7 @@ impl Logs {
                 for entry in fs::read_dir(shelf)? {
                     let path = entry?.path();
                     if path.extension() == Some(OsStr::new("log"))
-                        && let Some(end) = end_of(&path)?
+                        && let Some(end) = find(&path, log::end)?
                     {
                         tally.add(Ending::Of(end.outcome(me)));
                     }
@@ -186,19 +217,27 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Looks at the end of the file first, for nearly all battles say it there, and then at all of it.
-fn end_of(path: &Path) -> io::Result<Option<End>> {
+/// Nothing, where the file is not there.
+fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Finds what a log says. Looks at the end of the file first, for nearly all say it there, and then at all of it.
+fn find<T>(path: &Path, what: fn(&str) -> Option<T>) -> io::Result<Option<T>> {
     let mut file = File::open(path)?;
     let begin = file.metadata()?.len().saturating_sub(TAIL);
     if begin > 0 {
         let tail = text_from(&mut file, begin)?;
         // Cut off at its beginning, somebody's chat may look like anything.
         let lines = tail.split_once('\n').map_or("", |(_cut, lines)| lines);
-        if let Some(end) = log::end(lines) {
-            return Ok(Some(end));
+        if let Some(found) = what(lines) {
+            return Ok(Some(found));
         }
     }
-    Ok(log::end(&text_from(&mut file, 0)?))
+    Ok(what(&text_from(&mut file, 0)?))
 }
 
 fn text_from(file: &mut File, begin: u64) -> io::Result<String> {
@@ -208,8 +247,10 @@ fn text_from(file: &mut File, begin: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A page for Showdown's replay viewer, which reads the log from it.
-fn replay(room: &str, log: &str) -> String {
+/// A page for Showdown's replay viewer, which reads the log from it. The viewer's script is Showdown's own: it is to
+/// be opened as a file, never as a page of a server of ours.
+#[must_use]
+pub fn replay(room: &str, log: &str) -> String {
     // The viewer takes the backslashes away again; no log can end the script that holds it.
     let log = log.replace('/', "\\/");
     format!(
@@ -226,6 +267,8 @@ fn replay(room: &str, log: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
+
+    use interlock_kernel::time::Time;
 
     use super::*;
     use crate::domain::run::Outcome;
@@ -260,6 +303,47 @@ mod tests {
         assert_eq!(recount, Recount::from([(w0().clone(), tally), (w1, Tally::default())]));
         assert_eq!(logs.end(&name("c1000")).unwrap().unwrap().outcome("bot"), Outcome::Loss);
         assert_eq!(logs.end(&name("c4")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_log_is_read_and_says_how_many_turns_it_took() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        let log = format!("|turn|1\n|turn|2\n|c|a|b|turn|9\n{WON}");
+        logs.keep(&name("c1"), &log).unwrap();
+        let long = format!("|turn|7\n{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
+        logs.keep(&name("c2"), &long).unwrap();
+        logs.keep(&name("c3"), WON).unwrap();
+        let turns = ["c1", "c2", "c3", "c4"].map(|claim| logs.turns(&name(claim)).unwrap());
+        assert_eq!(turns, [Some(2), Some(7), None, None]);
+        assert_eq!(logs.read(&name("c1")).unwrap(), Some(log));
+        assert_eq!(logs.read(&name("c4")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_reported_names_no_other_file() {
+        let over = |room: &str, account: &str| Over {
+            claim: ClaimId::parse("c1").unwrap(),
+            worker: w0().clone(),
+            team: None,
+            room: Some(Room { id: room.to_owned(), account: account.to_owned(), opponent: None }),
+            ending: Ending::Void,
+            rating: None,
+            since: Time(0),
+            at: Time(0),
+        };
+        assert!(LogName::of(&over("battle-gen9ou-1", "bot1")).is_some());
+        for (room, account) in [
+            ("../battle-gen9ou-1", "bot1"),
+            ("battle-gen9ou-1", ".."),
+            ("battle-gen9ou-1", ""),
+            ("battle-gen9ou-1", "a/b"),
+            ("/etc/passwd", "bot1"),
+            ("", "bot1"),
+        ] {
+            assert_eq!(LogName::of(&over(room, account)), None, "{room} {account}");
+        }
+        assert_eq!(LogName::of(&Over { room: None, ..over("", "") }), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use interlock_kernel::{ids::Worker, quota::ClaimId};
 use tokio::sync::watch;
 
 use crate::{
-    io::{BattleEvent, Thought},
+    io::{BattleEvent, Board, Thought},
     limits,
 };
 
@@ -23,10 +23,12 @@ pub struct Watched {
     pub worker: Worker,
     /// Its room.
     pub room: String,
-    /// Its turn.
+    /// The turn of the newest decision; 0 before the first.
     pub turn: u16,
-    /// What could be chosen in that turn, best first.
+    /// What could be chosen then, best first.
     pub candidates: Vec<Thought>,
+    /// The battle itself.
+    pub board: Board,
 }
 
 /// What decisions cost beside thinking.
@@ -56,10 +58,16 @@ struct Seen {
 }
 
 impl Tracker {
-    /// The battles in play in which something was decided.
+    /// The battles in play.
     #[must_use]
     pub fn battles(&self) -> BTreeMap<ClaimId, Watched> {
         self.lock().battles.clone()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn battle(&self, claim: ClaimId) -> Option<Watched> {
+        self.lock().battles.get(&claim).cloned()
     }
 
     /// What the newest decisions cost.
@@ -85,15 +93,22 @@ impl Tracker {
 
     pub(super) fn note(&self, worker: &Worker, claim: ClaimId, event: BattleEvent) {
         match event {
-            BattleEvent::Decided { room, turn, candidates, cost } => {
+            BattleEvent::Opened { room, board } => {
+                let worker = worker.clone();
+                let watched = Watched { worker, room, turn: 0, candidates: Vec::new(), board };
+                self.lock().battles.insert(claim, watched);
+            }
+            BattleEvent::Decided { room: _, turn, candidates, cost } => {
                 let mut seen = self.lock();
                 seen.decisions += 1;
                 if seen.overheads.len() == limits::COSTS {
                     seen.overheads.pop_front();
                 }
                 seen.overheads.push_back(cost.overhead());
-                let watched = Watched { worker: worker.clone(), room, turn, candidates };
-                seen.battles.insert(claim, watched);
+                if let Some(watched) = seen.battles.get_mut(&claim) {
+                    (watched.turn, watched.candidates) = (turn, candidates);
+                    watched.board.tell();
+                }
             }
             BattleEvent::Refused { room, turn } => {
                 tracing::info!(%claim, room, turn, "a choice was refused");

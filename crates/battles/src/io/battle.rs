@@ -11,16 +11,17 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{Gone, Room};
+use super::{Gone, Room, board::Board};
 use crate::{
     domain::{
+        battle::Battle,
         chance::Chance,
         choice::{self, Choice},
         contestant::Contestant,
-        log::{self, End, EndReader},
+        log::End,
         protocol::{Frame, Line},
         request::Request,
-        seat::{Ask, Seat},
+        seat::Ask,
     },
     limits,
     players::{
@@ -72,6 +73,13 @@ pub struct Finished {
 /// What happens in a battle, for those who watch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BattleEvent {
+    /// It is played from here on; what can be seen of it is on the board.
+    Opened {
+        /// The room's id.
+        room: String,
+        /// See [`Board::look`].
+        board: Board,
+    },
     /// A choice was made.
     Decided {
         /// The room's id.
@@ -105,7 +113,7 @@ impl Thought {
     fn of(candidate: Candidate, request: &Request) -> Self {
         let move_name = |place: usize| {
             let slot = request.active.first().and_then(|active| active.moves.get(place));
-            slot.map_or_else(String::new, |slot| slot.id.clone())
+            slot.map_or_else(String::new, |slot| slot.name().to_owned())
         };
         let pokemon = |place: usize| {
             request.side.pokemon.get(place).map_or_else(String::new, |own| own.name().to_owned())
@@ -178,9 +186,9 @@ async fn converse(
 ) -> Result<Finished, PlayError> {
     let id = room.id().to_owned();
     let gone = |Gone| PlayError::Gone { room: id.clone() };
-    let mut seat = Seat::default();
+    let board = Board::default();
+    watch(BattleEvent::Opened { room: id.clone(), board: board.clone() });
     let mut chance = Chance::new(settings.seed);
-    let mut record = Record::default();
     // Keeps the opponent from never moving. Ours is the shorter time.
     room.say("/timer on").await.map_err(gone)?;
     loop {
@@ -188,14 +196,14 @@ async fn converse(
         let message = message.map_err(|_| PlayError::Silent { room: id.clone() })?;
         let message = message.ok_or_else(|| PlayError::Gone { room: id.clone() })?;
         let Some(frame) = Frame::parse(&message) else { continue };
-        record.keep(&frame);
+        board.keep(&frame);
         let mut must_choose = false;
         for line in frame.lines() {
-            match seat.hear(&line) {
+            match board.hear(&line) {
                 Ask::Nothing => (),
                 Ask::Choose => must_choose = true,
                 Ask::Say(text) => {
-                    watch(BattleEvent::Refused { room: id.clone(), turn: seat.battle().turn });
+                    watch(BattleEvent::Refused { room: id.clone(), turn: board.turn() });
                     room.say(&text).await.map_err(gone)?;
                 }
                 Ask::Repeat(text) => {
@@ -212,18 +220,19 @@ async fn converse(
                 Ask::Over => break,
             }
         }
-        if let Some(end) = record.end.end().cloned() {
-            take_leave(room, &mut record).await;
-            return Ok(Finished { room: id, end, turns: seat.battle().turn, log: record.log });
+        board.tell();
+        if let Some(end) = board.end() {
+            take_leave(room, &board).await;
+            return Ok(Finished { room: id, end, turns: board.turn(), log: board.take_log() });
         }
         if !must_choose {
             continue;
         }
-        let Some(question) = seat.question().cloned() else { continue };
-        let (candidates, cost) = decide(&seat, &question, settings, &mut chance).await;
-        if let Some(text) = seat.answer(candidates.iter().map(|candidate| candidate.choice)) {
+        let Some(question) = board.question() else { continue };
+        let (candidates, cost) = decide(board.battle(), &question, settings, &mut chance).await;
+        if let Some(text) = board.answer(candidates.iter().map(|candidate| candidate.choice)) {
             room.say(&text).await.map_err(gone)?;
-            let turn = seat.battle().turn;
+            let turn = board.turn();
             let thought = |candidate| Thought::of(candidate, &question);
             let candidates = candidates.into_iter().map(thought).collect();
             watch(BattleEvent::Decided { room: id.clone(), turn, candidates, cost });
@@ -232,7 +241,7 @@ async fn converse(
 }
 
 /// Leaves a room whose battle is over, and hears what is said until then: the new ratings.
-async fn take_leave(room: &mut Room, record: &mut Record) {
+async fn take_leave(room: &mut Room, board: &Board) {
     // A room that cannot be left is gone already.
     let _left = room.say("/leave").await;
     let rest = async {
@@ -241,7 +250,7 @@ async fn take_leave(room: &mut Room, record: &mut Record) {
                 if frame.lines().any(|line| line == Line::Deinit) {
                     return;
                 }
-                record.keep(&frame);
+                board.keep(&frame);
             }
         }
     };
@@ -251,14 +260,14 @@ async fn take_leave(room: &mut Room, record: &mut Record) {
 
 /// What could be chosen, best first; something legal when the player fails. And what it cost.
 async fn decide(
-    seat: &Seat,
+    battle: Battle,
     request: &Request,
     settings: &Settings,
     chance: &mut Chance,
 ) -> (Vec<Candidate>, Cost) {
     let asked = Instant::now();
     let player = Arc::clone(&settings.player);
-    let (battle, question) = (seat.battle().clone(), request.clone());
+    let question = request.clone();
     let mut chance = Chance::new(chance.bits());
     let bounds = Bounds::from(settings.budget);
     // Sooner than it is too late: so what was found by then is used.
@@ -279,76 +288,4 @@ async fn decide(
     let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
     let candidates = choice::legal(request).into_iter().map(unseen).collect();
     (candidates, Cost { took: asked.elapsed(), ..Cost::default() })
-}
-
-/// What a room has said, as its log will be kept, and how the battle ended.
-#[derive(Default)]
-struct Record {
-    log: String,
-    end: EndReader,
-}
-
-impl Record {
-    fn keep(&mut self, frame: &Frame<'_>) {
-        frame.public_lines().for_each(|line| self.keep_line(line));
-    }
-
-    fn keep_line(&mut self, line: &str) {
-        let was_over = self.end.end().is_some();
-        if !was_over && matches!(Line::parse(line), Line::Init(_)) {
-            // After a rejoin the whole log comes once more.
-            *self = Self::default();
-        }
-        self.end.read(line);
-        let is_end = !was_over && self.end.end().is_some();
-        let is_wanted = !was_over || log::is_rating(line);
-        // However much was said: how it ended is kept.
-        let limit = match is_end {
-            true => usize::MAX,
-            false if was_over || log::is_about_the_end(line) => 2 * limits::MESSAGE_BYTES,
-            false => limits::MESSAGE_BYTES,
-        };
-        if is_wanted && self.log.len() + line.len() < limit {
-            self.log.push_str(line);
-            self.log.push('\n');
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(said: &[&str]) -> Record {
-        let mut record = Record::default();
-        for lines in said {
-            let frame = format!(">battle-x-1\n{lines}");
-            record.keep(&Frame::parse(&frame).expect("a room's frame"));
-        }
-        record
-    }
-
-    #[test]
-    fn however_much_is_said_the_end_is_kept() {
-        let chat = "|c|a|x\n".repeat(limits::MESSAGE_BYTES / 7);
-        let gave_up = format!("|-message|{} forfeited.", "x".repeat(limits::MESSAGE_BYTES - 100));
-        let Record { log, end } = record(&[&chat, "|c|a|and more", &gave_up, &gave_up, "|win|A"]);
-        assert!(!log.contains("and more") && log.ends_with("|win|A\n"));
-        assert_eq!(log::end(&log).as_ref(), end.end());
-    }
-
-    #[test]
-    fn after_the_end_only_ratings_are_kept_and_nothing_begins_anew() {
-        let rating = "|raw|A's rating: 1000 &rarr; <strong>1020</strong>";
-        let said = ["|turn|1\n|win|A\n|c|b|gg", "|init|battle\n|win|B", "|raw|bye", rating];
-        let Record { log, end } = record(&said);
-        assert_eq!(log, format!("|turn|1\n|win|A\n{rating}\n"));
-        assert_eq!(log::end(&log).as_ref(), end.end());
-    }
-
-    #[test]
-    fn a_rejoined_room_tells_its_log_once_more() {
-        let said = ["|init|battle\n|turn|1\n|turn|2", "|init|battle\n|turn|1"];
-        assert_eq!(record(&said).log, "|init|battle\n|turn|1\n");
-    }
 }

@@ -124,18 +124,33 @@ pub enum Stat {
 }
 
 impl Stat {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Attack,
+        Self::Defense,
+        Self::SpecialAttack,
+        Self::SpecialDefense,
+        Self::Speed,
+        Self::Accuracy,
+        Self::Evasion,
+    ];
+
+    /// Its short name.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Attack => "atk",
+            Self::Defense => "def",
+            Self::SpecialAttack => "spa",
+            Self::SpecialDefense => "spd",
+            Self::Speed => "spe",
+            Self::Accuracy => "accuracy",
+            Self::Evasion => "evasion",
+        }
+    }
+
     /// Reads a stat's short name.
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "atk" => Some(Self::Attack),
-            "def" => Some(Self::Defense),
-            "spa" => Some(Self::SpecialAttack),
-            "spd" => Some(Self::SpecialDefense),
-            "spe" => Some(Self::Speed),
-            "accuracy" => Some(Self::Accuracy),
-            "evasion" => Some(Self::Evasion),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|stat| stat.id() == text)
     }
 }
 
@@ -184,6 +199,11 @@ impl Pokemon {
     /// Whether it has no HP left.
     pub fn fainted(&self) -> bool {
         self.hp == 0
+    }
+
+    /// Its HP out of a hundred; whoever lives has at least one.
+    pub fn hp_percent(&self) -> u16 {
+        Condition { hp: self.hp, max_hp: self.max_hp, status: None }.percent()
     }
 
     /// The species that counts on the field.

@@ -96,6 +96,12 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Its HP out of a hundred; whoever lives has at least one.
+    pub fn percent(&self) -> u16 {
+        let whole = u32::from(self.hp) * 100 / u32::from(self.max_hp.max(1));
+        u16::try_from(whole.clamp(u32::from(self.hp > 0), 100)).expect("a hundred fits")
+    }
+
     /// Reads a condition; `None` when it is more than full.
     pub fn parse(text: &str) -> Option<Self> {
         let (hp, status) = text.split_once(' ').unwrap_or((text, ""));
