@@ -257,6 +257,37 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// What the search for a race and in its twin came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The race was found, and not in the twin: as it should be.
+    Holds,
+    /// The race was not found, so that nothing is known of the twin.
+    Missed,
+    /// It was found in the twin, too.
+    TwinFails,
+    /// It was found in the twin alone.
+    MissedAndTwinFails,
+}
+
+impl Verdict {
+    /// In a few words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Holds => "found; the twin holds",
+            Self::Missed => "missed",
+            Self::TwinFails => "the twin fails",
+            Self::MissedAndTwinFails => "missed, and the twin fails",
+        }
+    }
+}
+
+/// What is bad cannot be overlooked, without colours too.
+fn loud(words: &str, is_good: bool) -> String {
+    if is_good { words.to_owned() } else { words.to_uppercase() }
+}
+
 impl Line {
     fn of(case: &Case, effort: Effort) -> Self {
         let found = search(case.as_found, Budget { schedules: effort.as_found, seed: effort.seed });
@@ -269,10 +300,21 @@ impl Line {
         }
     }
 
+    /// What it came to.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match (self.as_found.found, self.interlock.violations) {
+            (true, 0) => Verdict::Holds,
+            (false, 0) => Verdict::Missed,
+            (true, _) => Verdict::TwinFails,
+            (false, _) => Verdict::MissedAndTwinFails,
+        }
+    }
+
     /// Whether the race was found, and not in its twin.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.as_found.found && self.interlock.violations == 0
+        self.verdict() == Verdict::Holds
     }
 
     /// As found, Interlock, verdict: each in a few words.
@@ -285,13 +327,7 @@ impl Line {
             false => format!("missed in {schedules} schedules"),
         };
         let twin = self.interlock.tried();
-        let verdict = match (found, self.interlock.violations) {
-            (true, 0) => "found; the twin holds",
-            (false, 0) => "MISSED",
-            (true, _) => "THE TWIN FAILS",
-            (false, _) => "MISSED, AND THE TWIN FAILS",
-        };
-        [as_found, twin, verdict.to_owned()]
+        [as_found, twin, loud(self.verdict().words(), self.is_good())]
     }
 }
 
@@ -307,11 +343,16 @@ impl OwnLine {
         self.interlock.violations == 0
     }
 
+    /// The verdict, in a word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.is_good() { "holds" } else { "broken" }
+    }
+
     /// What was tried, and the verdict: each in a few words.
     #[must_use]
     pub fn cells(&self) -> [String; 2] {
-        let verdict = if self.is_good() { "holds" } else { "BROKEN" };
-        [self.interlock.tried(), verdict.to_owned()]
+        [self.interlock.tried(), loud(self.word(), self.is_good())]
     }
 }
 

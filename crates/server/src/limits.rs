@@ -64,3 +64,15 @@ pub const OPPONENTS_SHOWN: usize = 20;
 pub const RATINGS_SHOWN: usize = 20;
 /// Battles of a run that are listed.
 pub const BATTLES_SHOWN: usize = 100;
+/// Points of one line of a plot.
+pub const POINTS: usize = 300;
+/// Things that were said in a battle in play: those of the last turns.
+pub const SAID_LIVE: usize = 40;
+/// Things that were said in a battle that is over.
+pub const SAID_OVER: usize = 5_000;
+/// Candidates of a decision that are shown.
+pub const CANDIDATES_SHOWN: usize = 16;
+/// Pokémon of a side that are counted as not shown yet, together with those that were.
+pub const TEAM_SHOWN: usize = 6;
+/// Characters of a name that a Showdown server's users chose.
+pub const NAME_SHOWN: usize = 40;

@@ -40,6 +40,8 @@ pub fn routes() -> Routes<Site> {
             sse::MEDIA_TYPE,
         )
     };
+    let file =
+        |path, summary| Endpoint::get(path, summary).answers_with(200, "A file.", "text/plain");
     Routes::new()
         .on(page("/", "What runs here"), overview::show)
         .on(feed("/feed"), feeds::overview)
@@ -55,6 +57,9 @@ pub fn routes() -> Routes<Site> {
         .on(post("/battles/{run}/drain", "Finish what is in play"), fleets::drain)
         .on(post("/battles/{run}/forfeit", "Give up what is in play"), fleets::forfeit)
         .on(page("/battles/{run}/{claim}", "A battle, with the bot's thoughts"), battles::watch)
+        .on(file("/battles/{run}/{claim}/log", "A battle's log, to keep"), battles::log)
+        .on(file("/battles/{run}/{claim}/replay", "A battle to watch again"), battles::replay_page)
+        .on(feed("/battles/{run}/{claim}/feed"), feeds::battle)
         .on(feed("/battles/{run}/feed"), feeds::run)
         .on(page("/entities/{type}", "Entities of a type"), entities::show)
         .on(page("/entities/{type}/{key}", "What happened to an entity"), timeline::show)

@@ -74,7 +74,7 @@ impl Teller<'_> {
         let line = Line::parse(text);
         let speaker = Speaker { battle: &self.battle, me: self.battle.slot_of(self.me) };
         let said = speaker.say(text, &line);
-        let follows = text.starts_with("|-");
+        let follows = follows(text);
         self.battle.fold(&line);
         match said {
             Some(said) => self.add(said, follows),
@@ -115,6 +115,12 @@ impl Teller<'_> {
         }
         Story { turns, is_cut: self.is_cut, battle: self.battle }
     }
+}
+
+/// Whether a line tells what followed from the one before.
+fn follows(text: &str) -> bool {
+    // A Pokémon terastallizes before it acts.
+    (text.starts_with("|-") && !text.starts_with("|-terastallize")) || text.starts_with("|faint|")
 }
 
 /// Whether what comes next follows from nothing that was told.

@@ -120,7 +120,7 @@ impl Thought {
         };
         let name = match candidate.choice {
             Choice::Move { place, tera: false } => move_name(place),
-            Choice::Move { place, tera: true } => format!("{}, terastallized", move_name(place)),
+            Choice::Move { place, tera: true } => format!("{} + Tera", move_name(place)),
             Choice::Switch { place } => format!("→ {}", pokemon(place)),
             Choice::Lead { place, .. } => format!("lead with {}", pokemon(place)),
             Choice::Default => "whatever the server likes".to_owned(),

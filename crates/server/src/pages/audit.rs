@@ -154,7 +154,7 @@ fn promises(own: &[Arc<OwnLine>]) -> Markup {
 }
 
 fn kept(line: &OwnLine) -> Markup {
-    if line.is_good() { badge(Tone::Good, "holds") } else { badge(Tone::Bad, "broken") }
+    badge(tone(line.is_good()), line.word())
 }
 
 fn races_of(rows: &[Vec<Markup>]) -> Markup {
@@ -184,11 +184,11 @@ fn row(line: &Line) -> Vec<Markup> {
 }
 
 fn verdict(line: &Line) -> Markup {
-    match (line.as_found.found, line.interlock.violations) {
-        (true, 0) => badge(Tone::Good, "found; the twin holds"),
-        (false, 0) => badge(Tone::Bad, "missed"),
-        (_, _) => badge(Tone::Bad, "the twin fails"),
-    }
+    badge(tone(line.is_good()), line.verdict().words())
+}
+
+fn tone(is_good: bool) -> Tone {
+    if is_good { Tone::Good } else { Tone::Bad }
 }
 
 fn one(line: &Line) -> Markup {

@@ -1,21 +1,26 @@
 //! A run of battles: how it stands, who plays, how it went.
 
+mod battle;
+mod course;
+mod field;
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use axum::{
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use std::{cmp::Reverse, collections::BTreeMap};
-
 use interlock_battles::{
     domain::{
-        run::{Ending, LiveBattle, Outcome, Over, Phase, Run, RunView, Tally},
+        run::{LiveBattle, Over, Phase, Run, RunView, Tally},
         score::{Estimate, Score},
     },
-    fleet::Watched,
+    fleet::{
+        Watched,
+        logs::{LogName, Logs},
+    },
     history,
-    io::Thought,
-    players::Candidate,
     routes::fleet::FleetState,
 };
 use interlock_kernel::{
@@ -24,16 +29,35 @@ use interlock_kernel::{
 };
 use interlock_web::{
     page::{Column, Tone, badge, facts, live, table},
-    path::{Id, Path},
+    path::Path,
+    request,
+    request::Query,
+    shape::{one_of, optional, text},
 };
 use maud::{Markup, html};
+use tokio::task::spawn_blocking;
 
+pub use self::battle::{log, replay_page, show as watch};
+use self::{
+    battle::{battle_path, ended},
+    course::{BYS, By, course},
+};
 use super::{
     apology, entity_path,
-    figures::{clock, count, gauge},
-    fleets, page, plot,
+    figures::{clock, count, interval},
+    fleets, page,
 };
 use crate::{app::Site, limits};
+
+request! {
+    /// What of a run is wanted.
+    pub struct Wanted {
+        /// What its course is plotted over; time unless told.
+        pub by: Option<By> = optional(one_of(BYS)),
+        /// Battles that were claimed before this one, instead of the newest.
+        pub before: Option<String> = optional(text(1..=interlock_web::limits::ID_CHARS)),
+    }
+}
 
 /// A run's page.
 pub fn path(run: &Key) -> String {
@@ -41,7 +65,11 @@ pub fn path(run: &Key) -> String {
 }
 
 /// `GET /battles/{run}`
-pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
+pub async fn show(
+    State(site): State<Site>,
+    Path(run): Path<Key>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
     let title = format!("Run {run}");
     let Ok(view) = site.runtime.handle::<Run>().view(&run).await else {
         let says = "The run cannot be read now.";
@@ -50,14 +78,13 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
     let Some(ledger) = view.state.ledger() else {
         return apology(StatusCode::NOT_FOUND, &title, "There is no such run.");
     };
+    if let Some(before) = &wanted.before {
+        return older(&site, &run, before).await;
+    }
     let over = history::battles(&site.runtime, &run, None, limits::BATTLES_PLOTTED).await;
     let over = over.unwrap_or_default();
     let view = ledger.view(view.now);
-    let drift = {
-        let (fleets, run, view) = (site.desk.fleets.clone(), run.clone(), view.clone());
-        tokio::task::spawn_blocking(move || fleets.drift(&run, &view)).await
-    };
-    let drift = drift.ok().and_then(Result::ok);
+    let (drift, turns) = from_logs(&site, &run, view.clone(), &over).await;
     let tracker = site.desk.fleets.tracker(&run);
     let watched = tracker.map(|tracker| tracker.battles()).unwrap_or_default();
     let fleet = site.desk.view(&run).await.ok().flatten();
@@ -70,7 +97,7 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
         }
         (live("fleet", html! { @if let Some(fleet) = &fleet { (fleets::control(fleet)) } }))
         (live("counts", counts(&view, drift)))
-        (live("course", course(&over)))
+        (live("course", course(&view, &over, wanted.by.unwrap_or_default())))
         h2 { "In play" }
         (live("in-play", in_play(&run, &view.live, &watched)))
         h2 { "Workers" }
@@ -82,13 +109,56 @@ pub async fn show(State(site): State<Site>, Path(run): Path<Key>) -> Response {
         h2 { "Frequent opponents" }
         (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Over" }
-        (live("over", finished(&over)))
+        (live("over", finished(&run, &over, &turns)))
         @if is_over && site.desk.fleets.is_hosting() {
             h2 { "Play for it" }
             (fleets::start_form(&run, fleet.as_ref().and_then(|fleet| fleet.crew.as_ref())))
         }
     };
     page(&title, "/battles").feed(&feed).body(body).into_response()
+}
+
+/// Older battles of a run.
+async fn older(site: &Site, run: &Key, before: &str) -> Response {
+    let title = format!("Run {run}");
+    let Some(before) = ClaimId::parse(before) else {
+        return apology(StatusCode::BAD_REQUEST, &title, "This part of the run is not known.");
+    };
+    let shown = limits::BATTLES_SHOWN + 1; // whether there are more
+    let Ok(over) = history::battles(&site.runtime, run, Some(before), shown).await else {
+        let says = "The run cannot be read now.";
+        return apology(StatusCode::SERVICE_UNAVAILABLE, &title, says);
+    };
+    let turns = turns_of(Logs::new(site.desk.fleets.folder(run)), &over).await;
+    let body = html! {
+        p { a href=(path(run)) { "The newest" } }
+        (finished(run, &over, &turns))
+    };
+    page(&title, "/battles").body(body).into_response()
+}
+
+/// What the logs say: how far the counts are from them, and how long the battles took that are listed.
+async fn from_logs(
+    site: &Site,
+    run: &Key,
+    view: RunView,
+    over: &[Over],
+) -> (Option<u64>, BTreeMap<ClaimId, u16>) {
+    let (fleets, key) = (site.desk.fleets.clone(), run.clone());
+    let drift = spawn_blocking(move || fleets.drift(&key, &view));
+    let turns = turns_of(Logs::new(site.desk.fleets.folder(run)), over);
+    let (drift, turns) = tokio::join!(drift, turns);
+    (drift.ok().and_then(Result::ok), turns)
+}
+
+/// How many turns the battles took that are listed and whose logs are here.
+async fn turns_of(logs: Logs, over: &[Over]) -> BTreeMap<ClaimId, u16> {
+    let listed = over[..over.len().min(limits::BATTLES_SHOWN)].to_vec();
+    let read = spawn_blocking(move || {
+        let turns = |over: &Over| logs.turns(&LogName::of(over)?).ok().flatten();
+        listed.iter().filter_map(|over| Some((over.claim, turns(over)?))).collect()
+    });
+    read.await.unwrap_or_default()
 }
 
 fn counts(view: &RunView, drift: Option<u64>) -> Markup {
@@ -132,50 +202,16 @@ pub(super) fn rate(score: Score) -> Markup {
     html! { span class="badge" title="with 95 % interval" { (value) " % (" (low) "–" (high) ")" } }
 }
 
-/// Win rate and rating, battle by battle.
-fn course(newest_first: &[Over]) -> Markup {
-    let mut score = Score::default();
-    let mut rates = Vec::new();
-    for over in newest_first.iter().rev() {
-        let mut tally = Tally::default();
-        tally.add(over.ending);
-        let one = Score::from(tally);
-        score.wins += one.wins;
-        score.losses += one.losses;
-        score.ties += one.ties;
-        rates.extend(score.rate());
-    }
-    let ratings: Vec<f64> =
-        newest_first.iter().rev().filter_map(|over| over.rating.map(f64::from)).collect();
-    html! {
-        @if rates.len() > 1 {
-            h2 { "Win rate" }
-            (plot::band(&rates.iter().map(|rate| [rate.low, rate.value, rate.high]).collect::<Vec<_>>(), 0.0..1.0, "Win rate with its interval, battle by battle"))
-        }
-        @if !ratings.is_empty() {
-            h2 { "Rating" }
-            (plot::line(&ratings, "Rating, battle by battle"))
-            (facts(&newest_ratings(newest_first)))
-        }
-    }
-}
-
-/// The newest rating of each account.
-fn newest_ratings(newest_first: &[Over]) -> Vec<(&str, Markup)> {
-    let mut newest: BTreeMap<&str, u32> = BTreeMap::new();
-    for over in newest_first {
-        if let (Some(room), Some(rating)) = (&over.room, over.rating) {
-            newest.entry(&room.account).or_insert(rating);
-        }
-    }
-    let shown = newest.into_iter().take(limits::RATINGS_SHOWN);
-    shown.map(|(account, rating)| (account, html! { (count(rating.into())) })).collect()
+/// The same, with a picture to compare.
+fn pictured(score: Score) -> Markup {
+    let picture = score.rate().map(|rate| interval(rate.low, rate.value, rate.high));
+    html! { (rate(score)) " " (picture.unwrap_or_default()) }
 }
 
 fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watched>) -> Markup {
     let columns = [
         Column::Text("Worker"),
-        Column::Text("Room"),
+        Column::Text("Battle"),
         Column::Text("Against"),
         Column::Number("Turn"),
         Column::Text("Last choice"),
@@ -190,7 +226,7 @@ fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watche
             html! {
                 @match (battle.phase, room) {
                     (Phase::Playing, Some(room)) => {
-                        a href=(format!("{}/{}", path(run), battle.claim)) { (room.id) }
+                        a href=(battle_path(run, battle.claim)) title=(room.id) { (number(&room.id)) }
                     }
                     (Phase::Searching | Phase::Playing, _) => (badge(Tone::Plain, "searching")),
                 }
@@ -203,52 +239,6 @@ fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watche
     };
     let rows: Vec<_> = battles.iter().map(row).collect();
     table(&columns, &rows, "Nothing is played now.")
-}
-
-/// `GET /battles/{run}/{claim}`
-pub async fn watch(State(site): State<Site>, Path((run, claim)): Path<(Key, Id)>) -> Response {
-    let title = format!("Run {run}, battle {}", claim.0);
-    let tracker = site.desk.fleets.tracker(&run);
-    let battles = tracker.as_ref().map(|tracker| tracker.battles()).unwrap_or_default();
-    let watched = ClaimId::parse(&claim.0).and_then(|claim| battles.get(&claim));
-    let feed = format!("{}/feed", path(&run));
-    let body = html! {
-        p { a href=(path(&run)) { "Run " (run) } }
-        (live("battle", match watched {
-            Some(watched) => thoughts(watched),
-            None => html! { p class="empty" { "This battle is not played here now." } },
-        }))
-    };
-    page(&title, "/battles").feed(&feed).body(body).into_response()
-}
-
-fn thoughts(Watched { worker, room, turn, candidates }: &Watched) -> Markup {
-    let columns = [
-        Column::Text("Candidate"),
-        Column::Number("Visits"),
-        Column::Text(""),
-        Column::Number("Value"),
-    ];
-    let most = candidates.iter().map(|thought| thought.candidate.visits).max().unwrap_or(0);
-    let row = |thought: &Thought| {
-        let Candidate { visits, value, .. } = thought.candidate;
-        vec![
-            html! { (thought.name) },
-            html! { (count(visits)) },
-            gauge(visits, most),
-            html! { (format!("{value:.3}")) },
-        ]
-    };
-    let rows: Vec<_> = candidates.iter().map(row).collect();
-    html! {
-        (facts(&[
-            ("Turn", html! { (turn) }),
-            ("Worker", html! { (worker) }),
-            ("Room", html! { (room) }),
-        ]))
-        h2 { "What the bot thought last" }
-        (table(&columns, &rows, "Nothing yet."))
-    }
 }
 
 fn workers(view: &RunView) -> Markup {
@@ -273,7 +263,7 @@ fn workers(view: &RunView) -> Markup {
                 html! { (count(worker.tally.wins)) },
                 html! { (count(worker.tally.losses + worker.tally.forfeits)) },
                 html! { (count(worker.tally.ties)) },
-                rate(Score::from(worker.tally)),
+                pictured(Score::from(worker.tally)),
             ]
         })
         .collect();
@@ -289,72 +279,71 @@ fn frequent(view: &RunView) -> Vec<(&String, &Tally)> {
 }
 
 fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)>) -> Markup {
-    let columns = [Column::Text(what), Column::Number("Finished"), Column::Text("Win rate")];
+    let columns = [
+        Column::Text(what),
+        Column::Number("Finished"),
+        Column::Number("Won"),
+        Column::Number("Lost"),
+        Column::Number("Tied"),
+        Column::Text("Win rate"),
+    ];
     let row = |(name, tally): (&String, &Tally)| {
-        vec![html! { (name) }, html! { (count(tally.finished())) }, rate(Score::from(*tally))]
+        vec![
+            html! { (name) },
+            html! { (count(tally.finished())) },
+            html! { (count(tally.wins)) },
+            html! { (count(tally.losses + tally.forfeits)) },
+            html! { (count(tally.ties)) },
+            pictured(Score::from(*tally)),
+        ]
     };
     let rows: Vec<_> = tallies.map(row).collect();
     table(&columns, &rows, "None yet.")
 }
 
-fn finished(over: &[Over]) -> Markup {
-    let columns = [
-        Column::Text("Room"),
-        Column::Text("Against"),
-        Column::Text("Ending"),
+/// A room without its format, which is the run's: `17` for `battle-gen9ou-17`.
+fn number(room: &str) -> &str {
+    let rest = room.strip_prefix("battle-").and_then(|rest| rest.split_once('-'));
+    rest.map_or(room, |(_format, number)| number)
+}
+
+/// The newest battles of these, each with a way to its page, and a way to those that are older.
+fn finished(run: &Key, over: &[Over], turns: &BTreeMap<ClaimId, u16>) -> Markup {
+    let shown = &over[..over.len().min(limits::BATTLES_SHOWN)];
+    let has_teams = shown.iter().any(|over| over.team.is_some());
+    let mut columns =
+        vec![Column::Text("Battle"), Column::Text("Against"), Column::Text("Outcome")];
+    columns.extend(has_teams.then_some(Column::Text("Team")));
+    columns.extend([
+        Column::Number("Turns"),
         Column::Text("Worker"),
         Column::Number("Rating"),
         Column::Number("UTC"),
-    ];
+    ]);
     let row = |over: &Over| {
         let room = over.room.as_ref();
-        let tone = match over.ending {
-            Ending::Of(Outcome::Win) => Tone::Good,
-            Ending::Of(Outcome::Loss | Outcome::Forfeit) => Tone::Bad,
-            Ending::Of(Outcome::Tie) => Tone::Plain,
-            Ending::Void => Tone::Warn,
-        };
-        vec![
-            html! { @if let Some(room) = room { (room.id) } },
-            html! { @if let Some(opponent) = room.and_then(|room| room.opponent.as_deref()) { (opponent) } },
-            badge(tone, over.ending.word()),
+        let name = room.map_or("no room", |room| room.id.as_str());
+        let opponent = room.and_then(|room| room.opponent.as_deref()).unwrap_or("");
+        let team = || html! { (over.team.as_deref().unwrap_or("")) };
+        let mut row = vec![
+            html! { a href=(battle_path(run, over.claim)) title=(name) { (number(name)) } },
+            html! { (opponent) },
+            ended(over.ending),
+        ];
+        row.extend(has_teams.then(team));
+        row.extend([
+            html! { @if let Some(turns) = turns.get(&over.claim) { (turns) } },
             html! { (over.worker) },
             html! { @if let Some(rating) = over.rating { (count(rating.into())) } },
             clock(over.at),
-        ]
+        ]);
+        row
     };
-    let rows: Vec<_> = over.iter().take(limits::BATTLES_SHOWN).map(row).collect();
-    table(&columns, &rows, "No battle is over yet.")
-}
-
-#[cfg(test)]
-mod tests {
-    use interlock_battles::domain::run::Room;
-    use interlock_kernel::{ids::Worker, time::Time};
-
-    use super::*;
-
-    #[test]
-    fn each_account_has_the_rating_that_it_was_told_last() {
-        let over = |claim: &str, account: &str, rating: Option<u32>| Over {
-            claim: ClaimId::parse(claim).unwrap(),
-            worker: Worker::new("w0").unwrap(),
-            team: None,
-            room: Some(Room { id: claim.to_owned(), account: account.to_owned(), opponent: None }),
-            ending: Ending::Of(Outcome::Win),
-            rating,
-            since: Time(0),
-            at: Time(0),
-        };
-        let newest_first = [
-            over("c4", "one", None),
-            over("c3", "one", Some(1100)),
-            over("c2", "two", Some(1050)),
-            over("c1", "one", Some(1000)),
-        ];
-        let shown = newest_ratings(&newest_first);
-        let shown: Vec<_> =
-            shown.into_iter().map(|(account, rating)| (account, rating.into_string())).collect();
-        assert_eq!(shown, [("one", "1,100".to_owned()), ("two", "1,050".to_owned())]);
+    let rows: Vec<_> = shown.iter().map(row).collect();
+    html! {
+        (table(&columns, &rows, "No battle is over yet."))
+        @if let Some(last) = shown.last().filter(|_| shown.len() < over.len()) {
+            p { a href=(format!("{}?before={}", path(run), last.claim)) rel="next" { "Older" } }
+        }
     }
 }

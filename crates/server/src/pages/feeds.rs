@@ -2,9 +2,14 @@
 
 use axum::{extract::State, response::Response};
 use futures_util::{Stream, StreamExt, stream};
-use interlock_kernel::ids::Key;
+use interlock_kernel::{ids::Key, quota::ClaimId};
 use interlock_runtime::feed::{Feed, Filter, From};
-use interlock_web::{connection::Client, path::Path, problem::Problem, sse};
+use interlock_web::{
+    connection::Client,
+    path::{Id, Path},
+    problem::Problem,
+    sse,
+};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{app::Site, limits};
@@ -39,6 +44,23 @@ pub async fn run(
     Ok(sse::feed(client, news.take_until(Box::pin(other))))
 }
 
+/// Says when a battle in play changes, and once more when it is over; of one that is not played here, when its run
+/// changes.
+pub async fn battle(
+    state: State<Site>,
+    Path((run, Id(claim))): Path<(Key, Id)>,
+    client: Client,
+) -> Result<Response, Problem> {
+    let tracker = state.desk.fleets.tracker(&run);
+    let watched = tracker.zip(ClaimId::parse(&claim));
+    let Some(watched) = watched.and_then(|(tracker, claim)| tracker.battle(claim)) else {
+        return self::run(state, Path(run), client).await;
+    };
+    let over = stream::once(async { sse::Event::default() });
+    let news = changes(watched.board.news(), state.stopping.clone()).chain(over);
+    Ok(sse::feed(client, news))
+}
+
 /// Says when this changes.
 fn whenever(
     news: watch::Receiver<u64>,
@@ -53,8 +75,12 @@ fn changes(
     stopping: watch::Receiver<bool>,
 ) -> impl Stream<Item = sse::Event> {
     stream::unfold((news, stopping), async |(mut news, mut stopping)| {
+        let changed = async {
+            sleep(limits::PAGE_PAUSE).await;
+            news.changed().await
+        };
         tokio::select! {
-            changed = news.changed() => changed.ok()?,
+            changed = changed => changed.ok()?,
             () = stopped(&mut stopping) => return None,
         }
         Some((sse::Event::default(), (news, stopping)))

@@ -74,6 +74,17 @@ fn moment(full: &str, shown: &str) -> Markup {
     html! { time datetime=(full) title=(full) { (shown) } }
 }
 
+/// The two ends of a span, each as short as both allow: the time of one day, or the days as well.
+pub fn between(from: Time, to: Time) -> [String; 2] {
+    let ends = [from, to].map(|at| at.to_string());
+    let day = |end: &String| end.split_once('T').map(|(day, _)| day.to_owned());
+    let is_one_day = day(&ends[0]) == day(&ends[1]);
+    ends.map(|end| {
+        let second = end.split('.').next().unwrap_or("");
+        if is_one_day { time_of_day(second).to_owned() } else { second.replace('T', " ") }
+    })
+}
+
 const ACCENT: &str = "var(--accent, currentColor)";
 const PLOT_WIDTH: u32 = 240;
 const PLOT_HEIGHT: u32 = 48;
@@ -122,6 +133,40 @@ pub fn gauge(used: u64, limit: u64) -> Markup {
     }
 }
 
+const BAR_WIDTH: u16 = 500;
+
+/// A bar as wide as there is room for, filled to so many hundredths; scarce is red. `what` is read out instead.
+pub fn bar(percent: u16, what: &str) -> Markup {
+    let colour = match percent {
+        0..=20 => "var(--bad)",
+        21..=50 => "var(--warn)",
+        51.. => "var(--good)",
+    };
+    let filled = BAR_WIDTH / 100 * percent.min(100);
+    html! {
+        svg role="img" aria-label=(what) width="100%" viewBox=(format!("0 0 {} 10", BAR_WIDTH)) {
+            title { (what) }
+            rect width="100%" height="10" rx="5" fill="currentColor" fill-opacity="0.12" {}
+            rect width=(filled) height="10" rx="5" fill=(colour) {}
+        }
+    }
+}
+
+/// A share with its interval, from 0 to 1.
+pub fn interval(low: f64, value: f64, high: f64) -> Markup {
+    let x = |share: f64| format!("{:.1}", share.clamp(0.0, 1.0) * GAUGE_WIDTH as f64);
+    let width = format!("{:.1}", (high - low).clamp(0.0, 1.0) * GAUGE_WIDTH as f64);
+    let mark = format!("{:.1}", value.clamp(0.0, 1.0) * (GAUGE_WIDTH - 2) as f64);
+    html! {
+        svg aria-hidden="true" width=(GAUGE_WIDTH) height=(GAUGE_HEIGHT)
+            viewBox=(format!("0 0 {GAUGE_WIDTH} {GAUGE_HEIGHT}")) {
+            rect width=(GAUGE_WIDTH) height=(GAUGE_HEIGHT) rx="4" fill="currentColor" fill-opacity="0.1" {}
+            rect x=(x(low)) width=(width) height=(GAUGE_HEIGHT) rx="4" fill=(ACCENT) fill-opacity="0.4" {}
+            rect x=(mark) width="2" height=(GAUGE_HEIGHT) fill=(ACCENT) {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +209,22 @@ mod tests {
         assert_eq!(shown(clock(at)), "00:00:00</time>");
         assert_eq!(shown(precise_clock(at)), "00:00:00.123</time>");
         assert!(clock(at).into_string().contains("title=\"2026-11-21T00:00:00.123Z\""));
+    }
+
+    #[test]
+    fn the_ends_of_a_span_are_as_short_as_both_allow() {
+        let (night, day) = (Time(1_795_219_200_123), Time(1_795_219_200_123 + 86_400_000));
+        assert_eq!(between(night, night), ["00:00:00", "00:00:00"]);
+        assert_eq!(between(night, day), ["2026-11-21 00:00:00", "2026-11-22 00:00:00"]);
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_it_says() {
+        for (percent, filled, colour) in [(0, 0, "bad"), (50, 250, "warn"), (900, 500, "good")] {
+            let shown = bar(percent, "x").into_string();
+            assert!(shown.contains(&format!("<rect width=\"{filled}\"")), "{shown}");
+            assert!(shown.contains(&format!("var(--{colour})")), "{shown}");
+        }
     }
 
     #[test]

@@ -172,14 +172,16 @@ pub fn control(fleet: &FleetView) -> Markup {
     html! {
         p { (state(fleet)) " " @if let Some(crew) = &fleet.crew { (summary(crew)) } }
         @if let Some(trouble) = &fleet.trouble { p { (trouble) } }
-        @match fleet.state {
-            FleetState::Starting | FleetState::Playing => (post("drain", "Finish what is in play, then stop")),
-            FleetState::Draining => (post("forfeit", "Give up what is in play")),
-            FleetState::Own => {
-                (post("drain", "Finish what is in play, then stop"))
-                (post("forfeit", "Give up what is in play"))
+        div class="actions" {
+            @match fleet.state {
+                FleetState::Starting | FleetState::Playing => (post("drain", "Finish what is in play, then stop")),
+                FleetState::Draining => (post("forfeit", "Give up what is in play")),
+                FleetState::Own => {
+                    (post("drain", "Finish what is in play, then stop"))
+                    (post("forfeit", "Give up what is in play"))
+                }
+                FleetState::Forfeiting | FleetState::Over => {}
             }
-            FleetState::Forfeiting | FleetState::Over => {}
         }
     }
 }

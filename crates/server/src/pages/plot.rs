@@ -1,5 +1,5 @@
-//! Plots of one figure's course: SVG that sets attributes only, in the shell's accent, with its range written
-//! beside it.
+//! Plots of how figures went: SVG that sets attributes only, stretched to the page's width, with what is written
+//! around it as text of the page, so that it can be read on any screen.
 
 use std::ops::Range;
 
@@ -7,78 +7,120 @@ use maud::{Markup, html};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 160.0;
-/// Room for what is written on the left.
-const LEFT: f64 = 48.0;
-const ACCENT: &str = "var(--accent, currentColor)";
 const LINE: &str = "var(--line, currentColor)";
+/// The first few lines can be told apart.
+const COLOURS: [&str; 5] =
+    ["var(--accent)", "var(--good)", "var(--warn)", "var(--bad)", "var(--quiet)"];
 
-/// A figure with its interval, oldest first: low, value, high. `what` is read out instead.
-pub fn band(values: &[[f64; 3]], range: Range<f64>, what: &str) -> Markup {
-    let at = Scale { count: values.len(), range };
-    let lows = values.iter().enumerate().map(|(place, [low, ..])| at.point(place, *low));
-    let highs = values.iter().enumerate().map(|(place, [.., high])| at.point(place, *high));
-    let around: Vec<String> = lows.chain(highs.rev()).collect();
-    let line: Vec<String> =
-        values.iter().enumerate().map(|(place, [_, value, _])| at.point(place, *value)).collect();
+/// What is below a plot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Across {
+    /// From where to where.
+    pub range: Range<f64>,
+    /// What its ends are called.
+    pub ends: [String; 2],
+}
+
+/// A figure with its interval: at which place across, and low, value, high. `what` is read out instead.
+pub fn band(points: &[(f64, [f64; 3])], range: Range<f64>, across: &Across, what: &str) -> Markup {
+    let at = Scale { across: &across.range, range };
+    let of = |place: usize| points.iter().map(move |(x, values)| (*x, values[place]));
+    let around: Vec<String> = of(0).chain(of(2).rev()).map(|point| at.point(point)).collect();
     let percent = |value: f64| format!("{:.0} %", value * 100.0);
     let inner = html! {
-        polygon points=(around.join(" ")) fill=(ACCENT) fill-opacity="0.14" {}
-        polyline points=(line.join(" ")) fill="none" stroke=(ACCENT) stroke-width="1.5"
-            stroke-linejoin="round" {}
+        polygon points=(around.join(" ")) fill=(COLOURS[0]) fill-opacity="0.14" {}
+        (stroke(0, of(1), &at))
     };
-    frame(&at, percent, what, &inner)
+    frame(&at, across, percent, what, &inner)
 }
 
-/// A figure's course, oldest first, from its lowest to its highest.
-pub fn line(values: &[f64], what: &str) -> Markup {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+/// Some figures on one scale, from the lowest to the highest of all.
+pub fn lines(courses: &[Vec<(f64, f64)>], across: &Across, what: &str) -> Markup {
+    let values = || courses.iter().flatten().map(|(_, value)| *value);
+    let low = values().fold(f64::INFINITY, f64::min);
+    let high = values().fold(f64::NEG_INFINITY, f64::max);
     // A course without ups and downs is a line in the middle.
     let spread = (high - low).max(1.0);
-    let at = Scale { count: values.len(), range: low - spread * 0.05..low + spread * 1.05 };
-    let line: Vec<String> =
-        values.iter().enumerate().map(|(place, value)| at.point(place, *value)).collect();
+    let range = low - spread * 0.05..low + spread * 1.05;
+    let at = Scale { across: &across.range, range };
     let inner = html! {
-        polyline points=(line.join(" ")) fill="none" stroke=(ACCENT) stroke-width="1.5"
-            stroke-linejoin="round" {}
+        @for (number, course) in courses.iter().enumerate() {
+            (stroke(number, course.iter().copied(), &at))
+        }
     };
-    frame(&at, |value| format!("{value:.0}"), what, &inner)
+    frame(&at, across, |value| format!("{value:.0}"), what, &inner)
 }
 
-struct Scale {
-    count: usize,
+/// The colour of the line of this number, to be shown beside its name.
+pub fn swatch(number: usize) -> Markup {
+    html! {
+        svg width="14" height="10" viewBox="0 0 14 10" aria-hidden="true" {
+            rect y="3" width="14" height="4" rx="2" fill=(colour(number)) {}
+        }
+    }
+}
+
+fn colour(number: usize) -> &'static str {
+    COLOURS[number.min(COLOURS.len() - 1)]
+}
+
+fn stroke(number: usize, points: impl Iterator<Item = (f64, f64)>, at: &Scale<'_>) -> Markup {
+    let mut points: Vec<String> = points.map(|point| at.point(point)).collect();
+    // A line takes two.
+    if let [only] = &points[..] {
+        points.push(only.clone());
+    }
+    html! {
+        polyline points=(points.join(" ")) fill="none" stroke=(colour(number)) stroke-width="2"
+            stroke-linejoin="round" stroke-linecap="round" vector-effect="non-scaling-stroke" {}
+    }
+}
+
+struct Scale<'a> {
+    across: &'a Range<f64>,
     range: Range<f64>,
 }
 
-impl Scale {
-    fn point(&self, place: usize, value: f64) -> String {
-        let steps = self.count.saturating_sub(1).max(1) as f64;
-        let x = LEFT + place as f64 / steps * (WIDTH - LEFT);
-        format!("{x:.1},{:.1}", self.height(value))
+impl Scale<'_> {
+    fn point(&self, (x, value): (f64, f64)) -> String {
+        format!("{:.1},{:.1}", WIDTH * share(x, self.across), self.height(value))
     }
 
     fn height(&self, value: f64) -> f64 {
-        let share = (value - self.range.start) / (self.range.end - self.range.start);
         // A pixel above and below, so that the line is not cut.
-        1.0 + (HEIGHT - 2.0) * (1.0 - share.clamp(0.0, 1.0))
+        1.0 + (HEIGHT - 2.0) * (1.0 - share(value, &self.range))
     }
 }
 
+/// How far a value is from a range's start to its end.
+fn share(value: f64, Range { start, end }: &Range<f64>) -> f64 {
+    if end > start { ((value - start) / (end - start)).clamp(0.0, 1.0) } else { 0.5 }
+}
+
 /// The plot with lines at its ends and in its middle.
-fn frame(at: &Scale, written: impl Fn(f64) -> String, what: &str, inner: &Markup) -> Markup {
+fn frame(
+    at: &Scale<'_>,
+    across: &Across,
+    written: impl Fn(f64) -> String,
+    what: &str,
+    inner: &Markup,
+) -> Markup {
     let Range { start, end } = at.range;
-    let marks = [start, start + (end - start) / 2.0, end];
+    let marks = [end, start + (end - start) / 2.0, start];
     html! {
-        svg role="img" aria-label=(what) width="100%" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) {
-            title { (what) }
-            @for mark in marks {
-                @let y = at.height(mark);
-                line x1=(LEFT) y1=(format!("{y:.1}")) x2=(WIDTH) y2=(format!("{y:.1}"))
-                    stroke=(LINE) stroke-width="1" {}
-                text x=(LEFT - 6.0) y=(format!("{:.1}", (y + 4.0).clamp(11.0, HEIGHT - 2.0)))
-                    text-anchor="end" { (written(mark)) }
+        div class="plot" {
+            div class="up" aria-hidden="true" { @for mark in marks { span { (written(mark)) } } }
+            svg role="img" aria-label=(what) preserveAspectRatio="none"
+                viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) {
+                title { (what) }
+                @for mark in marks {
+                    @let y = format!("{:.1}", at.height(mark));
+                    line x1="0" y1=(y) x2=(WIDTH) y2=(y) stroke=(LINE) stroke-width="1"
+                        vector-effect="non-scaling-stroke" {}
+                }
+                (inner)
             }
-            (inner)
+            div class="across" { @for end in &across.ends { span { (end) } } }
         }
     }
 }
@@ -87,30 +129,43 @@ fn frame(at: &Scale, written: impl Fn(f64) -> String, what: &str, inner: &Markup
 mod tests {
     use super::*;
 
-    /// The y of every point in the plot's own lines.
-    fn heights(markup: &str) -> Vec<f64> {
+    fn across() -> Across {
+        Across { range: 10.0..20.0, ends: ["ten".to_owned(), "twenty".to_owned()] }
+    }
+
+    /// Every point in the plot's own lines.
+    fn points(markup: &str) -> Vec<(f64, f64)> {
         let points = markup.split("points=\"").skip(1).filter_map(|rest| rest.split('"').next());
         let pairs = points.flat_map(|points| points.split(' '));
-        pairs.map(|pair| pair.split_once(',').unwrap().1.parse().unwrap()).collect()
+        let number = |text: &str| text.parse().unwrap();
+        pairs
+            .map(|pair| pair.split_once(',').unwrap())
+            .map(|(x, y)| (number(x), number(y)))
+            .collect()
     }
 
     #[test]
     fn whatever_is_plotted_stays_within_its_frame() {
         let plots = [
-            band(&[[0.0, 0.5, 1.0], [-1.0, 2.0, 9.0]], 0.0..1.0, "x"),
-            line(&[1000.0, 1045.0, 980.0], "x"),
-            line(&[7.0], "x"),
+            band(&[(10.0, [0.0, 0.5, 1.0]), (99.0, [-1.0, 2.0, 9.0])], 0.0..1.0, &across(), "x"),
+            lines(&[vec![(0.0, 1000.0), (15.0, 1045.0)], vec![(20.0, 980.0)]], &across(), "x"),
+            lines(&[vec![(7.0, 7.0)]], &Across { range: 7.0..7.0, ..across() }, "x"),
         ];
         for plot in plots {
-            let heights = heights(&plot.0);
-            assert!(!heights.is_empty());
-            assert!(heights.iter().all(|y| (0.0..=HEIGHT).contains(y)), "{heights:?}");
+            let points = points(&plot.0);
+            assert!(!points.is_empty());
+            let is_within =
+                |(x, y): &(f64, f64)| (0.0..=WIDTH).contains(x) && (0.0..=HEIGHT).contains(y);
+            assert!(points.iter().all(is_within), "{points:?}");
         }
     }
 
     #[test]
-    fn higher_is_higher() {
-        let heights = heights(&line(&[1000.0, 1045.0], "x").0);
-        assert!(heights[0] > heights[1], "{heights:?}");
+    fn higher_is_higher_and_later_is_further_right() {
+        let plot = lines(&[vec![(12.0, 1000.0), (15.0, 1045.0)]], &across(), "x").0;
+        let points = points(&plot);
+        assert!(points[0].1 > points[1].1, "{points:?}");
+        assert_eq!((points[0].0, points[1].0), (WIDTH * 0.2, WIDTH * 0.5));
+        assert!(plot.contains("ten") && plot.contains("twenty"));
     }
 }

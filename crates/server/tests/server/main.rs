@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod battles;
 mod dead_letters;
 mod fleets;
 mod lifecycle;

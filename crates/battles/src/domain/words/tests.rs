@@ -16,11 +16,13 @@ fn a_move_and_what_follows_are_one_breath() {
     check(
         "|move|p1a: Basculegion|Wave Crash|p2a: Luke\n|-supereffective|p2a: Luke\n|-crit|p2a: Luke\n\
          |-damage|p2a: Luke|21/100\n|-damage|p1a: Basculegion|300/323|[from] Recoil\n\
-         |move|p2a: Luke|Swords Dance|p2a: Luke\n|-boost|p2a: Luke|atk|2\n",
+         |-terastallize|p2a: Luke|Normal\n|move|p2a: Luke|Swords Dance|p2a: Luke\n|-boost|p2a: Luke|atk|2\n\
+         |faint|p1a: Basculegion\n",
         &[
             "Basculegion used Wave Crash. It is super effective. A critical hit. The opposing Luke fell from 100 to \
              21 %. Basculegion fell from 100 to 92 % (Recoil).",
-            "The opposing Luke used Swords Dance. The opposing Luke's Attack rose sharply.",
+            "The opposing Luke terastallized: Normal.",
+            "The opposing Luke used Swords Dance. The opposing Luke's Attack rose sharply. Basculegion fainted.",
         ],
     );
 }
@@ -77,7 +79,7 @@ fn whoever_does_not_play_hears_whose_each_is() {
 
 #[test]
 fn only_the_newest_is_told_where_there_is_too_much() {
-    let log = format!("{BEGIN}{}", "|faint|p2a: Luke\n".repeat(1000));
+    let log = format!("{BEGIN}{}", "|cant|p2a: Luke|par\n".repeat(1000));
     let story = tell(&log, "bot", 10);
     assert!(story.is_cut);
     assert_eq!(story.turns.iter().map(|turn| turn.said.len()).sum::<usize>(), 10);

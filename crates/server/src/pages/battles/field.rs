@@ -1,0 +1,155 @@
+//! Both sides of a battle: who is on the field, what is known of the teams, and what lies around.
+
+use std::collections::BTreeSet;
+
+use interlock_battles::domain::{
+    battle::{Battle, Boosts, Pokemon, Side, Stat},
+    id::id,
+    protocol::{Slot, Status},
+    request::OwnSide,
+    words::named,
+};
+use interlock_web::page::{Tone, badge};
+use maud::{Markup, html};
+
+use crate::{limits, pages::figures::bar};
+
+/// Both sides; the own one first, if one is.
+pub fn sides(battle: &Battle, me: Option<Slot>, own: Option<&OwnSide>) -> Markup {
+    let first = me.unwrap_or(Slot::P1);
+    html! {
+        div class="pair" {
+            (side(battle, first, own.filter(|own| own.slot() == Some(first)), me.is_some()))
+            (side(battle, first.other(), None, false))
+        }
+    }
+}
+
+/// Weather, terrain and what else is everywhere, with the turn in which it began.
+pub fn around(battle: &Battle) -> Vec<String> {
+    let Battle { weather, terrain, trick_room, .. } = battle;
+    let since = |name: &str, turn: u16| match battle.turns_since(turn) {
+        0 => name.to_owned(),
+        1 => format!("{name}, for 1 turn"),
+        turns => format!("{name}, for {turns} turns"),
+    };
+    let known = weather.iter().chain(terrain);
+    let known = known.map(|(id, turn)| since(named(id), *turn));
+    known.chain(trick_room.map(|turn| since(named("trickroom"), turn))).collect()
+}
+
+fn side(battle: &Battle, slot: Slot, own: Option<&OwnSide>, is_bot: bool) -> Markup {
+    let side = battle.side(slot);
+    let conditions = side.conditions.iter().map(|(id, layers)| match layers.count {
+        0 | 1 => named(id).to_owned(),
+        count => format!("{} ×{count}", named(id)),
+    });
+    html! {
+        div class="card" {
+            h3 {
+                (cut(&side.player))
+                @if is_bot { " " span class="quiet" { "our bot" } }
+            }
+            @match side.active() {
+                Some(active) => (on_field(active)),
+                None => p class="quiet" { "Nobody is on the field yet." },
+            }
+            @if !side.conditions.is_empty() {
+                p { @for condition in conditions { (badge(Tone::Plain, &cut(&condition))) " " } }
+            }
+            (team(side, own))
+        }
+    }
+}
+
+fn on_field(one: &Pokemon) -> Markup {
+    let percent = one.hp_percent();
+    html! {
+        p class="who" {
+            strong { (name(one)) } " "
+            span class="quiet" { "L" (one.level) }
+            span class="number" { (percent) " %" }
+        }
+        (bar(percent, &format!("{percent} % HP")))
+        p class="badges" {
+            @if one.fainted() { (badge(Tone::Bad, "fainted")) " " }
+            @if let Some(status) = one.status { (badge(Tone::Warn, ails(status))) " " }
+            @if let Some(tera) = one.tera.as_ref().filter(|_| one.terastallized) {
+                (badge(Tone::Plain, &format!("Tera: {}", cut(tera)))) " "
+            }
+            (boosts(&one.stint.boosts))
+            @for volatile in one.stint.volatiles.keys() {
+                (badge(Tone::Plain, &cut(named(volatile)))) " "
+            }
+        }
+    }
+}
+
+fn boosts(boosts: &Boosts) -> Markup {
+    html! {
+        @for (stat, stage) in Stat::ALL.map(|stat| (stat, boosts.of(stat))) {
+            @if stage != 0 {
+                @let tone = if stage > 0 { Tone::Good } else { Tone::Bad };
+                (badge(tone, &format!("{} {stage:+}", named(stat.id())))) " "
+            }
+        }
+    }
+}
+
+/// All that are known of a team: those that were shown, then those that only the own player knows.
+fn team(side: &Side, own: Option<&OwnSide>) -> Markup {
+    let shown: BTreeSet<&str> = side.team.iter().map(|one| one.name.as_str()).collect();
+    let unseen = own.into_iter().flat_map(|own| &own.pokemon);
+    let unseen: Vec<_> = unseen.filter(|one| !shown.contains(one.name())).collect();
+    let known = side.team.len() + unseen.len();
+    let hidden = usize::from(side.team_size).clamp(known, limits::TEAM_SHOWN.max(known)) - known;
+    html! {
+        ul class="team" {
+            @for one in &side.team { (member(&name(one), one.hp_percent(), one.status, true)) }
+            @for one in &unseen {
+                @let condition = one.condition();
+                (member(&cut(one.name()), condition.percent(), condition.status, false))
+            }
+            @if hidden > 0 { li class="quiet" { (hidden) " not shown yet" } }
+        }
+    }
+}
+
+fn member(name: &str, percent: u16, status: Option<Status>, is_shown: bool) -> Markup {
+    html! {
+        li {
+            @if percent == 0 { s { (name) } } @else { (name) }
+            " "
+            span class="quiet" {
+                @if percent == 0 { "fainted" } @else { (percent) " %" }
+                @if let Some(status) = status { ", " (ails(status)) }
+                @if !is_shown { ", not shown yet" }
+            }
+        }
+    }
+}
+
+/// A Pokémon's name, with its species where that is another word.
+fn name(one: &Pokemon) -> String {
+    let forme = one.forme();
+    // Formes begin with their species' name.
+    match forme.starts_with(&id(&one.name)) {
+        true => cut(&one.name),
+        false => format!("{} ({})", cut(&one.name), cut(forme)),
+    }
+}
+
+fn ails(status: Status) -> &'static str {
+    match status {
+        Status::Burn => "burned",
+        Status::Paralysis => "paralysed",
+        Status::Sleep => "asleep",
+        Status::Freeze => "frozen",
+        Status::Poison => "poisoned",
+        Status::Toxic => "badly poisoned",
+    }
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(limits::NAME_SHOWN).collect()
+}
