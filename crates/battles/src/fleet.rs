@@ -29,7 +29,7 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 
-pub use self::fleets::Fleets;
+pub use self::fleets::{Drift, Fleets};
 pub use self::report::{Part, Percentiles, Report, WorkerReport};
 pub use self::tracker::{Overhead, Tracker, Watched};
 use self::{

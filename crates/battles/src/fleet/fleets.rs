@@ -58,6 +58,21 @@ struct Known {
     recounted: Option<(Instant, u64, Recount)>,
 }
 
+/// What the logs here say about a run's counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drift {
+    /// How far the counts are from them: 0.
+    pub battles: u64,
+    /// How many battles count that are judged on other machines, whose workers played them.
+    pub elsewhere: u64,
+}
+
+impl Drift {
+    fn of(view: &RunView, recount: &Recount) -> Self {
+        Self { battles: logs::drift(view, recount), elsewhere: logs::elsewhere(view, recount) }
+    }
+}
+
 impl Fleets {
     /// Fleets whose logs are in this data folder.
     #[must_use]
@@ -166,16 +181,16 @@ impl Fleets {
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn drift(&self, run: &Key, view: &RunView) -> io::Result<u64> {
+    pub fn drift(&self, run: &Key, view: &RunView) -> io::Result<Drift> {
         let finished = view.total.finished();
         if let Some((at, of, recount)) = self.lock().get(run).and_then(|it| it.recounted.as_ref())
             // A battle that ended since is in both, or will be: what is stale is not judged.
             && at.elapsed() < RECOUNT_EVERY && *of == finished
         {
-            return Ok(logs::drift(view, recount));
+            return Ok(Drift::of(view, recount));
         }
         let recount = Logs::new(self.folder(run)).recount()?;
-        let drift = logs::drift(view, &recount);
+        let drift = Drift::of(view, &recount);
         let recounted = Some((Instant::now(), finished, recount));
         self.lock().entry(run.clone()).or_default().recounted = recounted;
         Ok(drift)

@@ -17,7 +17,7 @@ use interlock_battles::{
         score::{Estimate, Score},
     },
     fleet::{
-        Watched,
+        Drift, Watched,
         logs::{LogName, Logs},
     },
     history,
@@ -143,7 +143,7 @@ async fn from_logs(
     run: &Key,
     view: RunView,
     over: &[Over],
-) -> (Option<u64>, BTreeMap<ClaimId, u16>) {
+) -> (Option<Drift>, BTreeMap<ClaimId, u16>) {
     let (fleets, key) = (site.desk.fleets.clone(), run.clone());
     let drift = spawn_blocking(move || fleets.drift(&key, &view));
     let turns = turns_of(Logs::new(site.desk.fleets.folder(run)), over);
@@ -161,7 +161,7 @@ async fn turns_of(logs: Logs, over: &[Over]) -> BTreeMap<ClaimId, u16> {
     read.await.unwrap_or_default()
 }
 
-fn counts(view: &RunView, drift: Option<u64>) -> Markup {
+fn counts(view: &RunView, drift: Option<Drift>) -> Markup {
     let Tally { wins, losses, ties, forfeits, void } = view.total;
     let target = match view.plan.target {
         Limit::Of(target) => format!("Finished of {}", count(target)),
@@ -176,11 +176,13 @@ fn counts(view: &RunView, drift: Option<u64>) -> Markup {
         @if view.in_doubt > 0 { " " (badge(Tone::Warn, &format!("{} in doubt", count(view.in_doubt)))) }
         @if void > 0 { " " (badge(Tone::Warn, &format!("{} void", count(void)))) }
     };
-    let drift = html! {
-        @match drift {
-            Some(0) => "0",
-            Some(drift) => { (count(drift)) " " (badge(Tone::Bad, "must be 0")) }
-            None => "?",
+    let drift = match drift {
+        None => html! { "?" },
+        Some(Drift { battles: 0, elsewhere }) => html! {
+            "0" @if elsewhere > 0 { " " (badge(Tone::Plain, &format!("{} without logs here", count(elsewhere)))) }
+        },
+        Some(Drift { battles, .. }) => {
+            html! { (count(battles)) " " (badge(Tone::Bad, "must be 0")) }
         }
     };
     html! {
@@ -190,7 +192,7 @@ fn counts(view: &RunView, drift: Option<u64>) -> Markup {
             ("Lost", lost),
             ("Tied", html! { (count(ties)) }),
             ("In play", in_play),
-            ("Drift, against the logs", drift),
+            ("Drift from the logs", drift),
         ]))
     }
 }
@@ -244,12 +246,12 @@ fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watche
 fn workers(view: &RunView) -> Markup {
     let columns = [
         Column::Text("Worker"),
+        Column::Text("Win rate"),
         Column::Number("Finished"),
         Column::Number("Share"),
         Column::Number("Won"),
         Column::Number("Lost"),
         Column::Number("Tied"),
-        Column::Text("Win rate"),
     ];
     let rows: Vec<_> = view
         .workers
@@ -258,12 +260,12 @@ fn workers(view: &RunView) -> Markup {
             let share = worker.quota.map_or_else(|| "any".to_owned(), count);
             vec![
                 html! { (name) @if worker.retired { " " (badge(Tone::Plain, "retired")) } },
+                pictured(Score::from(worker.tally)),
                 html! { (count(worker.tally.finished())) },
                 html! { (share) },
                 html! { (count(worker.tally.wins)) },
                 html! { (count(worker.tally.losses + worker.tally.forfeits)) },
                 html! { (count(worker.tally.ties)) },
-                pictured(Score::from(worker.tally)),
             ]
         })
         .collect();
@@ -281,30 +283,30 @@ fn frequent(view: &RunView) -> Vec<(&String, &Tally)> {
 fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)>) -> Markup {
     let columns = [
         Column::Text(what),
+        Column::Text("Win rate"),
         Column::Number("Finished"),
         Column::Number("Won"),
         Column::Number("Lost"),
         Column::Number("Tied"),
-        Column::Text("Win rate"),
     ];
     let row = |(name, tally): (&String, &Tally)| {
         vec![
             html! { (name) },
+            pictured(Score::from(*tally)),
             html! { (count(tally.finished())) },
             html! { (count(tally.wins)) },
             html! { (count(tally.losses + tally.forfeits)) },
             html! { (count(tally.ties)) },
-            pictured(Score::from(*tally)),
         ]
     };
     let rows: Vec<_> = tallies.map(row).collect();
     table(&columns, &rows, "None yet.")
 }
 
-/// A room without its format, which is the run's: `17` for `battle-gen9ou-17`.
+/// A room without its format, which is the run's, and without the secret of a private one: `17` for `battle-gen9ou-17`.
 fn number(room: &str) -> &str {
-    let rest = room.strip_prefix("battle-").and_then(|rest| rest.split_once('-'));
-    rest.map_or(room, |(_format, number)| number)
+    let mut parts = room.strip_prefix("battle-").unwrap_or("").split('-').skip(1);
+    parts.next().unwrap_or(room)
 }
 
 /// The newest battles of these, each with a way to its page, and a way to those that are older.

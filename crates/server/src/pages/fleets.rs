@@ -62,11 +62,11 @@ pub async fn index(State(site): State<Site>) -> Response {
     }
     let columns = [
         Column::Text("Run"),
+        Column::Text("Fleet here"),
+        Column::Text("Win rate"),
+        Column::Number("Finished"),
         Column::Text("Format"),
         Column::Text("Opponents"),
-        Column::Text("Fleet here"),
-        Column::Number("Finished"),
-        Column::Text("Win rate"),
         Column::Number("Opened, UTC"),
     ];
     let body = html! {
@@ -87,14 +87,14 @@ async fn row(site: &Site, known: &KnownRun) -> Vec<Markup> {
     let fleet = site.desk.view(&known.run).await.ok().flatten();
     vec![
         html! { a href=(path(&known.run)) { (known.run) } },
-        html! { (known.plan.format) },
-        html! { (known.plan.mode.word()) },
         html! { @if let Some(fleet) = fleet { (state(&fleet)) } },
+        html! { @if let Some(view) = &view { (rate(Score::from(view.total))) } },
         html! { @if let Some(view) = &view {
             (count(view.total.finished()))
             @if let Limit::Of(target) = view.plan.target { " of " (count(target)) }
         } },
-        html! { @if let Some(view) = &view { (rate(Score::from(view.total))) } },
+        html! { (known.plan.format) },
+        html! { (known.plan.mode.word()) },
         clock(known.opened),
     ]
 }

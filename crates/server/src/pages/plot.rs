@@ -40,8 +40,7 @@ pub fn lines(courses: &[Vec<(f64, f64)>], across: &Across, what: &str) -> Markup
     let low = values().fold(f64::INFINITY, f64::min);
     let high = values().fold(f64::NEG_INFINITY, f64::max);
     // A course without ups and downs is a line in the middle.
-    let spread = (high - low).max(1.0);
-    let range = low - spread * 0.05..low + spread * 1.05;
+    let range = if high > low { low..high } else { low - 1.0..high + 1.0 };
     let at = Scale { across: &across.range, range };
     let inner = html! {
         @for (number, course) in courses.iter().enumerate() {

@@ -90,6 +90,7 @@ async fn a_battle_that_is_over_is_told_and_can_be_kept() {
     let mut feed = server.feed("/api/v1/events?entity=fleet/r&from=start").await;
     feed.wait_for("\"type\":\"ended\"", 1).await;
     let run = server.get("/battles/r").await;
+    assert!(!run.contains("without logs here"), "{run}");
     has(&run, &["href=\"/battles/r/c1\"", "href=\"/battles/r/c2\"", "Win rate", "by battle"]);
     let page = server.get("/battles/r/c1").await;
     has(&page, &["Turn 1", "used", "fainted", "won the battle", "href=\"/battles/r/c1/log\""]);
@@ -116,6 +117,7 @@ async fn a_battle_that_is_not_there_says_where_to_look() {
     has(&server.get("/battles/nobody/c1").await, &["404", "no such run", "href=\"/battles\""]);
     has(&server.get("/battles/r/c1").await, &["200", "rival", "1,234", "data folder"]);
     has(&server.get("/battles/r/c1/log").await, &["404", "data folder"]);
+    has(&server.get("/battles/r").await, &["Drift", "1 without logs here"]);
     has(&server.get("/battles/r?before=x").await, &["400", "not known"]);
     server.command("POST", "battles/runs/r/claims", r#"{"worker": "w1"}"#).await;
     has(&server.get("/battles/r/c2").await, &["200", "An opponent is searched for."]);

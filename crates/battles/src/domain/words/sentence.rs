@@ -85,7 +85,7 @@ impl Speaker<'_> {
                 };
                 let hp = match condition.percent() {
                     100 => String::new(),
-                    hp => format!(" at {hp} %"),
+                    hp => format!(" at {hp}\u{a0}%"),
                 };
                 (Some(who.slot), format!("{} sent out {name}{hp}.", self.player(who.slot)))
             }
@@ -129,14 +129,7 @@ impl Speaker<'_> {
                 format!("{who} transformed into {}.", self.who(into))
             }
             BattleLine::Faint(_) => format!("{who} fainted."),
-            BattleLine::Cant { reason, .. } => match *reason {
-                "slp" => format!("{who} is asleep."),
-                "par" => format!("{who} is paralysed, and cannot move."),
-                "frz" => format!("{who} is frozen."),
-                "flinch" => format!("{who} flinched."),
-                "recharge" => format!("{who} must recharge."),
-                reason => format!("{who} cannot move: {}.", effect(reason)),
-            },
+            BattleLine::Cant { reason, .. } => format!("{who} {}.", held_up(reason)),
             BattleLine::Hp { condition, cause, .. } => self.hp(ident, *condition, cause),
             BattleLine::Status { status, cause, .. } => {
                 format!("{who} {}{}.", came_down(*status), because(cause))
@@ -146,32 +139,13 @@ impl Speaker<'_> {
                 format!("{}'s whole team is healthy again.", self.player(ident.slot))
             }
             BattleLine::Boost { stat, by, cause, .. } => {
-                let how = match by {
-                    ..=-3 => "fell severely",
-                    -2 => "fell harshly",
-                    -1 => "fell",
-                    0 => "cannot change any more",
-                    1 => "rose",
-                    2 => "rose sharply",
-                    3.. => "rose drastically",
-                };
+                let how = moved(*by);
                 format!("{who}'s {} {how}{}.", effect(stat), because(cause))
             }
             BattleLine::SetBoost { stat, to, .. } => {
                 format!("{who}'s {} is at {to:+}.", effect(stat))
             }
-            BattleLine::Boosts { change, .. } => match change {
-                BoostChange::Clear => format!("{who}'s stat changes were removed."),
-                BoostChange::ClearNegative => format!("{who}'s lowered stats came back."),
-                BoostChange::ClearPositive => format!("{who}'s raised stats were lost."),
-                BoostChange::Invert => format!("{who}'s stat changes were inverted."),
-                BoostChange::CopyFrom(other) => {
-                    format!("{who} copied the stat changes of {}.", self.who(other))
-                }
-                BoostChange::Swap(other, _) => {
-                    format!("{who} swapped stat changes with {}.", self.who(other))
-                }
-            },
+            BattleLine::Boosts { change, .. } => self.boosts(&who, change),
             BattleLine::VolatileStart { effect: name, argument, cause, .. } => {
                 let about = match (*name, *argument) {
                     ("typechange", types) => format!("type {}", name_of(types)),
@@ -183,7 +157,7 @@ impl Speaker<'_> {
             BattleLine::VolatileEnd { effect: name, .. } => {
                 format!("{who}: no longer {}.", effect(name))
             }
-            BattleLine::Activate { effect: name, .. } if name.is_empty() => return None,
+            BattleLine::Activate { effect: "", .. } => return None,
             BattleLine::Activate { effect: name, .. } | BattleLine::Single { effect: name, .. } => {
                 format!("{who}: {}.", effect(name))
             }
@@ -218,6 +192,21 @@ impl Speaker<'_> {
         })
     }
 
+    fn boosts(&self, who: &str, change: &BoostChange<'_>) -> String {
+        match change {
+            BoostChange::Clear => format!("{who}'s stat changes were removed."),
+            BoostChange::ClearNegative => format!("{who}'s lowered stats came back."),
+            BoostChange::ClearPositive => format!("{who}'s raised stats were lost."),
+            BoostChange::Invert => format!("{who}'s stat changes were inverted."),
+            BoostChange::CopyFrom(other) => {
+                format!("{who} copied the stat changes of {}.", self.who(other))
+            }
+            BoostChange::Swap(other, _) => {
+                format!("{who} swapped stat changes with {}.", self.who(other))
+            }
+        }
+    }
+
     fn hp(&self, ident: &Ident<'_>, condition: Condition, cause: &Cause<'_>) -> String {
         let (who, why) = (self.who(ident), because(cause));
         let now = condition.percent();
@@ -225,10 +214,12 @@ impl Speaker<'_> {
         let before = side.place(ident.name).map(|place| side.team[place].hp_percent());
         match before {
             Some(before) if before < now => {
-                format!("{who} recovered from {before} to {now} %{why}.")
+                format!("{who} recovered from {before} to {now}\u{a0}%{why}.")
             }
-            Some(before) if before > now => format!("{who} fell from {before} to {now} %{why}."),
-            Some(_) | None => format!("{who} is at {now} %{why}."),
+            Some(before) if before > now => {
+                format!("{who} fell from {before} to {now}\u{a0}%{why}.")
+            }
+            Some(_) | None => format!("{who} is at {now}\u{a0}%{why}."),
         }
     }
 
@@ -275,6 +266,31 @@ impl Speaker<'_> {
 
     fn player(&self, slot: Slot) -> String {
         name_of(&self.battle.side(slot).player)
+    }
+}
+
+/// Why somebody does not act.
+fn held_up(reason: &str) -> String {
+    match reason {
+        "slp" => "is asleep".to_owned(),
+        "par" => "is paralysed, and cannot move".to_owned(),
+        "frz" => "is frozen".to_owned(),
+        "flinch" => "flinched".to_owned(),
+        "recharge" => "must recharge".to_owned(),
+        reason => format!("cannot move: {}", effect(reason)),
+    }
+}
+
+/// How far a stat went.
+fn moved(by: i8) -> &'static str {
+    match by {
+        ..=-3 => "fell severely",
+        -2 => "fell harshly",
+        -1 => "fell",
+        0 => "cannot change any more",
+        1 => "rose",
+        2 => "rose sharply",
+        3.. => "rose drastically",
     }
 }
 

@@ -6,8 +6,10 @@ const BEGIN: &str = "|player|p1|Bot|1|\n|player|p2|Rival|2|\n|teamsize|p1|6\n|te
 /// The sentences that a log comes to, after both have sent out somebody.
 fn check(log: &str, expect: &[&str]) {
     let story = tell(&format!("{BEGIN}{log}"), "bot", 100);
-    let said = story.turns.iter().flat_map(|turn| &turn.said).map(|said| said.text.as_str());
-    let said: Vec<&str> = said.skip(2).collect();
+    let said = story.turns.iter().flat_map(|turn| &turn.said);
+    // A number stays with its sign.
+    let said = said.map(|said| said.text.replace("\u{a0}%", " %"));
+    let said: Vec<String> = said.skip(2).collect();
     assert_eq!(said, expect);
 }
 

@@ -10,7 +10,6 @@ use axum::{
 };
 use interlock_battles::{
     domain::{
-        battle::Battle,
         id::id,
         run::{Ending, LiveBattle, Outcome, Over, Phase, Run},
         words::{self, Story},
@@ -183,11 +182,12 @@ async fn in_play(site: &Site, run: &Key, watched: Watched) -> Markup {
     let Scene { battle, own, seconds_left, .. } = &scene;
     let mut known = vec![("Turn", html! { (battle.turn) })];
     known.extend(seconds_left.map(|left| ("Time left", html! { (left) " s" })));
+    let [weather, field] = field::around(battle);
+    known.extend([("Weather", weather), ("Field", field)]);
     html! {
         p {
             (badge(Tone::Good, "in play")) " "
             span class="quiet" { (watched.room) " · worker " (watched.worker) }
-            (around(battle))
         }
         (facts(&known))
         (field::sides(battle, battle.slot_of(&me), own.as_ref()))
@@ -207,10 +207,6 @@ async fn account(site: &Site, run: &Key, watched: &Watched) -> Option<String> {
     let live = view.state.ledger()?.view(view.now).live;
     let room = live.into_iter().filter_map(|battle| battle.room).find(|it| it.id == watched.room);
     room.map(|room| room.account)
-}
-
-fn around(battle: &Battle) -> Markup {
-    html! { @for what in field::around(battle) { " " (badge(Tone::Plain, &what)) } }
 }
 
 /// What could be chosen, with what speaks for each.

@@ -129,8 +129,10 @@ fn take(score: Score, ending: Ending) -> Score {
 }
 
 /// The ratings of each account, oldest first, with the place of the battle.
-fn ratings<'a>(over: &[&'a Over]) -> BTreeMap<&'a str, Vec<(usize, f64)>> {
-    let mut ratings: BTreeMap<&str, Vec<(usize, f64)>> = BTreeMap::new();
+type Ratings<'a> = BTreeMap<&'a str, Vec<(usize, f64)>>;
+
+fn ratings<'a>(over: &[&'a Over]) -> Ratings<'a> {
+    let mut ratings = Ratings::new();
     for (battle, over) in over.iter().enumerate() {
         let Some((room, rating)) = over.room.as_ref().zip(over.rating) else { continue };
         let is_known = ratings.contains_key(&*room.account);
@@ -142,16 +144,17 @@ fn ratings<'a>(over: &[&'a Over]) -> BTreeMap<&'a str, Vec<(usize, f64)>> {
 }
 
 /// The newest rating of each account, with its line's colour where there are several.
-fn newest<'a>(ratings: &BTreeMap<&'a str, Vec<(usize, f64)>>) -> Vec<(&'a str, Markup)> {
-    let newest = |(number, (account, course)): (usize, (&&'a str, &Vec<(usize, f64)>))| {
-        let rating = course.last().map_or(0.0, |(_, rating)| *rating);
+fn newest<'a>(ratings: &Ratings<'a>) -> Vec<(&'a str, Markup)> {
+    let mut newest = Vec::new();
+    for (number, (account, course)) in ratings.iter().enumerate() {
+        let Some((_, rating)) = course.last() else { continue };
         let shown = html! {
-            (count(rating as u64))
+            (count(*rating as u64))
             @if ratings.len() > 1 { " " (plot::swatch(number)) }
         };
-        (*account, shown)
-    };
-    ratings.iter().enumerate().map(newest).collect()
+        newest.push((*account, shown));
+    }
+    newest
 }
 
 #[cfg(test)]

@@ -25,17 +25,26 @@ pub fn sides(battle: &Battle, me: Option<Slot>, own: Option<&OwnSide>) -> Markup
     }
 }
 
-/// Weather, terrain and what else is everywhere, with the turn in which it began.
-pub fn around(battle: &Battle) -> Vec<String> {
-    let Battle { weather, terrain, trick_room, .. } = battle;
-    let since = |name: &str, turn: u16| match battle.turns_since(turn) {
-        0 => name.to_owned(),
-        1 => format!("{name}, for 1 turn"),
-        turns => format!("{name}, for {turns} turns"),
+/// The weather, and what else is everywhere, each with how long it has lasted.
+pub fn around(battle: &Battle) -> [Markup; 2] {
+    let lasting = |(id, since): (&str, u16)| {
+        let turns = battle.turns_since(since);
+        html! {
+            (cut(named(id)))
+            @if turns > 0 { " " span class="badge" { (turns) @if turns == 1 { " turn" } @else { " turns" } } }
+        }
     };
-    let known = weather.iter().chain(terrain);
-    let known = known.map(|(id, turn)| since(named(id), *turn));
-    known.chain(trick_room.map(|turn| since(named("trickroom"), turn))).collect()
+    let known = |it: &Option<(String, u16)>| it.as_ref().map(|(id, since)| lasting((id, *since)));
+    let none = || html! { span class="quiet" { "none" } };
+    let room = battle.trick_room.map(|since| lasting(("trickroom", since)));
+    let field = [known(&battle.terrain), room].into_iter().flatten().collect::<Vec<_>>();
+    [
+        known(&battle.weather).unwrap_or_else(none),
+        html! {
+            @if field.is_empty() { (none()) }
+            @for it in &field { div { (it) } }
+        },
+    ]
 }
 
 fn side(battle: &Battle, slot: Slot, own: Option<&OwnSide>, is_bot: bool) -> Markup {
@@ -90,7 +99,8 @@ fn boosts(boosts: &Boosts) -> Markup {
         @for (stat, stage) in Stat::ALL.map(|stat| (stat, boosts.of(stat))) {
             @if stage != 0 {
                 @let tone = if stage > 0 { Tone::Good } else { Tone::Bad };
-                (badge(tone, &format!("{} {stage:+}", named(stat.id())))) " "
+                @let stage = format!("{stage:+}").replace('-', "−");
+                (badge(tone, &format!("{} {stage}", named(stat.id())))) " "
             }
         }
     }
