@@ -108,7 +108,7 @@ pub async fn show(
         }
         h2 { "Frequent opponents" }
         (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
-        h2 { "Over" }
+        h2 { "Finished" }
         (live("over", finished(&run, &over, &turns)))
         @if is_over && site.desk.fleets.is_hosting() {
             h2 { "Play for it" }
@@ -313,20 +313,19 @@ fn number(room: &str) -> &str {
 fn finished(run: &Key, over: &[Over], turns: &BTreeMap<ClaimId, u16>) -> Markup {
     let shown = &over[..over.len().min(limits::BATTLES_SHOWN)];
     let has_teams = shown.iter().any(|over| over.team.is_some());
+    let has_ratings = shown.iter().any(|over| over.rating.is_some());
     let mut columns =
         vec![Column::Text("Battle"), Column::Text("Against"), Column::Text("Outcome")];
     columns.extend(has_teams.then_some(Column::Text("Team")));
-    columns.extend([
-        Column::Number("Turns"),
-        Column::Text("Worker"),
-        Column::Number("Rating"),
-        Column::Number("UTC"),
-    ]);
+    columns.extend([Column::Number("Turns"), Column::Text("Worker")]);
+    columns.extend(has_ratings.then_some(Column::Number("Rating")));
+    columns.push(Column::Number("UTC"));
     let row = |over: &Over| {
         let room = over.room.as_ref();
         let name = room.map_or("no room", |room| room.id.as_str());
         let opponent = room.and_then(|room| room.opponent.as_deref()).unwrap_or("");
         let team = || html! { (over.team.as_deref().unwrap_or("")) };
+        let rating = || html! { @if let Some(rating) = over.rating { (count(rating.into())) } };
         let mut row = vec![
             html! { a href=(battle_path(run, over.claim)) title=(name) { (number(name)) } },
             html! { (opponent) },
@@ -336,9 +335,9 @@ fn finished(run: &Key, over: &[Over], turns: &BTreeMap<ClaimId, u16>) -> Markup 
         row.extend([
             html! { @if let Some(turns) = turns.get(&over.claim) { (turns) } },
             html! { (over.worker) },
-            html! { @if let Some(rating) = over.rating { (count(rating.into())) } },
-            clock(over.at),
         ]);
+        row.extend(has_ratings.then(rating));
+        row.push(clock(over.at));
         row
     };
     let rows: Vec<_> = shown.iter().map(row).collect();

@@ -307,7 +307,9 @@ fn came_down(status: Status) -> &'static str {
 
 /// ` (Leftovers)`: what something comes from; nothing where nobody says so.
 fn because(cause: &Cause<'_>) -> String {
-    cause.from.map_or_else(String::new, |from| format!(" ({})", effect(from)))
+    // That a move goes on is no reason to tell.
+    let from = cause.from.filter(|from| *from != "lockedmove");
+    from.map_or_else(String::new, |from| format!(" ({})", effect(from)))
 }
 
 /// An effect without its kind, "Stealth Rock" for "move: Stealth Rock", by its name if it is given as an id.

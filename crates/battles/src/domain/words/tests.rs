@@ -16,7 +16,7 @@ fn check(log: &str, expect: &[&str]) {
 #[test]
 fn a_move_and_what_follows_are_one_breath() {
     check(
-        "|move|p1a: Basculegion|Wave Crash|p2a: Luke\n|-supereffective|p2a: Luke\n|-crit|p2a: Luke\n\
+        "|move|p1a: Basculegion|Wave Crash|p2a: Luke|[from]lockedmove\n|-supereffective|p2a: Luke\n|-crit|p2a: Luke\n\
          |-damage|p2a: Luke|21/100\n|-damage|p1a: Basculegion|300/323|[from] Recoil\n\
          |-terastallize|p2a: Luke|Normal\n|move|p2a: Luke|Swords Dance|p2a: Luke\n|-boost|p2a: Luke|atk|2\n\
          |faint|p1a: Basculegion\n",
@@ -37,7 +37,7 @@ fn what_happens_at_the_end_of_a_turn_stands_alone() {
          |-heal|p1a: Basculegion|323/323|[from] item: Leftovers\n|upkeep\n|turn|2\n",
         &[
             "Basculegion used Protect. Basculegion: Protect.",
-            "The opposing Luke fell from 100 to 94 % (psn).",
+            "The opposing Luke fell from 100 to 94 % (poison).",
             "Basculegion is at 100 % (Leftovers).",
         ],
     );

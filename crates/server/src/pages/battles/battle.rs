@@ -63,7 +63,7 @@ pub async fn show(State(site): State<Site>, Path((run, claim)): Path<(Key, Id)>)
     };
     let title = format!("Battle {} of {run}", claim.0);
     let (content, is_over) = match found {
-        Found::Here(watched) => (in_play(&site, &run, watched).await, false),
+        Found::Here(watched) => (in_play(watched).await, false),
         Found::Over(over) => (finished(&site, &run, over).await, true),
         Found::Elsewhere(battle) => (elsewhere(&battle), false),
     };
@@ -168,13 +168,12 @@ fn no_log(run: &Key, status: StatusCode, says: &str) -> Response {
     (status, page("Battle", "/battles").body(body)).into_response()
 }
 
-async fn in_play(site: &Site, run: &Key, watched: Watched) -> Markup {
-    let own = account(site, run, &watched).await;
+async fn in_play(watched: Watched) -> Markup {
     let board = watched.board.clone();
     let seen = spawn_blocking(move || {
         let scene = board.look();
-        let own = scene.own.as_ref().map(|own| own.name.as_str()).or(own.as_deref());
-        let me = id(own.unwrap_or(""));
+        // Until the first request nobody has said who we are.
+        let me = id(scene.own.as_ref().map_or("", |own| &own.name));
         let story = words::tell(&scene.log, &me, limits::SAID_LIVE);
         (scene, me, story)
     });
@@ -201,16 +200,14 @@ async fn in_play(site: &Site, run: &Key, watched: Watched) -> Markup {
     }
 }
 
-/// The id of the account that plays, by the run's word.
-async fn account(site: &Site, run: &Key, watched: &Watched) -> Option<String> {
-    let view = site.runtime.handle::<Run>().view(run).await.ok()?;
-    let live = view.state.ledger()?.view(view.now).live;
-    let room = live.into_iter().filter_map(|battle| battle.room).find(|it| it.id == watched.room);
-    room.map(|room| room.account)
-}
-
 /// What could be chosen, with what speaks for each.
 fn thoughts(Watched { turn, candidates, .. }: &Watched) -> Markup {
+    let heading = html! {
+        h2 { "What the bot thinks" @if !candidates.is_empty() { " " span class="quiet" { "in turn " (turn) } } }
+    };
+    if let [only] = &candidates[..] {
+        return html! { (heading) p { strong { (name(only)) } " was the only choice." } };
+    }
     let most = candidates.iter().map(|thought| thought.candidate.visits).max().unwrap_or(0);
     let columns = match most {
         0 => vec![Column::Text("Choice"), Column::Text("Value")],
@@ -219,7 +216,7 @@ fn thoughts(Watched { turn, candidates, .. }: &Watched) -> Markup {
     let highest = candidates.iter().map(|thought| thought.candidate.value).fold(0.0, f32::max);
     let row = |(place, thought): (usize, &Thought)| {
         let Candidate { visits, value, .. } = thought.candidate;
-        let name: String = thought.name.chars().take(2 * limits::NAME_SHOWN).collect();
+        let name = name(thought);
         let name = html! { @if place == 0 { strong { (name) } } @else { (name) } };
         match most {
             // Without a search, values are the player's own measure.
@@ -237,9 +234,13 @@ fn thoughts(Watched { turn, candidates, .. }: &Watched) -> Markup {
     let shown = candidates.iter().enumerate().take(limits::CANDIDATES_SHOWN);
     let rows: Vec<_> = shown.map(row).collect();
     html! {
-        h2 { "What the bot thinks" @if !rows.is_empty() { " " span class="quiet" { "in turn " (turn) } } }
+        (heading)
         (table(&columns, &rows, "Nothing was to be decided yet."))
     }
+}
+
+fn name(thought: &Thought) -> String {
+    thought.name.chars().take(2 * limits::NAME_SHOWN).collect()
 }
 
 /// A figure over its bar.

@@ -163,3 +163,69 @@ fn ails(status: Status) -> &'static str {
 fn cut(name: &str) -> String {
     name.chars().take(limits::NAME_SHOWN).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use interlock_battles::domain::{protocol::Line, request::Request};
+
+    use super::*;
+
+    const BEGIN: &str = "|player|p1|Rival|1|\n|player|p2|Bot|2|\n|teamsize|p1|6\n|teamsize|p2|2\n|start\n\
+        |switch|p1a: Fluffy|Dragonite, L80, M|50/100 par\n|switch|p2a: Basculegion|Basculegion-F, L80|30/300\n|turn|1\n";
+
+    fn battle(log: &str) -> Battle {
+        let mut battle = Battle::default();
+        format!("{BEGIN}{log}").lines().for_each(|line| battle.fold(&Line::parse(line)));
+        battle
+    }
+
+    /// What is to be seen, without its marks.
+    fn check(log: &str, own: Option<&OwnSide>, expect: &[&str]) {
+        let shown = sides(&battle(log), Some(Slot::P2), own).0;
+        let text: Vec<&str> = shown.split(['<', '>']).skip(2).step_by(2).collect();
+        let text = text.concat();
+        for words in expect {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let mine = text.find("our bot").expect("ours is marked");
+        assert!(mine < text.find("Rival").expect("the other is there"), "ours comes first");
+    }
+
+    #[test]
+    fn each_side_shows_who_is_on_its_field_and_how_it_fares() {
+        let log = "|-boost|p1a: Fluffy|atk|2\n|-unboost|p1a: Fluffy|spe|1\n|-start|p1a: Fluffy|confusion\n\
+                   |-terastallize|p2a: Basculegion|Water\n|-sidestart|p2: Bot|Spikes\n|-sidestart|p2: Bot|Spikes\n";
+        let expect = [
+            "Fluffy (dragonite)",
+            "paralysed",
+            "50 %",
+            "Attack +2",
+            "Speed −1",
+            "confused",
+            "Basculegion L8010 %",
+            "Tera: water",
+            "Spikes ×2",
+            "5 not shown yet",
+        ];
+        check(log, None, &expect);
+    }
+
+    #[test]
+    fn the_own_team_is_known_whole_and_the_fainted_are_struck_out() {
+        let json = r#"{"rqid":1,"side":{"name":"Bot","id":"p2","pokemon":[
+            {"ident":"p2: Basculegion","details":"Basculegion-F, L80","condition":"30/300"},
+            {"ident":"p2: Hidden","details":"Ditto, L80","condition":"100/200 brn"}]}}"#;
+        let request = Request::parse(json).unwrap().unwrap();
+        check("", Some(&request.side), &["Hidden 50 %, burned, not shown yet"]);
+        let fainted = sides(&battle("|faint|p1a: Fluffy\n"), Some(Slot::P2), None).0;
+        assert!(fainted.contains("<s>Fluffy (dragonite)</s>"), "{fainted}");
+    }
+
+    #[test]
+    fn what_is_around_says_for_how_long() {
+        let battle = battle("|-weather|RainDance\n|-fieldstart|move: Trick Room\n|turn|2\n");
+        let [weather, field] = around(&battle).map(|it| it.0);
+        assert!(weather.contains("Rain") && weather.contains("1 turn<"), "{weather}");
+        assert!(field.contains("Trick Room"), "{field}");
+    }
+}
