@@ -102,10 +102,12 @@ pub async fn show(
         (live("in-play", in_play(&run, &view.live, &watched)))
         h2 { "Workers" }
         (live("workers", workers(&view)))
-        @if !view.teams.is_empty() {
-            h2 { "Teams" }
-            (live("teams", tallies("Team", view.teams.iter())))
-        }
+        (live("teams", html! {
+            @if !view.teams.is_empty() {
+                h2 { "Teams" }
+                (tallies("Team", view.teams.iter()))
+            }
+        }))
         h2 { "Frequent opponents" }
         (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Finished" }

@@ -157,7 +157,10 @@ fn unknown(run: Option<&Key>) -> Response {
                 "There is no such battle in this run, or not any more: the newest are listed on the "
                 a href=(path(run)) { "page of " (run) } "."
             },
-            None => p { "There is no such run. Those that there are, are listed under " a href="/battles" { "Battles" } "." },
+            None => p {
+                "There is no such run. Those that there are, are listed under "
+                a href="/battles" { "Battles" } "."
+            },
         }
     };
     (StatusCode::NOT_FOUND, page("Battle", "/battles").body(body)).into_response()
