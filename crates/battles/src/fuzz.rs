@@ -1,4 +1,5 @@
-//! For fuzzers: whatever a server sends, nothing panics, and no answer says more than an answer.
+//! For fuzzers: whatever a server sends, nothing panics, no answer says more than an answer, and whatever is told of
+//! it is short.
 
 use crate::{
     domain::{
@@ -6,12 +7,14 @@ use crate::{
         choice,
         protocol::Frame,
         seat::{Ask, Seat},
+        words,
     },
+    limits,
     players::{Position, World},
 };
 
-/// Takes the bytes as messages of one battle's room, parted by zero bytes; answers what is asked, and makes a world
-/// of each position.
+/// Takes the bytes as messages of one battle's room, parted by zero bytes; answers what is asked, makes a world of
+/// each position, and tells what was said.
 ///
 /// # Panics
 /// When there is a bug.
@@ -27,5 +30,9 @@ pub fn room(bytes: &[u8]) {
             let said = seat.answer(choices).expect("there is always a choice");
             assert!(said.starts_with("/choose ") && !said.contains('\n'));
         }
+    }
+    let story = words::tell(&text, "bot", 100);
+    for said in story.turns.iter().flat_map(|turn| &turn.said) {
+        assert!(said.text.chars().count() <= limits::SAID_CHARS + 1, "{}", said.text);
     }
 }
