@@ -56,29 +56,34 @@ async fn a_battle_in_play_shows_both_sides_what_happened_and_what_the_bot_thinks
     let folder = tempfile::tempdir().unwrap();
     let showdown = Fake::start(Faults::default(), 1).await.unwrap();
     // It thinks for so long that it is in play while we look.
-    let server = playing(folder.path(), &showdown, "\"unlimited\"", "search:1500ms").await;
-    let mut page = server.get("/battles/r/c1").await;
-    while !page.contains("What the bot thinks <span class=\"quiet\">in turn") {
+    let server = playing(folder.path(), &showdown, "\"unlimited\"", "search:3000ms").await;
+    let (battle, page) = loop {
+        let run = server.get("/battles/r").await;
+        // What is in play comes first.
+        if let Some((_, rest)) = run.split_once("href=\"/battles/r/c") {
+            let battle = format!("/battles/r/c{}", rest.split('"').next().unwrap());
+            let page = server.get(&battle).await;
+            if page.contains("Chance to win") {
+                break (battle, page);
+            }
+        }
         server.feed("/battles/r/feed").await.next().await;
-        page = server.get("/battles/r/c1").await;
-    }
+    };
     has(
         &page,
         &[
-            "data-feed=\"/battles/r/c1/feed\"",
+            &format!("data-feed=\"{battle}/feed\""),
             "in play",
             "our bot",
             "% HP",
             "Snorlax",
+            "What the bot thinks",
             "Visits",
-            "Chance to win",
             "What happened",
             "sent out",
         ],
     );
-    has(&server.get("/battles/r").await, &["href=\"/battles/r/c1\""]);
-    assert!(server.feed("/battles/r/c1/feed").await.next().await, "it says when it goes on");
-    has(&server.get("/battles/r/c1/log").await, &["409", "when the battle is over"]);
+    assert!(server.feed(&format!("{battle}/feed")).await.next().await, "it says when it goes on");
     server.stop().await;
 }
 
@@ -121,6 +126,7 @@ async fn a_battle_that_is_not_there_says_where_to_look() {
     has(&server.get("/battles/r?before=x").await, &["400", "not known"]);
     server.command("POST", "battles/runs/r/claims", r#"{"worker": "w1"}"#).await;
     has(&server.get("/battles/r/c2").await, &["200", "An opponent is searched for."]);
+    has(&server.get("/battles/r/c2/log").await, &["409", "when the battle is over"]);
     server.stop().await;
 }
 
