@@ -27,6 +27,8 @@ const WIDTH: f32 = 0.1;
 const POINTS: f32 = 80.0;
 /// What the evaluation takes off for a terastallization that was used.
 const TERA: f32 = 75.0;
+/// How much the evaluation's worth of boosts is too high, as a part of it: whoever has them may leave or faint next.
+const BOOSTS: f32 = 0.75;
 /// Iterations between two looks at the clock.
 const LOOK_EVERY: u32 = 64;
 /// Outcomes that a tree remembers: a tenth of a gigabyte or two. A search ends with the last of them.
@@ -191,17 +193,38 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The engine's evaluation, but that a terastallization in reserve is worth less the fewer there are to use it.
+/// The engine's evaluation, but that boosts are worth less, and a terastallization in reserve the less the fewer there
+/// are to use it.
 fn points(state: &State) -> f32 {
-    let too_much = |side: &Side| {
-        let mut team = side.pokemon.into_iter();
-        if !team.any(|pokemon| pokemon.terastallized) {
-            return 0.0;
-        }
-        let alive = side.pokemon.into_iter().filter(|pokemon| pokemon.hp > 0).count();
-        TERA * (1.0 - alive.saturating_sub(1) as f32 / 5.0)
+    let (mine, theirs) = (&state.side_one, &state.side_two);
+    let too_much = |side: &Side| BOOSTS * boosts(side) - used_tera(side);
+    evaluate(state) - too_much(mine) + too_much(theirs)
+}
+
+/// What the engine adds for boosts.
+fn boosts(side: &Side) -> f32 {
+    const BY_STAGE: [f32; 7] = [0.0, 1.0, 2.0, 2.5, 3.0, 3.15, 3.3];
+    if side.get_active_immutable().hp <= 0 {
+        return 0.0;
+    }
+    let stages = |stage: i8| {
+        let worth = BY_STAGE[usize::from(stage.unsigned_abs())];
+        if stage < 0 { -worth } else { worth }
     };
-    evaluate(state) + too_much(&state.side_one) - too_much(&state.side_two)
+    30.0 * (stages(side.attack_boost)
+        + stages(side.special_attack_boost)
+        + stages(side.speed_boost))
+        + 15.0 * (stages(side.defense_boost) + stages(side.special_defense_boost))
+}
+
+/// What a terastallization, once used, is taken off too much.
+fn used_tera(side: &Side) -> f32 {
+    let mut team = side.pokemon.into_iter();
+    if !team.any(|pokemon| pokemon.terastallized) {
+        return 0.0;
+    }
+    let alive = side.pokemon.into_iter().filter(|pokemon| pokemon.hp > 0).count();
+    TERA * (1.0 - alive.saturating_sub(1) as f32 / 5.0)
 }
 
 impl Node {
