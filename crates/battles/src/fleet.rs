@@ -21,7 +21,7 @@ pub mod session;
 mod tracker;
 mod worker;
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
 
 use interlock_kernel::ids::Worker;
 use tokio::{
@@ -31,14 +31,14 @@ use tokio::{
 
 pub use self::fleets::{Drift, Fleets};
 pub use self::report::{Part, Percentiles, Report, WorkerReport};
-pub use self::tracker::{Overhead, Tracker, Watched};
+pub use self::tracker::{Tracker, Watched};
 use self::{
     counter::{CountError, Counter},
     logs::{Logs, SaveReplay},
     session::{Match, NotFound, Session, SessionSettings, Stage},
     worker::{Begun, Hand, spar},
 };
-pub use crate::domain::fleet::Team;
+pub use crate::domain::{fleet::Team, overhead::Overhead};
 use crate::{
     domain::{
         id::id,
@@ -116,7 +116,6 @@ pub struct Fleet {
     hands: JoinSet<Result<(), FleetError>>,
     /// Who plays against them, where we do; they go on until the hands are done.
     partners: JoinSet<Result<(), FleetError>>,
-    began: Instant,
 }
 
 /// Tells a fleet to end. Clones are the same.
@@ -226,7 +225,7 @@ impl Fleet {
                 partners.spawn(spar(partner.clone(), team, playing));
             }
         }
-        Ok(Self { counter, logs, tracker, brake, hands, partners, began: Instant::now() })
+        Ok(Self { counter, logs, tracker, brake, hands, partners })
     }
 
     /// Tells it to end.
@@ -266,7 +265,7 @@ impl Fleet {
         }
         let view = self.counter.view().await?;
         let run = self.counter.run().as_str();
-        Ok(Report::of(run, &view, &self.logs, self.tracker.overhead(), self.began.elapsed())?)
+        Ok(Report::of(run, &view, &self.logs)?)
     }
 }
 

@@ -6,7 +6,7 @@ use interlock_kernel::bus::{On, Read, Write};
 use crate::{
     domain::{
         fleet::{self, Fleet, FleetEvent, Slowed, Started},
-        run::{Began, Claimed, Opened, Over, Run, RunEvent},
+        run::{Began, Claimed, Measured, Opened, Over, Run, RunEvent},
     },
     fleet::Fleets,
     history,
@@ -49,6 +49,7 @@ interlock_kernel::handlers! {
         RunEvent::Claimed => claimed: Claimed,
         RunEvent::Began => began: Began,
         RunEvent::Over => over: Over,
+        RunEvent::Measured => measured: Measured,
     }
 }
 
@@ -73,5 +74,6 @@ pub fn run() -> RunHandlers {
                 tracing::info!(run = %origin.key, claim = %e.claim, room, ending = e.ending.word(), "a battle is over");
             })],
         },
+        measured: On::nobody(),
     }
 }

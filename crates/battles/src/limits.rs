@@ -124,5 +124,5 @@ pub const API_ANSWER_BYTES: usize = 4 << 20;
 pub const SAID_CHARS: usize = 600;
 /// Characters of a name in it.
 pub const SAID_NAME_CHARS: usize = 40;
-/// Decisions whose cost is remembered, for percentiles.
-pub const COSTS: usize = 100_000;
+/// Decisions of one battle that cost the same.
+pub const DECISIONS: std::ops::RangeInclusive<u64> = 1..=100_000;

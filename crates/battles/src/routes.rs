@@ -3,7 +3,7 @@
 
 pub mod fleet;
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::{extract::State, http::StatusCode};
 use interlock_kernel::{
@@ -22,13 +22,16 @@ use interlock_web::{
     request,
     request::Nothing,
     runtime, schema,
-    shape::{integer, integer_or, name, one_of, optional, text},
+    shape::{integer, integer_or, list, name, object, one_of, optional, text},
 };
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    domain::run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
+    domain::{
+        overhead::{self, Overheads},
+        run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
+    },
     history, limits,
 };
 
@@ -112,6 +115,18 @@ request! {
         pub ending: Ending = one_of(ENDINGS),
         /// The player's rating after it.
         pub rating: Option<u32> = optional(integer(0..=100_000)),
+        /// What the decisions in it cost beside waiting and thinking.
+        pub overheads: Option<Vec<Cost>> = optional(list(object(), 0..=overhead::BUCKETS)),
+    }
+}
+
+request! {
+    /// Decisions that cost the same.
+    pub struct Cost {
+        /// How much, in microseconds.
+        pub micros: u32 = integer(0..=u64::from(u32::MAX)),
+        /// How many they are.
+        pub decisions: u64 = integer(limits::DECISIONS),
     }
 }
 
@@ -133,7 +148,7 @@ fn of_runs(retention: Millis) -> Routes<Runtime> {
                     schema::object([("runs", schema::array(&schema::any()))]),
                 )
                 .refuses(503, &["store_unavailable"]),
-            list,
+            runs,
         )
         .on(
             Endpoint::put("/api/v1/battles/runs/{run}", "Open a run, or go on with it")
@@ -224,7 +239,7 @@ fn of_claim(path: &'static str, summary: &'static str) -> Endpoint {
         .refuses(409, &["claim_settled"])
 }
 
-async fn list(State(runtime): State<Runtime>) -> Result<Reply, Problem> {
+async fn runs(State(runtime): State<Runtime>) -> Result<Reply, Problem> {
     let runs = history::runs(&runtime, limits::RUNS_SHOWN).await;
     let runs = runs.map_err(|error| {
         tracing::warn!(%error, "the runs cannot be read");
@@ -332,7 +347,13 @@ async fn end(
     command: Command<Ended>,
 ) -> Result<Reply, Problem> {
     let claim = known(&claim)?;
-    let say = |Ended { ending, rating }| RunCommand::End { claim, ending, rating };
+    let say = |Ended { ending, rating, overheads: costs }| {
+        let mut overheads = Overheads::default();
+        for Cost { micros, decisions } in costs.into_iter().flatten() {
+            overheads.add(Duration::from_micros(micros.into()), decisions);
+        }
+        RunCommand::End { claim, ending, rating, overheads }
+    };
     command.send::<Run>(&runtime, &run, say).await.map(|receipt| answer(&receipt))
 }
 

@@ -7,9 +7,12 @@ use std::{
 };
 
 use interlock_battles::{
-    domain::run::{
-        Ending, LiveBattle, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply,
-        RunView, Tally,
+    domain::{
+        overhead::Overheads,
+        run::{
+            Ending, LiveBattle, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply,
+            RunView, Tally,
+        },
     },
     limits,
 };
@@ -71,7 +74,8 @@ fn begin(run: &mut Alone<Run>, claim: ClaimId, number: usize) -> Result<(), RunR
 }
 
 fn end(run: &mut Alone<Run>, claim: ClaimId, ending: Ending) -> Result<(), RunRejection> {
-    let sent = run.send(RunCommand::End { claim, ending, rating: None });
+    let overheads = Overheads::default();
+    let sent = run.send(RunCommand::End { claim, ending, rating: None, overheads });
     done(run.answer(sent))
 }
 

@@ -5,7 +5,7 @@ mod match_up;
 mod progress;
 mod setup;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 use anyhow::{Context, Result, bail};
 use interlock_battles::{
@@ -14,14 +14,19 @@ use interlock_battles::{
         protocol::LOBBY,
         run::{Mode, Plan},
     },
-    fleet::{FleetSettings, Overhead, Report, counter::Counter, logs::Logs},
+    fleet::{
+        FleetSettings, Fleets, Report,
+        counter::{Api, Counter},
+        logs::Logs,
+    },
     limits::NAME_CHARS,
 };
 use interlock_kernel::quota::Limit;
+use interlock_server::server::serving;
 
 use self::{
     conduct::{Conduct, start_server},
-    setup::{Ground, LOCAL, Lineup, settings, teams, workers},
+    setup::{Ground, LOCAL, Lineup, seed, settings, teams, workers},
 };
 use crate::cli::battles::{Battles, ModeWord, Run, Show};
 
@@ -116,13 +121,22 @@ async fn show_run(show: &Show) -> Result<()> {
     if !show.data.join("log.sqlite").exists() {
         bail!("{}: there is no data in it", show.data.display());
     }
-    let server = start_server(show.data.clone(), None, None).await?;
-    let counter = Counter::new(server.runtime(), show.run.clone());
-    let view = counter.view().await.with_context(|| format!("run {}", show.run))?;
-    let logs = Logs::new(server.fleets().folder(&show.run));
-    let report = Report::of(show.run.as_str(), &view, &logs, Overhead::default(), Duration::ZERO)?;
-    server.run(async {}).await;
-    print(&report, show.json)
+    let which = || format!("run {}", show.run);
+    let view = match serving(&show.data) {
+        // Whoever holds the folder knows.
+        Some(address) => {
+            let api = Api::new(&format!("http://{address}"), show.token.clone())?;
+            Counter::joined(api, show.run.clone(), seed()).view().await.with_context(which)?
+        }
+        None => {
+            let server = start_server(show.data.clone(), None, None).await?;
+            let view = Counter::new(server.runtime(), show.run.clone()).view().await;
+            server.run(async {}).await;
+            view.with_context(which)?
+        }
+    };
+    let logs = Logs::new(Fleets::new(&show.data).folder(&show.run));
+    print(&Report::of(show.run.as_str(), &view, &logs)?, show.json)
 }
 
 fn print(report: &Report, as_json: bool) -> Result<()> {

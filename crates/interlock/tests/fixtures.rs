@@ -129,3 +129,33 @@ fn a_store_of_format_1_shows_its_entities() {
     let (status, _, body) = server.ask("POST", "/turns/story", "", r#"{"turn":3,"value":1}"#);
     assert_eq!((status, &body["code"]), (410, &json!("closed")));
 }
+
+#[test]
+fn a_run_of_the_first_form_goes_on() {
+    let data = copy("run1");
+    let server = Server::start(data.path());
+    let run = "/battles/runs/night";
+    let (status, _, view) = server.ask("GET", run, "", "");
+    assert_eq!(status, 200, "{view}");
+    assert_eq!((&view["total"]["wins"], &view["total"]["losses"]), (&json!(45), &json!(22)));
+    assert_eq!((&view["rating"], &view["decisions"]), (&json!(1067), &json!(0)));
+    let rooms = view["live"].as_array().unwrap().iter().filter(|battle| !battle["room"].is_null());
+    assert_eq!(rooms.count(), 3);
+    // What a command was answered then.
+    let claim = server.ask(
+        "POST",
+        &format!("{run}/claims"),
+        "idempotency-key: k2\r\n",
+        r#"{"worker":"w1","team":"rain"}"#,
+    );
+    assert_eq!((claim.0, claim.1, &claim.2["claim"]), (201, true, &json!("c1")));
+    let end = server.ask(
+        "POST",
+        &format!("{run}/claims/c68/end"),
+        "",
+        r#"{"ending":"tie","overheads":[{"micros":350,"decisions":20}]}"#,
+    );
+    assert_eq!(end.0, 200, "{}", end.2);
+    let (_, _, view) = server.ask("GET", run, "", "");
+    assert_eq!((&view["total"]["ties"], &view["decisions"]), (&json!(1), &json!(20)));
+}

@@ -15,6 +15,9 @@ use crate::store::StoreError;
 /// The name of the lock's file in the data folder.
 pub const FILE_NAME: &str = "interlock.lock";
 
+/// What comes before the address in the lock's file.
+const LISTENING: &str = ", listening on ";
+
 /// A longer text in the lock's file was not written by [`FolderLock`].
 const HOLDER_BYTES_MAX: u64 = 1_000;
 
@@ -56,7 +59,7 @@ impl FolderLock {
 
     /// Changes what a second process is told.
     pub fn announce(&mut self, listening_on: &str) -> Result<(), StoreError> {
-        let text = format!("process {}, listening on {listening_on}\n", process::id());
+        let text = format!("process {}{LISTENING}{listening_on}\n", process::id());
         self.write(&text).map_err(|error| StoreError::of_file(&self.path, &error))
     }
 
@@ -67,11 +70,23 @@ impl FolderLock {
     }
 }
 
+/// Where the process that holds this folder listens; `None`: nobody holds it, or it has not said.
+#[must_use]
+pub fn listening_on(folder: &Path) -> Option<String> {
+    let mut file = File::open(folder.join(FILE_NAME)).ok()?;
+    let Err(TryLockError::WouldBlock) = file.try_lock_shared() else { return None };
+    holder(&mut file)?.split_once(LISTENING).map(|(_, address)| address.to_owned())
+}
+
 fn in_use(file: &mut File, folder: &Path) -> StoreError {
-    let mut holder = String::new();
-    // The lock does not keep readers out, but some systems do; a nameless holder holds it all the same.
-    let read = file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder);
-    let is_named = read.is_ok() && !holder.trim().is_empty();
-    let holder = if is_named { holder.trim() } else { "another process" };
+    let holder = holder(file).unwrap_or_else(|| "another process".to_owned());
     StoreError::InUse(format!("{} is held by {holder}", folder.display()))
+}
+
+/// What the holder says of itself. The lock does not keep readers out, but some systems do; a nameless holder holds it
+/// all the same.
+fn holder(file: &mut File) -> Option<String> {
+    let mut holder = String::new();
+    file.take(HOLDER_BYTES_MAX).read_to_string(&mut holder).ok()?;
+    Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty())
 }

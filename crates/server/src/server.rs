@@ -232,6 +232,12 @@ fn taken(address: SocketAddr, folder: &Path) -> StartError {
     StartError::Taken(address)
 }
 
+/// Where the server listens that holds this data folder now, if one does.
+#[must_use]
+pub fn serving(folder: &Path) -> Option<SocketAddr> {
+    lock::listening_on(folder)?.parse().ok()
+}
+
 /// Recounts everything in a data folder that no server uses.
 ///
 /// # Errors

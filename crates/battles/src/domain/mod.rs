@@ -10,6 +10,7 @@ pub mod guess;
 pub mod id;
 pub mod lineup;
 pub mod log;
+pub mod overhead;
 pub mod popup;
 pub mod protocol;
 pub mod request;

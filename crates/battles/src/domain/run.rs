@@ -20,14 +20,16 @@
 //! logs of the battles by somebody who has not seen these numbers.
 
 mod event;
+mod old;
 mod plan;
+mod stopwatch;
 mod tally;
 mod view;
 
 use std::collections::BTreeMap;
 
 use interlock_kernel::{
-    entity::{Context, Decision, Entity, Never, Verdict},
+    entity::{Context, Decision, Entity, Never, Old, Stored, Verdict},
     expiry::Step,
     ids::{self, Worker},
     quota::{ClaimId, Extended, Grant, Quota, QuotaChange, QuotaEvent, QuotaRefusal},
@@ -35,12 +37,14 @@ use interlock_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
+use self::stopwatch::Stopwatch;
 pub use self::{
-    event::{Began, Claimed, Ending, Opened, Over, RunEvent},
+    event::{Began, Claimed, Ending, Measured, Opened, Over, RunEvent},
     plan::{Mode, Plan, PlanDiffers},
     tally::{Outcome, Tallies, Tally},
-    view::{LiveBattle, Phase, RunView, WorkerView},
+    view::{LiveBattle, Percentiles, Phase, RunView, WorkerView},
 };
+use super::overhead::Overheads;
 use crate::limits;
 
 /// The timer that records expiries.
@@ -59,6 +63,8 @@ pub struct Ledger {
     /// Claims that are neither settled nor given back.
     live: BTreeMap<ClaimId, Battle>,
     tallies: Tallies,
+    stopwatch: Stopwatch,
+    overheads: Overheads,
 }
 
 /// What a live claim has become so far.
@@ -133,6 +139,8 @@ pub enum RunCommand {
         ending: Ending,
         /// The player's rating after it, if the server told.
         rating: Option<u32>,
+        /// What the decisions in it cost, as far as whoever ends it knows.
+        overheads: Overheads,
     },
     /// There was no battle: the search was called off.
     GiveBack {
@@ -307,6 +315,7 @@ impl Ledger {
         claim: ClaimId,
         ending: Ending,
         rating: Option<u32>,
+        overheads: &Overheads,
         now: Time,
     ) -> Result<Decision<Run>, RunRejection> {
         let live = self.live.get(&claim);
@@ -321,7 +330,12 @@ impl Ledger {
             let Battle { worker, team, since, room } = battle.clone();
             RunEvent::Over(Over { claim, worker, team, room, ending, rating, since, at: now })
         });
-        Ok(decision(step, |()| RunReply::Over { claim }, over))
+        let measured = || {
+            let overheads = overheads.clone();
+            RunEvent::Measured(Measured { claim, overheads, at: now })
+        };
+        let measured = (over.is_some() && !overheads.is_empty()).then(measured);
+        Ok(decision(step, |()| RunReply::Over { claim }, over.into_iter().chain(measured)))
     }
 
     fn give_back(&self, claim: ClaimId, now: Time) -> Result<Decision<Run>, RunRejection> {
@@ -346,6 +360,7 @@ impl Ledger {
                 battle.room = Some(room.clone());
             }
             RunEvent::Over(over) => self.tallies.add(over),
+            RunEvent::Measured(measured) => self.overheads += &measured.overheads,
         }
         self.check();
     }
@@ -353,6 +368,7 @@ impl Ledger {
     /// A claim that ended is no live battle any more; [`RunEvent::Over`] tells what it was.
     fn apply_quota(&mut self, event: &QuotaEvent) {
         self.quota.apply(event);
+        self.stopwatch.hear(event, self.quota.totals().claimed > 0);
         if let QuotaEvent::Configured(configured) = event {
             self.plan.target = configured.limit;
             self.plan.shares = configured.workers;
@@ -394,7 +410,7 @@ fn ended(event: &QuotaEvent) -> Option<ClaimId> {
 fn decision<A>(
     step: Step<QuotaEvent, A>,
     reply: impl FnOnce(A) -> RunReply,
-    meaning: Option<RunEvent>,
+    meaning: impl IntoIterator<Item = RunEvent>,
 ) -> Decision<Run> {
     let events = step.events.into_iter().map(RunEvent::Quota).chain(meaning).collect();
     let decision = Decision::events(events, reply(step.answer));
@@ -411,6 +427,7 @@ fn check_text(what: &'static str, text: Option<&str>) -> Result<(), RunRejection
 
 impl Entity for Run {
     const TYPE: &'static str = "run";
+    const SCHEMA: u16 = 2;
     type Command = RunCommand;
     type Event = RunEvent;
     type Reply = RunReply;
@@ -437,8 +454,8 @@ impl Entity for Run {
                 let step = self.known()?.quota.renew(*claim, None, now);
                 decision(step.map_err(RunRejection::from)?, RunReply::Extended, None)
             }
-            RunCommand::End { claim, ending, rating } => {
-                self.known()?.end(*claim, *ending, *rating, now)?
+            RunCommand::End { claim, ending, rating, overheads } => {
+                self.known()?.end(*claim, *ending, *rating, overheads, now)?
             }
             RunCommand::GiveBack { claim } => self.known()?.give_back(*claim, now)?,
             RunCommand::Retire { worker } => {
@@ -463,6 +480,8 @@ impl Entity for Run {
                 quota: fresh,
                 live: BTreeMap::new(),
                 tallies: Tallies::default(),
+                stopwatch: Stopwatch::default(),
+                overheads: Overheads::default(),
             });
             return;
         }
@@ -484,6 +503,10 @@ impl Entity for Run {
 
     fn event_name(event: &RunEvent) -> &'static str {
         event.name()
+    }
+
+    fn read_old(schema: u16, stored: Stored<'_>) -> Option<Old<Self>> {
+        old::read(schema, stored)
     }
 }
 

@@ -29,7 +29,10 @@ use tokio::{
 pub use self::api::{Api, BadAddress};
 
 use crate::{
-    domain::run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+    domain::{
+        overhead::Overheads,
+        run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+    },
     limits,
 };
 
@@ -219,8 +222,9 @@ impl Counter {
         claim: ClaimId,
         ending: Ending,
         rating: Option<u32>,
+        overheads: Overheads,
     ) -> Result<(), CountError> {
-        self.send(RunCommand::End { claim, ending, rating }).await?;
+        self.send(RunCommand::End { claim, ending, rating, overheads }).await?;
         self.ended.send_replace(());
         Ok(())
     }

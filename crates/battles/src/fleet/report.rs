@@ -1,16 +1,13 @@
 //! What a run has come to, for people and for programs: counts, their parts, and the drift against the logs.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{collections::BTreeMap, io};
 
 use interlock_kernel::{ids::Worker, quota::Limit};
 use serde::Serialize;
 
-use super::{
-    Overhead,
-    logs::{self, Logs},
-};
+use super::logs::{self, Logs};
 use crate::domain::{
-    run::{RunView, Tally, WorkerView},
+    run::{self, RunView, Tally, WorkerView},
     score::{Estimate, Score},
 };
 
@@ -44,11 +41,11 @@ pub struct Report {
     pub other_opponents: Tally,
     /// The newest rating that the server told.
     pub rating: Option<u32>,
-    /// How long the fleet has played, in seconds.
+    /// How long battles were searched for or played, in seconds.
     pub seconds: f64,
-    /// Decisions that it has made.
+    /// Decisions in the battles that are over.
     pub decisions: u64,
-    /// What they cost beside thinking.
+    /// What they cost beside waiting and thinking.
     pub decision_overhead_ms: Percentiles,
 }
 
@@ -101,17 +98,11 @@ pub struct Percentiles {
 }
 
 impl Report {
-    /// From a run, its logs, and what is known of a fleet that plays for it.
+    /// From a run and its logs.
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn of(
-        run: &str,
-        view: &RunView,
-        logs: &Logs,
-        overhead: Overhead,
-        took: Duration,
-    ) -> io::Result<Self> {
+    pub fn of(run: &str, view: &RunView, logs: &Logs) -> io::Result<Self> {
         let worker = |(name, worker): (&Worker, &WorkerView)| {
             let finished = worker.tally.finished();
             let report = WorkerReport { quota: worker.quota, finished, tally: worker.tally };
@@ -121,7 +112,8 @@ impl Report {
             tallies.iter().map(|(name, tally)| (name.clone(), Part::from(*tally))).collect()
         };
         let recount = logs.recount()?;
-        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        let ms = |micros: u64| micros as f64 / 1e3;
+        let run::Percentiles { p50, p99 } = view.decision_overhead_us;
         Ok(Self {
             run: run.to_owned(),
             target: view.plan.target,
@@ -135,9 +127,9 @@ impl Report {
             opponents: parts(&view.opponents),
             other_opponents: view.other_opponents,
             rating: view.rating,
-            seconds: took.as_secs_f64(),
-            decisions: overhead.decisions,
-            decision_overhead_ms: Percentiles { p50: ms(overhead.p50), p99: ms(overhead.p99) },
+            seconds: view.played_ms.as_duration().as_secs_f64(),
+            decisions: view.decisions,
+            decision_overhead_ms: Percentiles { p50: ms(p50), p99: ms(p99) },
         })
     }
 }

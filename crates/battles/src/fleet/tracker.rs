@@ -3,17 +3,16 @@
 //! Nothing is decided on it, and nothing of it survives the process.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard},
-    time::Duration,
 };
 
 use interlock_kernel::{ids::Worker, quota::ClaimId};
 use tokio::sync::watch;
 
 use crate::{
+    domain::overhead::{Overhead, Overheads},
     io::{BattleEvent, Board, Thought},
-    limits,
 };
 
 /// A battle in play, as it was last seen.
@@ -31,17 +30,6 @@ pub struct Watched {
     pub board: Board,
 }
 
-/// What decisions cost beside thinking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Overhead {
-    /// Decisions.
-    pub decisions: u64,
-    /// Half of the newest cost at most this.
-    pub p50: Duration,
-    /// Of a hundred, ninety-nine.
-    pub p99: Duration,
-}
-
 /// Watches a fleet.
 #[derive(Debug, Default)]
 pub struct Tracker {
@@ -53,8 +41,7 @@ pub struct Tracker {
 #[derive(Debug, Default)]
 struct Seen {
     battles: BTreeMap<ClaimId, Watched>,
-    decisions: u64,
-    overheads: VecDeque<Duration>,
+    overheads: Overheads,
 }
 
 impl Tracker {
@@ -70,19 +57,10 @@ impl Tracker {
         self.lock().battles.get(&claim).cloned()
     }
 
-    /// What the newest decisions cost.
+    /// What its decisions cost.
     #[must_use]
     pub fn overhead(&self) -> Overhead {
-        let (decisions, mut sorted) = {
-            let seen = self.lock();
-            (seen.decisions, seen.overheads.iter().copied().collect::<Vec<_>>())
-        };
-        sorted.sort_unstable();
-        let at = |percent: usize| {
-            let place = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-            sorted.get(place).copied().unwrap_or_default()
-        };
-        Overhead { decisions, p50: at(50), p99: at(99) }
+        self.lock().overheads.summary()
     }
 
     /// Changes whenever there is something new to see.
@@ -100,11 +78,7 @@ impl Tracker {
             }
             BattleEvent::Decided { room: _, turn, candidates, cost } => {
                 let mut seen = self.lock();
-                seen.decisions += 1;
-                if seen.overheads.len() == limits::COSTS {
-                    seen.overheads.pop_front();
-                }
-                seen.overheads.push_back(cost.overhead());
+                seen.overheads.add(cost.overhead(), 1);
                 if let Some(watched) = seen.battles.get_mut(&claim) {
                     (watched.turn, watched.candidates) = (turn, candidates);
                     watched.board.tell();

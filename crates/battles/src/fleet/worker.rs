@@ -16,9 +16,10 @@ use super::{
 use crate::{
     domain::{
         log,
+        overhead::Overheads,
         run::{Ending, Outcome, Room},
     },
-    io::{self, Finished, PlayError, Settings},
+    io::{self, BattleEvent, Finished, PlayError, Settings},
     limits,
 };
 
@@ -172,7 +173,8 @@ impl Hand {
 
     /// Plays a battle to its end, keeps its log, and counts it.
     async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
-        let played = self.play(battle, room).await;
+        let mut overheads = Overheads::default();
+        let played = self.play(battle, room, &mut overheads).await;
         let me = self.session.me();
         let Begun { worker, claim, room: id, .. } = battle;
         let name = LogName { worker, account: me, claim: *claim, room: id };
@@ -189,7 +191,7 @@ impl Hand {
             },
         };
         let rating = played.as_ref().and_then(|played| log::rating(&played.log, me));
-        self.counter.end(battle.claim, ending, rating).await?;
+        self.counter.end(battle.claim, ending, rating, overheads).await?;
         self.tracker.over(battle.claim);
         // Not before it is counted: a restarted server may give the room's name to the next battle.
         self.session.done(&battle.room).await;
@@ -197,7 +199,12 @@ impl Hand {
     }
 
     /// Plays it, on as many connections as it takes. `None`: there is no such battle any more.
-    async fn play(&self, battle: &Begun, room: Option<io::Room>) -> Option<Finished> {
+    async fn play(
+        &self,
+        battle: &Begun,
+        room: Option<io::Room>,
+        overheads: &mut Overheads,
+    ) -> Option<Finished> {
         let mut room = room;
         loop {
             let here = match room.take() {
@@ -209,7 +216,12 @@ impl Hand {
             }
             let seed = battle.claim.number();
             let settings = Settings { seed: self.playing.seed ^ seed, ..self.playing.clone() };
-            let watch = |event| self.tracker.note(&self.name, battle.claim, event);
+            let watch = |event| {
+                if let BattleEvent::Decided { cost, .. } = &event {
+                    overheads.add(cost.overhead(), 1);
+                }
+                self.tracker.note(&self.name, battle.claim, event);
+            };
             match io::play(here, &settings, watch).await {
                 Ok(finished) => return Some(finished),
                 Err(error @ (PlayError::Gone { .. } | PlayError::Silent { .. })) => {

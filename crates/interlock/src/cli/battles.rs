@@ -197,7 +197,7 @@ pub struct Show {
     /// The run's name
     #[arg(value_name = "RUN", value_parser = Key::new)]
     pub run: Key,
-    /// The data folder, which no server uses now
+    /// The data folder; a server or a fleet that uses it now is asked
     #[arg(
         long,
         short,
@@ -206,6 +206,9 @@ pub struct Show {
         default_value = "./interlock-data"
     )]
     pub data: PathBuf,
+    /// The token that such a server asks for
+    #[arg(long, value_name = "TOKEN", env = "INTERLOCK_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,

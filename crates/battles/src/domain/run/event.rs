@@ -8,6 +8,7 @@ use interlock_kernel::{
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Plan, Room};
+use crate::domain::overhead::Overheads;
 
 /// A fact about a run. What the quota says comes first, what it means for a battle after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum RunEvent {
     Began(Began),
     /// A battle is over.
     Over(Over),
+    /// It is known what its decisions cost.
+    Measured(Measured),
 }
 
 /// A run was opened.
@@ -80,6 +83,17 @@ pub struct Over {
     pub at: Time,
 }
 
+/// What the decisions in a battle that is over have cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its claim.
+    pub claim: ClaimId,
+    /// What they cost beside waiting and thinking.
+    pub overheads: Overheads,
+    /// When.
+    pub at: Time,
+}
+
 /// How a battle ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,6 +124,7 @@ impl RunEvent {
             Self::Claimed(_) => "searching",
             Self::Began(_) => "began",
             Self::Over(_) => "over",
+            Self::Measured(_) => "measured",
         }
     }
 }

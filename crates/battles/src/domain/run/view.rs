@@ -1,15 +1,16 @@
 //! What can be seen of a run.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use interlock_kernel::{
     ids::Worker,
     quota::{ClaimId, Limit, Quota},
-    time::Time,
+    time::{Millis, Time},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{Battle, Ledger, Plan, Room, Tallies, Tally};
+use crate::domain::overhead::Overhead;
 
 /// A run at a moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,8 +39,26 @@ pub struct RunView {
     pub other_opponents: Tally,
     /// The newest rating that the server told.
     pub rating: Option<u32>,
+    /// How long battles were searched for or played.
+    #[serde(default)]
+    pub played_ms: Millis,
+    /// Decisions in battles that are over.
+    #[serde(default)]
+    pub decisions: u64,
+    /// What they cost beside waiting and thinking, in microseconds.
+    #[serde(default)]
+    pub decision_overhead_us: Percentiles,
     /// Battles that are not over, by claim.
     pub live: Vec<LiveBattle>,
+}
+
+/// Percentiles of what decisions cost, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of all.
+    pub p50: u64,
+    /// Ninety-nine of a hundred.
+    pub p99: u64,
 }
 
 /// A worker's part of a run.
@@ -104,6 +123,8 @@ impl Ledger {
             (name.clone(), view)
         };
         let (opponents, other_opponents) = self.tallies.opponents();
+        let Overhead { decisions, p50, p99 } = self.overheads.summary();
+        let micros = |cost: Duration| cost.as_micros().try_into().unwrap_or(u64::MAX);
         RunView {
             plan: self.plan.clone(),
             opened: self.opened,
@@ -116,6 +137,9 @@ impl Ledger {
             opponents,
             other_opponents,
             rating: self.tallies.rating(),
+            played_ms: self.stopwatch.played(),
+            decisions,
+            decision_overhead_us: Percentiles { p50: micros(p50), p99: micros(p99) },
             live: live.map(|(claim, battle)| LiveBattle::of(*claim, battle)).collect(),
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! Not here: encryption, which is a proxy's or a tunnel's work.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -207,8 +207,10 @@ fn request(command: &RunCommand) -> (Method, String, Value) {
             (Method::POST, of(*claim, "begin"), body)
         }
         RunCommand::Renew { claim } => (Method::POST, of(*claim, "renew"), json!({})),
-        RunCommand::End { claim, ending, rating } => {
-            let mut body = json!({"ending": ending.word()});
+        RunCommand::End { claim, ending, rating, overheads } => {
+            let cost = |(cost, decisions): (Duration, u64)| json!({"micros": cost.as_micros(), "decisions": decisions});
+            let costs: Vec<Value> = overheads.buckets().map(cost).collect();
+            let mut body = json!({"ending": ending.word(), "overheads": costs});
             insert(&mut body, rating.iter().map(|rating| ("rating", json!(rating))));
             (Method::POST, of(*claim, "end"), body)
         }
