@@ -30,11 +30,15 @@ pub const EVENTS: usize = 4096;
 // Every room comes back at once after a reconnect.
 const _: () = assert!(ROOMS * 2 <= EVENTS);
 
-/// One decision, from the request to the choice. A server's own timer is longer.
+/// One decision, from the request to the choice; less where the server's own timer wants it sooner.
 pub const DECISION: Duration = Duration::from_secs(25);
 /// The search for it, from the request on. Less, so that there is time to say what was found.
 pub const SEARCH: Duration = Duration::from_secs(20);
-const _: () = assert!(SEARCH.as_secs() < DECISION.as_secs());
+/// The same, where a decision has less time.
+pub const SEARCH_SHARE: f64 = 0.8;
+const _: () = assert!(SEARCH.as_secs() as f64 == DECISION.as_secs() as f64 * SEARCH_SHARE);
+/// What a server's timer counts in. A choice is made so much before the time is over.
+pub const TIMER_TICK: Duration = Duration::from_secs(5);
 /// Iterations of one search.
 pub const ITERATIONS: u32 = 10_000_000;
 /// Choices that are sent for one request when the server says that they cannot be made.

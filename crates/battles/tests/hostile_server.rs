@@ -43,6 +43,15 @@ impl Liar {
         message.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
     }
 
+    /// The same, however long it takes by a clock that is moved.
+    async fn hears_long(&mut self) -> String {
+        loop {
+            if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
+                return text.as_str().to_owned();
+            }
+        }
+    }
+
     /// Opens a room and gives it time to be joined: its player turns the timer on.
     async fn open(&mut self, room: &str, events: &mut Events) -> Room {
         self.say(format!(">{room}\n|init|battle\n|title|<script>alert(1)</script>|/choose move 1"))
@@ -131,8 +140,9 @@ async fn lies_about_numbers_are_answered_once_or_not_at_all() {
     }
     liar.say(">battle-lies-1\n|error|[Invalid choice] Sorry, too late to make a different move")
         .await;
+    let first = liar.hears().await;
     liar.asks("battle-lies-1", 9).await;
-    let (first, second) = (liar.hears().await, liar.hears().await);
+    let second = liar.hears().await;
     assert!(first.starts_with("battle-lies-1|/choose switch ") && first.ends_with("|7"), "{first}");
     assert!(
         second.starts_with("battle-lies-1|/choose switch ") && second.ends_with("|9"),
@@ -210,11 +220,8 @@ impl Player for Stuck {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_battle_leaves_the_others_alone() {
     let (mut liar, _client, mut events) = meet().await;
+    // Its player has not come yet.
     let flooded = liar.open("battle-flood-1", &mut events).await;
-    let release = Arc::new(Semaphore::new(0));
-    let drowning = start(flooded, settings(Stuck(release.clone())));
-    assert_eq!(liar.hears().await, "battle-flood-1|/timer on");
-    liar.asks("battle-flood-1", 1).await;
     for number in 0..limits::ROOM_FRAMES + 10 {
         liar.say(format!(">battle-flood-1\n|c|☆Eve|{number}")).await;
     }
@@ -225,8 +232,23 @@ async fn a_flood_in_one_battle_leaves_the_others_alone() {
     assert!(liar.hears().await.starts_with("battle-calm-2|/choose switch "));
     liar.say(">battle-calm-2\n|tie").await;
     assert_eq!(soon(playing).await.unwrap().unwrap().end, End::Tied);
+    let drowned = soon(start(flooded, settings(Random))).await.unwrap();
+    assert!(matches!(drowned, Err(PlayError::Gone { .. })));
+}
+
+/// A player that thinks heeds what is said meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_battle_that_ends_while_its_player_thinks_is_over() {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-short-1", &mut events).await;
+    let release = Arc::new(Semaphore::new(0));
+    let playing = start(room, settings(Stuck(release.clone())));
+    assert_eq!(liar.hears().await, "battle-short-1|/timer on");
+    liar.asks("battle-short-1", 1).await;
+    liar.say(">battle-short-1\n|-message|Eve forfeited.\n|win|Bot").await;
+    assert_eq!(liar.hears().await, "battle-short-1|/leave");
+    assert_eq!(soon(playing).await.unwrap().unwrap().end.outcome("bot"), run::Outcome::Win);
     release.add_permits(1);
-    assert!(matches!(soon(drowning).await.unwrap(), Err(PlayError::Gone { .. })));
 }
 
 #[tokio::test]
@@ -264,16 +286,54 @@ async fn a_player_that_thinks_for_too_long_loses_its_say() {
     thinking.recv().await.unwrap();
     // From now on, time is what somebody waits for.
     tokio::time::pause();
-    let chosen = loop {
-        if let Message::Text(text) = liar.0.next().await.unwrap().unwrap() {
-            break text;
-        }
-    };
+    let chosen = liar.hears_long().await;
     tokio::time::resume();
     assert!(chosen.starts_with("battle-slow-1|/choose switch "), "{chosen}");
     release.add_permits(1);
     liar.say(">battle-slow-1\n|win|Bot").await;
     assert!(soon(playing).await.unwrap().is_ok());
+}
+
+/// How long a player that thinks for ever has thought when something is chosen, if the server says this meanwhile.
+async fn patience(says: &str) -> Duration {
+    let (mut liar, _client, mut events) = meet().await;
+    let room = liar.open("battle-slow-1", &mut events).await;
+    let (asked, mut thinking) = mpsc::unbounded_channel();
+    let release = Arc::new(Semaphore::new(0));
+    let playing = start(room, settings(Dawdler { asked, thinks: Stuck(release.clone()) }));
+    assert_eq!(liar.hears().await, "battle-slow-1|/timer on");
+    liar.asks("battle-slow-1", 7).await;
+    thinking.recv().await.unwrap();
+    liar.say(format!(">battle-slow-1\n{says}")).await;
+    // What comes after it on the connection is heard after it.
+    liar.say("|popup|x").await;
+    assert!(matches!(soon(events.recv()).await, Some(Event::Popup(_))));
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    assert!(liar.hears_long().await.starts_with("battle-slow-1|/choose switch "));
+    let took = before.elapsed();
+    tokio::time::resume();
+    release.add_permits(1);
+    liar.say(">battle-slow-1\n|win|Bot").await;
+    assert!(soon(playing).await.unwrap().is_ok());
+    took
+}
+
+#[tokio::test]
+async fn a_choice_is_made_well_before_the_servers_own_time_is_over() {
+    for (says, at_most) in [
+        ("|inactive|Time left: 12 sec this turn | 150 sec total", 12 - 5),
+        ("|inactive|Bot has 10 seconds left this turn.", 10 - 5),
+        ("|inactive|Bot has 20 seconds left.\n|inactive|Bot has 15 seconds left.", 15 - 5),
+        ("|inactive|Time left: 150 sec this turn | 150 sec total", 25),
+        ("|c|☆Eve||inactive|Bot has 10 seconds left this turn.", 25),
+    ] {
+        let took = patience(says).await;
+        // Some of it had passed when the clock was stopped.
+        let span = Duration::from_secs(at_most - 1)..=Duration::from_millis(at_most * 1000 + 100);
+        assert!(span.contains(&took), "{took:?} after {says}");
+    }
 }
 
 #[tokio::test]

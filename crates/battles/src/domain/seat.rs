@@ -7,7 +7,7 @@
 //! A server that is throttled throws choices away, and its timer goes on: when it names us, the choice is sent again.
 //! It has the request's number, so that it can do no harm.
 //!
-//! A request that is older than the one answered is not answered, whatever number the server gives it.
+//! A request that is older than one that was heard is not answered, whatever number the server gives it.
 
 use super::{
     battle::Battle,
@@ -52,6 +52,11 @@ impl Seat {
     /// The battle, as far as it was heard.
     pub fn battle(&self) -> &Battle {
         &self.battle
+    }
+
+    /// The own name, as the server writes it; empty until it has.
+    pub fn name(&self) -> &str {
+        self.request.as_ref().map_or("", |request| &request.side.name)
     }
 
     /// Takes in one line of the room.
@@ -117,12 +122,17 @@ impl Seat {
             Err(error) => Ask::Unreadable(error, self.leave_to_server(json)),
             Ok(None) => Ask::Nothing,
             Ok(Some(request)) if request.wait || request.rqid.is_none() => Ask::Nothing,
-            Ok(Some(request)) if request.rqid < self.answered => Ask::Nothing,
+            Ok(Some(request)) if request.rqid < self.newest() => Ask::Nothing,
             Ok(Some(request)) => {
                 self.request = Some(request);
                 if self.question().is_some() { Ask::Choose } else { Ask::Nothing }
             }
         }
+    }
+
+    /// The newest request that was answered, or waits for an answer.
+    fn newest(&self) -> Option<u64> {
+        self.answered.max(self.request.as_ref().and_then(|request| request.rqid))
     }
 
     /// Answers what cannot be read: whoever says nothing loses by the timer.

@@ -1,22 +1,27 @@
 //! Playing one battle: hears its room, thinks apart from the asynchronous threads, and answers.
 //!
 //! Everything that matters about answering (once, with the request's number, again only after a refusal) is decided
-//! by [`Seat`]; this module only carries words and keeps time. A player that panics or takes too long loses its say
+//! by [`Seat`]; when it must be done at the latest by [`Clock`]; this module only carries
+//! words. It goes on hearing while a player thinks. A player that panics or takes too long loses its say
 //! for that one decision: something legal is played.
 
+mod thinking;
+
 use std::{
+    future::pending,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
+use tokio::time::{self, timeout};
 
+use self::thinking::Thinking;
 use super::{Gone, Room, board::Board};
 use crate::{
     domain::{
-        battle::Battle,
         chance::Chance,
-        choice::{self, Choice},
+        choice::Choice,
+        clock::Clock,
         contestant::Contestant,
         log::End,
         protocol::{Frame, Line},
@@ -24,9 +29,7 @@ use crate::{
         seat::Ask,
     },
     limits,
-    players::{
-        Bounds, Budget, Candidate, Greedy, Mcts, Player, Position, Random, Thinkers, ranked,
-    },
+    players::{Budget, Candidate, Greedy, Mcts, Player, Random, Thinkers},
 };
 
 /// How to play.
@@ -182,62 +185,144 @@ pub async fn play(
 async fn converse(
     room: &mut Room,
     settings: &Settings,
-    mut watch: impl FnMut(BattleEvent),
+    watch: impl FnMut(BattleEvent),
 ) -> Result<Finished, PlayError> {
     let id = room.id().to_owned();
     let gone = |Gone| PlayError::Gone { room: id.clone() };
-    let board = Board::default();
-    watch(BattleEvent::Opened { room: id.clone(), board: board.clone() });
-    let mut chance = Chance::new(settings.seed);
-    // Keeps the opponent from never moving. Ours is the shorter time.
+    let mut sitting = Sitting::new(id.clone(), settings, watch);
+    // Keeps the opponent from never moving.
     room.say("/timer on").await.map_err(gone)?;
     loop {
-        let message = timeout(limits::SILENCE, room.next()).await;
-        let message = message.map_err(|_| PlayError::Silent { room: id.clone() })?;
+        let message = tokio::select! {
+            biased;
+            message = timeout(limits::SILENCE, room.next()) => {
+                message.map_err(|_| PlayError::Silent { room: id.clone() })?
+            }
+            (candidates, cost) = sitting.decided() => {
+                if let Some(text) = sitting.answer(candidates, cost) {
+                    room.say(&text).await.map_err(gone)?;
+                }
+                continue;
+            }
+        };
         let message = message.ok_or_else(|| PlayError::Gone { room: id.clone() })?;
         let Some(frame) = Frame::parse(&message) else { continue };
-        board.keep(&frame);
-        let mut must_choose = false;
+        for text in sitting.hear(&frame) {
+            room.say(&text).await.map_err(gone)?;
+        }
+        if let Some(end) = sitting.board.end() {
+            let board = &sitting.board;
+            take_leave(room, board).await;
+            return Ok(Finished { room: id, end, turns: board.turn(), log: board.take_log() });
+        }
+    }
+}
+
+/// A battle that is played, and the decision that is on its way.
+struct Sitting<'a, W> {
+    room: String,
+    settings: &'a Settings,
+    watch: W,
+    board: Board,
+    clock: Clock,
+    chance: Chance,
+    thinking: Option<Thinking>,
+}
+
+impl<'a, W: FnMut(BattleEvent)> Sitting<'a, W> {
+    fn new(room: String, settings: &'a Settings, mut watch: W) -> Self {
+        let board = Board::default();
+        watch(BattleEvent::Opened { room: room.clone(), board: board.clone() });
+        Self {
+            room,
+            settings,
+            watch,
+            board,
+            clock: Clock::default(),
+            chance: Chance::new(settings.seed),
+            thinking: None,
+        }
+    }
+
+    /// Takes in a message. Returns what to say to it.
+    fn hear(&mut self, frame: &Frame<'_>) -> Vec<String> {
+        self.board.keep(frame);
+        let (mut answers, mut is_history) = (Vec::new(), false);
         for line in frame.lines() {
-            match board.hear(&line) {
+            // After a rejoin the whole log comes once more.
+            is_history |= matches!(line, Line::Init(_));
+            if let (Line::Other(text), false) = (&line, is_history) {
+                self.clock.hear(text, &self.board.name(), now());
+            }
+            match self.board.hear(&line) {
                 Ask::Nothing => (),
-                Ask::Choose => must_choose = true,
+                Ask::Choose => self.asked(),
                 Ask::Say(text) => {
-                    watch(BattleEvent::Refused { room: id.clone(), turn: board.turn() });
-                    room.say(&text).await.map_err(gone)?;
+                    let (room, turn) = (self.room.clone(), self.board.turn());
+                    (self.watch)(BattleEvent::Refused { room, turn });
+                    answers.push(text);
                 }
                 Ask::Repeat(text) => {
-                    tracing::warn!(room = id, "a choice has not arrived, and is sent again");
-                    room.say(&text).await.map_err(gone)?;
+                    tracing::warn!(room = self.room, "a choice has not arrived, and is sent again");
+                    answers.push(text);
                 }
                 Ask::Unreadable(error, answer) => {
-                    tracing::warn!(room = id, %error, "left to the server");
-                    if let Some(text) = answer {
-                        room.say(&text).await.map_err(gone)?;
-                    }
+                    tracing::warn!(room = self.room, %error, "left to the server");
+                    answers.extend(answer);
                 }
                 // Whatever comes after the end asks for nothing.
                 Ask::Over => break,
             }
         }
-        board.tell();
-        if let Some(end) = board.end() {
-            take_leave(room, &board).await;
-            return Ok(Finished { room: id, end, turns: board.turn(), log: board.take_log() });
-        }
-        if !must_choose {
-            continue;
-        }
-        let Some(question) = board.question() else { continue };
-        let (candidates, cost) = decide(board.battle(), &question, settings, &mut chance).await;
-        if let Some(text) = board.answer(candidates.iter().map(|candidate| candidate.choice)) {
-            room.say(&text).await.map_err(gone)?;
-            let turn = board.turn();
-            let thought = |candidate| Thought::of(candidate, &question);
-            let candidates = candidates.into_iter().map(thought).collect();
-            watch(BattleEvent::Decided { room: id.clone(), turn, candidates, cost });
+        self.board.tell();
+        self.think();
+        answers
+    }
+
+    /// Another choice is asked for: what was thought about is of no use any more.
+    fn asked(&mut self) {
+        let rqid = self.board.question().and_then(|request| request.rqid);
+        if self.thinking.as_ref().is_none_or(|thinking| thinking.request.rqid != rqid) {
+            self.thinking = None;
+            self.clock.asked(now());
         }
     }
+
+    /// Begins to think about what is asked and not yet thought about.
+    fn think(&mut self) {
+        if let (None, Some(request)) = (&self.thinking, self.board.question()) {
+            let asked = now();
+            let chance = Chance::new(self.chance.bits());
+            let (battle, due) = (self.board.battle(), self.clock.due(asked));
+            let thinking = Thinking::begin(battle, request, self.settings, chance, asked, due);
+            self.thinking = Some(thinking);
+        }
+    }
+
+    /// Waits for the decision that is on its way; for ever where there is none.
+    async fn decided(&mut self) -> (Vec<Candidate>, Cost) {
+        match &mut self.thinking {
+            Some(thinking) => thinking.done(self.clock.due(thinking.asked)).await,
+            None => pending().await,
+        }
+    }
+
+    /// It is made. Returns what to say.
+    fn answer(&mut self, candidates: Vec<Candidate>, cost: Cost) -> Option<String> {
+        let Thinking { request, .. } = self.thinking.take()?;
+        let text = self.board.answer(candidates.iter().map(|candidate| candidate.choice))?;
+        self.clock.answered(now());
+        let (room, turn) = (self.room.clone(), self.board.turn());
+        let thought = |candidate| Thought::of(candidate, &request);
+        let candidates = candidates.into_iter().map(thought).collect();
+        (self.watch)(BattleEvent::Decided { room, turn, candidates, cost });
+        Some(text)
+    }
+}
+
+/// By the clock that tests move.
+fn now() -> Instant {
+    time::Instant::now().into_std()
 }
 
 /// Leaves a room whose battle is over, and hears what is said until then: the new ratings.
@@ -258,34 +343,3 @@ async fn take_leave(room: &mut Room, board: &Board) {
     let _silent = timeout(limits::LEAVE, rest).await;
 }
 
-/// What could be chosen, best first; something legal when the player fails. And what it cost.
-async fn decide(
-    battle: Battle,
-    request: &Request,
-    settings: &Settings,
-    chance: &mut Chance,
-) -> (Vec<Candidate>, Cost) {
-    let asked = Instant::now();
-    let player = Arc::clone(&settings.player);
-    let question = request.clone();
-    let mut chance = Chance::new(chance.bits());
-    let bounds = Bounds::from(settings.budget);
-    // Sooner than it is too late: so what was found by then is used.
-    let deadline = asked + limits::SEARCH;
-    let thinking = settings.thinkers.run(deadline, bounds.time, move |time| {
-        let begun = Instant::now();
-        let position = Position { battle: &battle, request: &question };
-        let ranked = ranked(&*player, position, Bounds { time, ..bounds }, &mut chance);
-        (ranked, begun - asked, begun.elapsed())
-    });
-    match timeout(limits::DECISION, thinking).await {
-        Ok(Ok((candidates, waited, thought))) => {
-            return (candidates, Cost { waited, thought, took: asked.elapsed() });
-        }
-        Ok(Err(error)) => tracing::error!(%error, "a player panicked: something legal is played"),
-        Err(_) => tracing::error!("a player thought for too long: something legal is played"),
-    }
-    let unseen = |choice| Candidate { choice, visits: 0, value: 0.0 };
-    let candidates = choice::legal(request).into_iter().map(unseen).collect();
-    (candidates, Cost { took: asked.elapsed(), ..Cost::default() })
-}

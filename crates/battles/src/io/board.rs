@@ -104,6 +104,11 @@ impl Board {
         self.lock().seat.battle().clone()
     }
 
+    /// The own name, as the server writes it; empty until it has.
+    pub(super) fn name(&self) -> String {
+        self.lock().seat.name().to_owned()
+    }
+
     pub(super) fn turn(&self) -> u16 {
         self.lock().seat.battle().turn
     }

@@ -1,14 +1,18 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use interlock_battles::{
     domain::{id::id, log::End, run::Outcome},
     io::{BattleEvent, Client, Event, Events, Room, Settings, play},
-    players::{Bounds, Candidate, Greedy, Mcts, Player, Position, Random},
+    players::{Bounds, Budget, Candidate, Greedy, Mcts, Player, Position, Random},
 };
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::{
-    support::{FORMAT, Seen, Server, duel, settings, side},
+    support::{FORMAT, Seen, Server, duel, duel_in, settings, side},
     witness::Witness,
 };
 
@@ -183,4 +187,42 @@ async fn a_battle_goes_on_after_the_connection_was_lost() {
         seen.finished.log.lines().filter(moves).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(told(&sides[0]), told(&sides[1]));
+}
+
+/// Thinks for no time, and remembers the longest that it may.
+#[derive(Clone, Default)]
+struct Hurried(Arc<Mutex<Vec<Duration>>>);
+
+impl Player for Hurried {
+    fn think(
+        &self,
+        position: Position<'_>,
+        bounds: Bounds,
+        chance: &mut interlock_battles::domain::chance::Chance,
+    ) -> Vec<Candidate> {
+        self.0.lock().unwrap().push(bounds.time);
+        Random.think(position, bounds, chance)
+    }
+}
+
+/// Fifteen seconds a turn are less than a search could take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blitz_leaves_a_search_less_time_than_the_servers_timer_has() {
+    let server = Server::start().await;
+    let hurried = Hurried::default();
+    let patient = || Settings {
+        budget: Budget::Time(interlock_battles::limits::SEARCH),
+        ..settings(hurried.clone(), 1)
+    };
+    let names = ["Quick", "Swift"];
+    let format = "gen9randombattleblitz";
+    let sides = duel_in(&server, format, names, [patient(), patient()]).await;
+    agree(&sides, names);
+    let mut spans = hurried.0.lock().unwrap().clone();
+    assert!(spans.len() > 10, "{spans:?}");
+    // The first is asked before the timer is on.
+    spans.sort();
+    spans.truncate(spans.len() - 2);
+    let longest = spans.last().unwrap();
+    assert!(*longest <= Duration::from_secs(15 - 5), "{spans:?}");
 }

@@ -54,10 +54,20 @@ pub struct Seen {
 
 /// Plays one battle between two new accounts, and returns what both saw.
 pub async fn duel(server: &Server, names: [&str; 2], settings: [Settings; 2]) -> [Seen; 2] {
+    duel_in(server, FORMAT, names, settings).await
+}
+
+/// The same in another format.
+pub async fn duel_in(
+    server: &Server,
+    format: &str,
+    names: [&str; 2],
+    settings: [Settings; 2],
+) -> [Seen; 2] {
     let [(one, one_events), (two, two_events)] =
         [server.enter(names[0]).await, server.enter(names[1]).await];
     one.team(None).await.unwrap();
-    one.challenge(names[1], FORMAT).await.unwrap();
+    one.challenge(names[1], format).await.unwrap();
     let [first, second] = settings;
     let sides = async { tokio::join!(side(one, one_events, first), side(two, two_events, second)) };
     timeout(Duration::from_secs(300), sides).await.expect("a battle ends").into()
