@@ -10,5 +10,5 @@ mod record;
 
 pub use battle::{BattleEvent, Cost, Finished, PlayError, Settings, Thought, play};
 pub use board::{Board, Scene};
-pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room, Searches};
+pub use connection::{Account, Client, ConnectError, Event, Events, Gone, Room, Searches, formats};
 pub use login::{LoginError, PUBLIC as PUBLIC_LOGIN, Password};

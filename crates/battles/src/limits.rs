@@ -39,6 +39,12 @@ pub const SEARCH_SHARE: f64 = 0.8;
 const _: () = assert!(SEARCH.as_secs() as f64 == DECISION.as_secs() as f64 * SEARCH_SHARE);
 /// What a server's timer counts in. A choice is made so much before the time is over.
 pub const TIMER_TICK: Duration = Duration::from_secs(5);
+/// Formats of a server that are remembered.
+pub const FORMATS: usize = 2_000;
+/// Of those, how many a mistyped one is told.
+pub const FORMATS_NEAR: usize = 3;
+/// A server that is asked for its formats, from the first byte to the last.
+pub const ASK_FORMATS: Duration = Duration::from_secs(3);
 /// Iterations of one search.
 pub const ITERATIONS: u32 = 10_000_000;
 /// Choices that are sent for one request when the server says that they cannot be made.
@@ -130,3 +136,19 @@ pub const SAID_CHARS: usize = 600;
 pub const SAID_NAME_CHARS: usize = 40;
 /// Decisions of one battle that cost the same.
 pub const DECISIONS: std::ops::RangeInclusive<u64> = 1..=100_000;
+/// The pause after the first answer of a run that was none; it doubles up to the longest.
+pub const FIRST_ANSWER_PAUSE: Duration = Duration::from_millis(50);
+/// The longest of these pauses.
+pub const LONGEST_ANSWER_PAUSE: Duration = Duration::from_secs(5);
+/// How long a recount is good for: it reads every log of its run.
+pub const RECOUNT_EVERY: Duration = Duration::from_secs(10);
+/// Bytes at the end of a log in which its end is said, unless much is said after it.
+pub const LOG_TAIL: u64 = 16 << 10;
+/// Logs of one folder at most: file systems and people like it.
+pub const LOGS_PER_FOLDER: u64 = 1_000;
+/// A local server, from its start to the first connection.
+pub const LOCAL_START: Duration = Duration::from_secs(60);
+/// Between two looks whether it listens.
+pub const LOCAL_LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Bytes of what a local server that could not start says.
+pub const LOCAL_COMPLAINT_BYTES: u64 = 64 << 10;

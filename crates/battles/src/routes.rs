@@ -29,10 +29,13 @@ use serde_json::json;
 
 use crate::{
     domain::{
+        formats::NoFormat,
+        id::id,
+        lineup::check_socket,
         overhead::{self, Overheads},
         run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
     },
-    history, limits,
+    history, io, limits,
 };
 
 /// How opponents are found, as a word.
@@ -156,7 +159,7 @@ fn of_runs(retention: Millis) -> Routes<Runtime> {
                 .command::<Setup>()
                 .answers(200, "It goes on.", run())
                 .answers(201, "It is open.", run())
-                .refuses(400, &["bad_field", "bad_format"])
+                .refuses(400, &["bad_field", "bad_format", "unknown_format"])
                 .refuses(409, &["plan_differs", "limit_below_used", "quota_started"]),
             async move |runtime: State<Runtime>, key: Path<Key>, command: Command<Setup>| {
                 open(runtime, key, command, retention).await
@@ -255,8 +258,25 @@ async fn open(
     retention_ms: Millis,
 ) -> Result<Reply, Problem> {
     let opening = command.body.clone().opening(retention_ms)?;
+    check_format(&runtime, &run, &command.body).await?;
     let receipt = command.send::<Run>(&runtime, &run, |_| opening).await?;
     Ok(answer(&receipt))
+}
+
+/// Asks the server that a new run names whether it has the format, so that a mistyped one spoils no name. One that
+/// cannot be asked from here may be another machine's to play on.
+async fn check_format(runtime: &Runtime, run: &Key, setup: &Setup) -> Result<(), Problem> {
+    let known = runtime::view::<Run>(runtime, run).await?;
+    if known.state.ledger().is_none()
+        && check_socket(&setup.server).is_ok()
+        && let Some(formats) = io::formats(&setup.server).await
+    {
+        let refused = |no: NoFormat| {
+            Problem::new(StatusCode::BAD_REQUEST, "unknown_format", no.to_string()).field("format")
+        };
+        formats.check(&id(&setup.format)).map_err(refused)?;
+    }
+    Ok(())
 }
 
 impl Setup {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod contestant;
 pub mod dex;
 pub mod fleet;
+pub mod formats;
 pub mod guess;
 pub mod id;
 pub mod lineup;

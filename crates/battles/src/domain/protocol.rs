@@ -74,6 +74,8 @@ pub enum Line<'a> {
     NameTaken { name: &'a str, reason: &'a str },
     /// JSON: which searches go on, and which games are open.
     UpdateSearch(&'a str),
+    /// The formats that the server has: see [`super::formats`].
+    Formats(&'a str),
     /// A private message; challenges come as such.
     Pm { from: &'a str, text: &'a str },
     /// Something that a person should read: a refused team, a refused challenge.
@@ -113,6 +115,7 @@ impl<'a> Line<'a> {
             // These may hold bars of their own.
             "challstr" => Self::Challstr(rest),
             "updatesearch" => Self::UpdateSearch(rest),
+            "formats" => Self::Formats(rest),
             "popup" => Self::Popup(rest),
             "error" => Self::Error(rest),
             "tournament" => Self::Tournament(rest),

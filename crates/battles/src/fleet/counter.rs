@@ -36,10 +36,6 @@ use crate::{
     limits,
 };
 
-/// The pause after the first answer that was none; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// A run, to be counted by. A clone is the same.
 #[derive(Clone)]
 pub struct Counter {
@@ -89,7 +85,7 @@ struct Patience {
 
 impl Patience {
     fn new() -> Self {
-        Self { since: Instant::now(), pause: FIRST_PAUSE }
+        Self { since: Instant::now(), pause: limits::FIRST_ANSWER_PAUSE }
     }
 }
 
@@ -318,7 +314,7 @@ impl Counter {
         }
         tracing::warn!(run = %self.run, why, "there is no answer yet");
         sleep(patience.pause).await;
-        patience.pause = (patience.pause * 2).min(LONGEST_PAUSE);
+        patience.pause = (patience.pause * 2).min(limits::LONGEST_ANSWER_PAUSE);
         Ok(())
     }
 }

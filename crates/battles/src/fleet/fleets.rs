@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use interlock_kernel::ids::Key;
@@ -21,10 +21,7 @@ use super::{
     Brake, Tracker,
     logs::{self, Logs, Recount},
 };
-use crate::{domain::run::RunView, io::Password, players::Thinkers};
-
-/// How long a recount is good for: it reads every log of its run.
-const RECOUNT_EVERY: Duration = Duration::from_secs(10);
+use crate::{domain::run::RunView, io::Password, limits, players::Thinkers};
 
 /// The fleets of a process. Clones are the same.
 #[derive(Clone)]
@@ -185,7 +182,7 @@ impl Fleets {
         let finished = view.total.finished();
         if let Some((at, of, recount)) = self.lock().get(run).and_then(|it| it.recounted.as_ref())
             // A battle that ended since is in both, or will be: what is stale is not judged.
-            && at.elapsed() < RECOUNT_EVERY && *of == finished
+            && at.elapsed() < limits::RECOUNT_EVERY && *of == finished
         {
             return Ok(Drift::of(view, recount));
         }

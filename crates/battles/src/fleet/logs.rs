@@ -22,17 +22,15 @@ use std::{
 use interlock_kernel::{ids::Worker, quota::ClaimId};
 
 pub use crate::domain::fleet::SaveReplay;
-use crate::domain::{
-    id::id,
-    log::{self, End},
-    protocol::is_room,
-    run::{Ending, Over, Room, RunView, Tally},
+use crate::{
+    domain::{
+        id::id,
+        log::{self, End},
+        protocol::is_room,
+        run::{Ending, Over, Room, RunView, Tally},
+    },
+    limits,
 };
-
-/// Bytes at the end of a log in which its end is said, unless much is said after it.
-const TAIL: u64 = 16 << 10;
-/// Logs of one folder at most: file systems and people like it.
-const PER_FOLDER: u64 = 1_000;
 
 /// The logs of one run.
 #[derive(Debug, Clone)]
@@ -161,7 +159,7 @@ impl Logs {
     }
 
     fn path(&self, LogName { worker, account, claim, room }: &LogName<'_>) -> PathBuf {
-        let shelf = (claim.number() / PER_FOLDER).to_string();
+        let shelf = (claim.number() / limits::LOGS_PER_FOLDER).to_string();
         let folder = self.folder.join("logs").join(worker.as_str()).join(account).join(shelf);
         folder.join(format!("{claim}.{room}.log"))
     }
@@ -228,7 +226,7 @@ fn found<T>(read: io::Result<T>) -> io::Result<Option<T>> {
 /// Finds what a log says. Looks at the end of the file first, for nearly all say it there, and then at all of it.
 fn find<T>(path: &Path, what: fn(&str) -> Option<T>) -> io::Result<Option<T>> {
     let mut file = File::open(path)?;
-    let begin = file.metadata()?.len().saturating_sub(TAIL);
+    let begin = file.metadata()?.len().saturating_sub(limits::LOG_TAIL);
     if begin > 0 {
         let tail = text_from(&mut file, begin)?;
         // Cut off at its beginning, somebody's chat may look like anything.
@@ -361,7 +359,7 @@ mod tests {
         let logs = Logs::new(folder.path().to_owned());
         // What is read first begins at the second bar.
         let rest = |chat: &str| format!("|win|Rival\n|c|a|{chat}\n{WON}");
-        let chat = "g".repeat(usize::try_from(TAIL).unwrap() - rest("").len());
+        let chat = "g".repeat(usize::try_from(limits::LOG_TAIL).unwrap() - rest("").len());
         logs.keep(&name("c1"), &format!("|c|☆Rival|{}", rest(&chat))).unwrap();
         assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
     }

@@ -73,6 +73,9 @@ pub enum NotFound {
     /// The server does not know the format.
     #[error("the server refuses the format: {0}")]
     BadFormat(String),
+    /// Whoever looked after the account is gone: a defect.
+    #[error("the session of {0} broke down")]
+    Broken(String),
     /// The room of the tournaments cannot be entered.
     #[error("the room {0} is not there, or nobody comes in")]
     NoRoom(String),
@@ -100,13 +103,14 @@ impl Session {
     /// Connects, and stays connected. `known` are rooms of an earlier process, which somebody will ask for.
     ///
     /// # Errors
-    /// When the first connection cannot be made: the address is wrong, or the server is not there.
+    /// When the first connection cannot be made: the address is wrong, or the server is not there, or has no such format.
     pub async fn start(
         settings: SessionSettings,
         known: Vec<String>,
         stage: watch::Receiver<Stage>,
     ) -> Result<Self, ConnectError> {
         let (client, events) = link::begin(&settings).await?;
+        client.formats().check(&settings.format)?;
         let me = id(client.name());
         let (asks, asked) = mpsc::channel(limits::ASKS);
         let desk = Desk::new(settings, me.clone(), known, stage);
@@ -127,16 +131,23 @@ impl Session {
     pub async fn find(&self, team: Option<String>) -> Result<Room, NotFound> {
         let (found, room) = oneshot::channel();
         self.ask(Ask::Find { team, found }).await;
-        room.await.unwrap_or(Err(NotFound::Draining))
+        room.await.unwrap_or_else(|_| Err(self.broken()))
     }
 
     /// The room once more, after its connection was lost. `None`: there is no such room any more, or somebody
     /// else plays there.
-    pub async fn again(&self, room: &str, opponent: Option<&str>) -> Option<Room> {
+    ///
+    /// # Errors
+    /// [`NotFound::Broken`]: nobody knows.
+    pub async fn again(
+        &self,
+        room: &str,
+        opponent: Option<&str>,
+    ) -> Result<Option<Room>, NotFound> {
         let (back, again) = oneshot::channel();
         let opponent = opponent.map(str::to_owned);
         self.ask(Ask::Again { room: room.to_owned(), opponent, back }).await;
-        again.await.unwrap_or(None)
+        again.await.map_err(|_| self.broken())
     }
 
     /// The battle in this room is over and done with.
@@ -144,8 +155,27 @@ impl Session {
         self.ask(Ask::Done { room: room.to_owned() }).await;
     }
 
+    fn broken(&self) -> NotFound {
+        NotFound::Broken(self.me.clone())
+    }
+
     async fn ask(&self, ask: Ask) {
-        // The session ends after all who ask.
+        // The session ends after all who ask; if not, they are not answered.
         let _ = self.asks.send(ask).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What has begun is neither void nor done with because nobody here knows of it.
+    #[tokio::test]
+    async fn a_session_that_breaks_down_is_no_answer() {
+        let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0 };
+        let broken = NotFound::Broken("bot".to_owned());
+        assert_eq!(session.find(None).await.unwrap_err(), broken);
+        assert_eq!(session.again("battle-x-1", None).await.unwrap_err(), broken);
+        session.done("battle-x-1").await;
     }
 }

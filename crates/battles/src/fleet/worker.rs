@@ -122,9 +122,10 @@ impl Hand {
                 self.counter.give_back(claim).await?;
                 return match refused {
                     NotFound::Draining => Ok(false),
-                    NotFound::BadTeam(_) | NotFound::BadFormat(_) | NotFound::NoRoom(_) => {
-                        Err(FleetError::Refused(refused))
-                    }
+                    NotFound::BadTeam(_)
+                    | NotFound::BadFormat(_)
+                    | NotFound::NoRoom(_)
+                    | NotFound::Broken(_) => Err(FleetError::Refused(refused)),
                 };
             }
         };
@@ -154,7 +155,7 @@ impl Hand {
 
     /// Another of the run's accounts sits opposite, and counts the battle; it cannot play alone.
     async fn sit_opposite(&self, battle: Begun, room: io::Room) -> Result<(), FleetError> {
-        play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await;
+        play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await?;
         Ok(self.counter.give_back(battle.claim).await?)
     }
 
@@ -174,7 +175,7 @@ impl Hand {
     /// Plays a battle to its end, keeps its log, and counts it.
     async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
         let mut overheads = Overheads::default();
-        let played = self.play(battle, room, &mut overheads).await;
+        let played = self.play(battle, room, &mut overheads).await?;
         let me = self.session.me();
         let Begun { worker, claim, room: id, .. } = battle;
         let name = LogName { worker, account: me, claim: *claim, room: id };
@@ -204,12 +205,18 @@ impl Hand {
         battle: &Begun,
         room: Option<io::Room>,
         overheads: &mut Overheads,
-    ) -> Option<Finished> {
+    ) -> Result<Option<Finished>, FleetError> {
         let mut room = room;
         loop {
             let here = match room.take() {
                 Some(room) => room,
-                None => self.session.again(&battle.room, battle.opponent.as_deref()).await?,
+                None => {
+                    let again = self.session.again(&battle.room, battle.opponent.as_deref());
+                    let Some(room) = again.await.map_err(FleetError::Refused)? else {
+                        return Ok(None);
+                    };
+                    room
+                }
             };
             if *self.stage.borrow() == Stage::Forfeiting {
                 let _gone = here.say("/forfeit").await;
@@ -223,7 +230,7 @@ impl Hand {
                 self.tracker.note(&self.name, battle.claim, event);
             };
             match io::play(here, &settings, watch).await {
-                Ok(finished) => return Some(finished),
+                Ok(finished) => return Ok(Some(finished)),
                 Err(error @ (PlayError::Gone { .. } | PlayError::Silent { .. })) => {
                     tracing::info!(%error, "a battle is asked for once more");
                 }
@@ -231,26 +238,38 @@ impl Hand {
         }
     }
 
-    /// Keeps a log, however long the disk is full: a battle without a log cannot be judged.
+    /// Keeps a log, however long the disk is full: a battle without a log cannot be judged. A replay is saved if it can
+    /// be.
     async fn keep(&self, name: &LogName<'_>, log: &str, outcome: Outcome) {
         let mut pause = limits::FIRST_RECONNECT_PAUSE;
-        loop {
-            let (logs, log) = (self.logs.clone(), log.to_owned());
-            let (worker, account) = (name.worker.clone(), name.account.to_owned());
-            let (claim, room) = (name.claim, name.room.to_owned());
-            let wanted = self.save.wants(outcome);
-            let kept = tokio::task::spawn_blocking(move || {
-                let name = LogName { worker: &worker, account: &account, claim, room: &room };
-                logs.keep(&name, &log)?;
-                if wanted { logs.save_replay(&name, &log).map(|_| ()) } else { Ok(()) }
-            });
-            match kept.await.expect("keeping a log does not panic") {
-                Ok(()) => return,
-                Err(error) => tracing::error!(%error, room = name.room, "a log cannot be kept yet"),
-            }
+        while let Err(error) = self.write(name, log, |logs, name, log| logs.keep(name, log)).await {
+            tracing::error!(%error, room = name.room, "a log cannot be kept yet");
             sleep(pause).await;
             pause = (pause * 2).min(limits::LONGEST_RECONNECT_PAUSE);
         }
+        if self.save.wants(outcome) {
+            let saved = self.write(name, log, |logs, name, log| logs.save_replay(name, log)).await;
+            if let Err(error) = saved {
+                tracing::error!(%error, room = name.room, "a replay cannot be saved; the log is kept");
+            }
+        }
+    }
+
+    /// Writes something on a thread that may block.
+    async fn write<T: Send + 'static>(
+        &self,
+        name: &LogName<'_>,
+        log: &str,
+        write: impl FnOnce(&Logs, &LogName<'_>, &str) -> std::io::Result<T> + Send + 'static,
+    ) -> std::io::Result<T> {
+        let (logs, log) = (self.logs.clone(), log.to_owned());
+        let (worker, account) = (name.worker.clone(), name.account.to_owned());
+        let (claim, room) = (name.claim, name.room.to_owned());
+        let written = tokio::task::spawn_blocking(move || {
+            let name = LogName { worker: &worker, account: &account, claim, room: &room };
+            write(&logs, &name, &log)
+        });
+        written.await.expect("writing a log does not panic")
     }
 }
 
@@ -266,14 +285,17 @@ pub(super) async fn spar(
             Ok(room) => room,
             Err(NotFound::Draining) => return Ok(()),
             Err(
-                refused @ (NotFound::BadTeam(_) | NotFound::BadFormat(_) | NotFound::NoRoom(_)),
+                refused @ (NotFound::BadTeam(_)
+                | NotFound::BadFormat(_)
+                | NotFound::NoRoom(_)
+                | NotFound::Broken(_)),
             ) => {
                 return Err(FleetError::Refused(refused));
             }
         };
         playing.seed = playing.seed.wrapping_add(1);
         let (name, opponent) = (room.id().to_owned(), room.opponent(session.me()));
-        play_along(&session, name, opponent, room, &playing).await;
+        play_along(&session, name, opponent, room, &playing).await?;
     }
 }
 
@@ -284,12 +306,14 @@ async fn play_along(
     opponent: Option<String>,
     room: io::Room,
     playing: &Settings,
-) {
+) -> Result<(), FleetError> {
     let mut room = Some(room);
     while let Some(here) = room.take() {
         if io::play(here, playing, |_| {}).await.is_err() {
-            room = session.again(&name, opponent.as_deref()).await;
+            let again = session.again(&name, opponent.as_deref()).await;
+            room = again.map_err(FleetError::Refused)?;
         }
     }
     session.done(&name).await;
+    Ok(())
 }

@@ -8,7 +8,7 @@
 
 mod rooms;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     domain::{
+        formats::{Formats, NoFormat},
         id::id,
         protocol::{Frame, Line, is_room},
         tournament::News,
@@ -94,6 +95,9 @@ pub enum ConnectError {
         /// What the server says.
         reason: String,
     },
+    /// What is to be played cannot be played there.
+    #[error(transparent)]
+    NoFormat(#[from] NoFormat),
     /// The server did not finish the login in time.
     #[error("no login within {} s", limits::LOGIN.as_secs())]
     TimedOut,
@@ -107,7 +111,7 @@ impl ConnectError {
             Self::Socket { source, .. } => !matches!(**source, tungstenite::Error::Url(_)),
             Self::Login(error) => error.may_pass(),
             Self::Ended | Self::TimedOut => true,
-            Self::NameTaken { .. } => false,
+            Self::NameTaken { .. } | Self::NoFormat(_) => false,
         }
     }
 }
@@ -167,6 +171,7 @@ pub type Events = mpsc::Receiver<Event>;
 #[derive(Debug, Clone)]
 pub struct Client {
     name: String,
+    formats: Arc<Formats>,
     outgoing: mpsc::Sender<String>,
 }
 
@@ -179,7 +184,7 @@ impl Client {
             Ok::<_, ConnectError>((socket, welcome))
         });
         let (socket, welcome) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
-        let Welcome { name, searches } = welcome;
+        let Welcome { name, searches, formats } = welcome;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
         let rooms = Rooms::new(&name, events, outgoing.downgrade());
@@ -191,12 +196,17 @@ impl Client {
             pace.keep(Instant::now());
         }
         tokio::spawn(run(socket, to_send, rooms, pace));
-        Ok((Self { name, outgoing }, receiver))
+        Ok((Self { name, formats: Arc::new(formats), outgoing }, receiver))
     }
 
     /// Who this is now, as the server writes it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What can be played here, as far as the server has said.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
     }
 
     /// The team for the next search, challenge or acceptance, in the packed form; `None` where the server makes it.
@@ -310,15 +320,32 @@ fn ended(error: tungstenite::Error) -> ConnectError {
     ConnectError::Ended
 }
 
+/// What the server at this socket can play; `None`: it does not say, or not soon.
+pub async fn formats(url: &str) -> Option<Formats> {
+    let asked = timeout(limits::ASK_FORMATS, async {
+        let mut socket = open(url).await.ok()?;
+        while let Some(Ok(message)) = socket.next().await {
+            let frame = message.to_text().ok().and_then(Frame::parse);
+            let said = |line| if let Line::Formats(text) = line { Some(text) } else { None };
+            if let Some(text) = frame.and_then(|frame| frame.lines().find_map(said)) {
+                return Some(Formats::parse(text));
+            }
+        }
+        None
+    });
+    asked.await.ok().flatten()
+}
+
 /// What a login comes to.
 struct Welcome {
     name: String,
     /// What the server said of searches and battles, if it did.
     searches: Option<Searches>,
+    formats: Formats,
 }
 
 async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, ConnectError> {
-    let mut searches = None;
+    let (mut searches, mut formats) = (None, Formats::default());
     while let Some(message) = socket.next().await {
         let message = message.map_err(ended)?;
         let Ok(text) = message.to_text() else { continue };
@@ -332,12 +359,13 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
                     let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
                     sent.map_err(ended)?;
                 }
+                (Line::Formats(text), _) => formats = Formats::parse(text),
                 (Line::UpdateSearch(json), _) => searches = serde_json::from_str(json).ok(),
                 (Line::UpdateUser { name, named: false }, Account::Guest) => {
-                    return Ok(Welcome { name: name.to_owned(), searches });
+                    return Ok(Welcome { name: name.to_owned(), searches, formats });
                 }
                 (Line::UpdateUser { name, named: true }, _) => {
-                    return Ok(Welcome { name: name.to_owned(), searches });
+                    return Ok(Welcome { name: name.to_owned(), searches, formats });
                 }
                 (Line::NameTaken { name, reason }, _) => {
                     let (name, reason) = (name.to_owned(), reason.to_owned());

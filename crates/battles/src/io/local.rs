@@ -14,7 +14,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    time::Duration,
 };
 
 use tokio::{
@@ -23,6 +22,8 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
+
+use crate::limits;
 
 /// How to install the package: the version that is tested.
 pub const INSTALL: &str = "npm install pokemon-showdown@0.11.11 --ignore-scripts";
@@ -58,13 +59,6 @@ const FOLDERS: [&str; 6] = [
     "config/chat-plugins",
     "config/ladders",
 ];
-
-/// From the start to the first connection.
-const START: Duration = Duration::from_secs(60);
-/// Between two looks whether it listens.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// Bytes of what a server that could not start says.
-const COMPLAINT_BYTES: u64 = 64 << 10;
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
@@ -106,7 +100,7 @@ pub enum LocalError {
         said: String,
     },
     /// It runs, and does not listen.
-    #[error("the local server was not ready within {} s", START.as_secs())]
+    #[error("the local server was not ready within {} s", limits::LOCAL_START.as_secs())]
     TimedOut,
 }
 
@@ -142,7 +136,7 @@ impl LocalServer {
             .kill_on_drop(true)
             .spawn()
             .map_err(LocalError::NoNode)?;
-        timeout(START, ready(&mut process, package, port))
+        timeout(limits::LOCAL_START, ready(&mut process, package, port))
             .await
             .map_err(|_| LocalError::TimedOut)??;
         if let Some(mut complaints) = process.stderr.take() {
@@ -197,7 +191,7 @@ async fn ready(process: &mut Child, package: &Path, port: u16) -> Result<(), Loc
         if let Some(status) = process.try_wait().map_err(trouble)? {
             return Err(LocalError::Ended { status, said: complaint(process).await });
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(limits::LOCAL_LOOK_AGAIN).await;
     }
     Ok(())
 }
@@ -206,7 +200,7 @@ async fn complaint(process: &mut Child) -> String {
     let mut said = Vec::new();
     if let Some(complaints) = process.stderr.take() {
         // What can be read of it is better than nothing.
-        let _ = complaints.take(COMPLAINT_BYTES).read_to_end(&mut said).await;
+        let _ = complaints.take(limits::LOCAL_COMPLAINT_BYTES).read_to_end(&mut said).await;
     }
     String::from_utf8_lossy(&said).trim().to_owned()
 }

@@ -13,9 +13,13 @@ use interlock_battles::{
         run::{Mode, Plan, Tally},
     },
     fake::Faults,
-    fleet::{Brake, logs::Logs},
+    fleet::{
+        Brake, Fleet, FleetSettings,
+        counter::Counter,
+        logs::{Logs, SaveReplay},
+    },
 };
-use interlock_kernel::quota::Limit;
+use interlock_kernel::{ids::Key, quota::Limit};
 
 use self::support::{Ground, is_exact};
 
@@ -74,6 +78,21 @@ async fn challenges_are_made_one_after_the_other() {
     let plan = ground.plan(5, 2, Mode::Challenge("Rival X".to_owned()));
     let report = ground.play(&plan, &["bot"]).await;
     is_exact(&report, 5, ground.truth("bot"));
+}
+
+#[tokio::test]
+async fn a_replay_that_cannot_be_saved_keeps_no_battle_from_counting() {
+    let mut ground = Ground::new(Faults::default(), 13).await;
+    std::fs::write(ground.folder.path().join("replays"), "in the way").unwrap();
+    let plan = ground.plan(3, 1, Mode::Ladder);
+    let runtime = ground.runtime().await;
+    let counter = Counter::new(&runtime, Key::new("test").unwrap());
+    let settings = FleetSettings {
+        save: SaveReplay::Always,
+        ..support::settings("w", 1, &["bot"], ground.folder.path())
+    };
+    let fleet = Fleet::open(counter, plan, settings, Brake::default()).await.unwrap();
+    is_exact(&fleet.ended().await.unwrap(), 3, ground.truth("bot"));
 }
 
 #[tokio::test]

@@ -129,7 +129,8 @@ pub struct Place {
     /// Start a server here instead, and stop it at the end: needs Node and the npm package pokemon-showdown
     #[arg(long)]
     pub local: bool,
-    /// Where that package is [default: node_modules/pokemon-showdown, here]
+    /// Where that package is [default: node_modules/pokemon-showdown, or target/showdown/node_modules/pokemon-showdown,
+    /// here]
     #[arg(long, value_name = "FOLDER", env = "INTERLOCK_SHOWDOWN_DIR")]
     pub showdown: Option<PathBuf>,
     /// The accounts' password, on servers that ask for one [env: INTERLOCK_SHOWDOWN_PASSWORD, which a local server

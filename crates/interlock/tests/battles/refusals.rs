@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::support::{Place, Showdown};
 
 /// A run that cannot go on: one line that says why, exit code 1, no claim left open.
@@ -102,6 +104,23 @@ fn a_folder_without_teams_is_named() {
 }
 
 #[test]
+fn a_mistyped_format_spoils_no_name_over_http_either() {
+    let (place, showdown) = (Place::new(), Showdown::start());
+    let own = ["run", "--server", showdown.url(), "-u", "one", "--listen", "127.0.0.1:0"];
+    let fleet = place.start(&own);
+    let open = |format: &str| {
+        let server = showdown.url();
+        let run = json!({"server": server, "format": format, "mode": "ladder", "target": 1});
+        fleet.ask("PUT", "/api/v1/battles/runs/r", &run.to_string())
+    };
+    let answer = open("gen9radombatle");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("is it gen9randombattle, or "), "{answer}");
+    let answer = open("gen9randombattle");
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+}
+
+#[test]
 fn what_the_server_refuses_is_said_in_its_words() {
     let showdown = Showdown::start();
     let on_ladder = ["--server", showdown.url(), "-u", "bot", "--workers", "2"];
@@ -111,8 +130,11 @@ fn what_the_server_refuses_is_said_in_its_words() {
     let with_itself =
         ["--server", showdown.url(), "-u", "one,two", "--mode", "self-play", "--workers", "2"];
     for who in [&on_ladder[..], &with_itself] {
-        let unknown = [who, &["--format", "gen9nonsense"]].concat();
-        refused(&Place::new(), &unknown, "the server refuses the format: ");
+        let (place, mistyped) = (Place::new(), [who, &["--format", "gen9radombatle"]].concat());
+        let words = "the server has no format gen9radombatle: is it gen9randombattle, or ";
+        refused(&place, &mistyped, words);
+        let shown = place.run(&["show", "r"]);
+        assert!(shown.err.contains("there is no such run"), "its name is free: {}", shown.err);
 
         let place = Place::new();
         fs::create_dir(place.path().join("teams")).unwrap();

@@ -18,6 +18,7 @@ impl Battle {
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }
             | Line::UpdateSearch(_)
+            | Line::Formats(_)
             | Line::Pm { .. }
             | Line::Popup(_)
             | Line::Deinit

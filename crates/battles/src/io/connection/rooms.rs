@@ -75,6 +75,7 @@ impl Rooms {
                 }
             },
             Line::Challstr(_)
+            | Line::Formats(_)
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }
             | Line::Title(_)
