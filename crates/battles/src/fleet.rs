@@ -16,6 +16,7 @@ pub mod counter;
 mod fleets;
 pub mod host;
 pub mod logs;
+pub mod pairs;
 mod report;
 pub mod session;
 mod tracker;

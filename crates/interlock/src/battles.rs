@@ -26,7 +26,7 @@ use interlock_server::server::serving;
 
 use self::{
     conduct::{Conduct, start_server},
-    setup::{Ground, LOCAL, Lineup, seed, settings, teams, workers},
+    setup::{Ground, LOCAL, Lineup, Luck, seed, settings, teams, workers},
 };
 use crate::cli::battles::{Battles, ModeWord, Run, Show};
 
@@ -59,7 +59,7 @@ async fn play(run: &Run) -> Result<()> {
     };
     let lineup = lineup(run, usernames, workers)?;
     let settings = settings(&run.place, Some(&plan), &run.kept, lineup)?;
-    let ground = Ground::prepare(&run.place, &plan).await?;
+    let ground = Ground::prepare(&run.place, &plan, Luck::Any).await?;
     let settings = FleetSettings { server: ground.socket(), ..settings };
     print(&conduct.run(plan, settings, None).await?, run.kept.json)
 }

@@ -5,6 +5,9 @@
 //! interval from the scores' variance, or Wilson's where nothing varies; whether it is there at all is settled by a sequential probability ratio
 //! test (Wald 1945) on the same variance, so that a match ends as soon as its result is clear.
 //!
+//! Games in pairs, with the same luck and the sides swapped, vary together: then it is the variance of the pairs that
+//! counts, each of five results (the pentanomial model of Fishtest), and it is smaller.
+//!
 //! A tie is half a win. A forfeit of ours is a loss.
 
 use serde::Serialize;
@@ -55,10 +58,8 @@ impl Score {
     pub fn rate(self) -> Option<Estimate> {
         let n = self.battles() as f64;
         let value = self.mean()?;
-        let square = Z * Z / n;
-        let centre = (value + square / 2.0) / (1.0 + square);
-        let spread = Z / (1.0 + square) * (value * (1.0 - value) / n + square / (4.0 * n)).sqrt();
-        Some(Estimate { value, low: (centre - spread).max(0.0), high: (centre + spread).min(1.0) })
+        let (low, high) = wilson(value, n);
+        Some(Estimate { value, low, high })
     }
 
     /// How much stronger this side is, in Elo; infinite, with one end of the interval, where all battles went
@@ -84,6 +85,66 @@ impl Score {
         let (mean, n) = (self.mean()?, self.battles() as f64);
         Some((self.wins as f64 + self.ties as f64 / 4.0) / n - mean * mean)
     }
+}
+
+/// What a battle is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HalfPoints {
+    /// None.
+    Loss = 0,
+    /// One.
+    Tie = 1,
+    /// Two.
+    Win = 2,
+}
+
+/// Pairs of battles by their half points together, 0 to 4.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pairs(pub [u64; 5]);
+
+impl Pairs {
+    /// Counts one more.
+    pub fn add(&mut self, one: HalfPoints, two: HalfPoints) {
+        self.0[one as usize + two as usize] += 1;
+    }
+
+    /// How many pairs.
+    #[must_use]
+    pub fn pairs(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How much stronger this side is, in Elo, as [`Score::elo`] says it.
+    #[must_use]
+    pub fn elo(self) -> Option<Estimate> {
+        let n = self.pairs() as f64;
+        let (mean, variance) = moments(self.0.map(|count| count as f64))?;
+        let spread = Z * (variance / n).sqrt();
+        let (low, high) = match spread > 0.0 {
+            true => (mean - spread, mean + spread),
+            false => wilson(mean, n),
+        };
+        Some(Estimate { value: elo(mean), low: elo(low), high: elo(high) })
+    }
+}
+
+/// Mean and variance of what a battle of a pair scores, on the average of the two; `None` without pairs.
+fn moments(counts: [f64; 5]) -> Option<(f64, f64)> {
+    let n: f64 = counts.iter().sum();
+    let scores = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let mean_of = |value: &dyn Fn(f64) -> f64| {
+        counts.iter().zip(scores).map(|(count, score)| count * value(score)).sum::<f64>() / n
+    };
+    let mean = mean_of(&|score| score);
+    (n > 0.0).then(|| (mean, mean_of(&|score| (score - mean).powi(2))))
+}
+
+/// Wilson's interval of a mean of so many.
+fn wilson(mean: f64, n: f64) -> (f64, f64) {
+    let square = Z * Z / n;
+    let centre = (mean + square / 2.0) / (1.0 + square);
+    let spread = Z / (1.0 + square) * (mean * (1.0 - mean) / n + square / (4.0 * n)).sqrt();
+    ((centre - spread).max(0.0), (centre + spread).min(1.0))
 }
 
 /// The difference in Elo that a mean score stands for.
@@ -138,6 +199,24 @@ impl Sprt {
         let wins = score.wins as f64 + 0.5;
         let mean = (wins + score.ties as f64 / 2.0) / n;
         let variance = (wins + score.ties as f64 / 4.0) / n - mean * mean;
+        self.likelihood(n, mean, variance)
+    }
+
+    /// The same of pairs of battles.
+    #[must_use]
+    pub fn ratio_of_pairs(&self, pairs: Pairs) -> f64 {
+        if pairs.pairs() == 0 {
+            return 0.0;
+        }
+        let mut counts = pairs.0.map(|count| count as f64);
+        // Half a pair each way.
+        counts[0] += 0.5;
+        counts[4] += 0.5;
+        let (mean, variance) = moments(counts).expect("there are pairs");
+        self.likelihood(pairs.pairs() as f64 + 1.0, mean, variance)
+    }
+
+    fn likelihood(&self, n: f64, mean: f64, variance: f64) -> f64 {
         let (low, high) = (expected(self.low), expected(self.high));
         n * (high - low) * (2.0 * mean - low - high) / (2.0 * variance)
     }
@@ -151,7 +230,13 @@ impl Sprt {
     /// What these scores say.
     #[must_use]
     pub fn verdict(&self, score: Score) -> Verdict {
-        let (ratio, (lower, upper)) = (self.ratio(score), self.bounds());
+        self.verdict_at(self.ratio(score))
+    }
+
+    /// What a ratio says.
+    #[must_use]
+    pub fn verdict_at(&self, ratio: f64) -> Verdict {
+        let (lower, upper) = self.bounds();
         if ratio >= upper {
             Verdict::Stronger
         } else if ratio <= lower {
@@ -215,6 +300,35 @@ mod tests {
         assert_eq!(TEST.verdict(score(500, 500, 0)), Verdict::NotStronger);
         let (lower, upper) = TEST.bounds();
         assert!(close(lower, -2.9444) && close(upper, 2.9444));
+    }
+
+    /// Who wins each game of one side wins one of each pair: nothing varies between pairs.
+    #[test]
+    fn pairs_that_are_all_even_say_more_than_their_games() {
+        let pairs = Pairs([2, 0, 96, 0, 2]);
+        let (of_pairs, of_games) = (pairs.elo().unwrap(), score(100, 100, 0).elo().unwrap());
+        assert!(close(of_pairs.value, 0.0) && of_games.high > 3.0 * of_pairs.high, "{of_pairs:?}");
+        assert_eq!(TEST.verdict(score(100, 100, 0)), Verdict::Open);
+        assert_eq!(TEST.verdict_at(TEST.ratio_of_pairs(pairs)), Verdict::NotStronger);
+    }
+
+    /// Where luck is not shared, both ways are one.
+    #[test]
+    fn pairs_that_vary_like_games_say_what_their_games_say() {
+        let (pairs, games) = (Pairs([64, 0, 192, 0, 144]), score(480, 320, 0));
+        let (of_pairs, of_games) = (pairs.elo().unwrap(), games.elo().unwrap());
+        assert!((of_pairs.value - of_games.value).abs() < 1e-6);
+        assert!((of_pairs.low - of_games.low).abs() < 0.1, "{of_pairs:?} {of_games:?}");
+        let ratios = (TEST.ratio_of_pairs(pairs), TEST.ratio(games));
+        assert!((ratios.0 - ratios.1).abs() < 0.2, "{ratios:?}");
+    }
+
+    #[test]
+    fn a_few_pairs_that_all_go_one_way_leave_an_end_open() {
+        let elo = Pairs([0, 0, 0, 0, 3]).elo().unwrap();
+        assert!(elo.value.is_infinite() && elo.low.is_finite(), "{elo:?}");
+        assert_eq!(Pairs::default().elo(), None);
+        assert_eq!(TEST.ratio_of_pairs(Pairs::default()).abs(), 0.0);
     }
 
     proptest! {

@@ -131,20 +131,40 @@ impl Logs {
 
     fn recount_worker(folder: &Path) -> io::Result<Tally> {
         let mut tally = Tally::default();
+        for (me, path) in Self::of_worker(folder)? {
+            if let Some(end) = find(&path, log::end)? {
+                tally.add(Ending::Of(end.outcome(&me)));
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Every log here, with the account that played it.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn all(&self) -> io::Result<Vec<(String, PathBuf)>> {
+        let mut all = Vec::new();
+        for worker in folders(&self.folder.join("logs"))? {
+            all.extend(Self::of_worker(&worker)?);
+        }
+        Ok(all)
+    }
+
+    fn of_worker(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+        let mut all = Vec::new();
         for account in folders(folder)? {
             let Some(me) = account.file_name().and_then(OsStr::to_str) else { continue };
             for shelf in folders(&account)? {
                 for entry in fs::read_dir(shelf)? {
                     let path = entry?.path();
-                    if path.extension() == Some(OsStr::new("log"))
-                        && let Some(end) = find(&path, log::end)?
-                    {
-                        tally.add(Ending::Of(end.outcome(me)));
+                    if path.extension() == Some(OsStr::new("log")) {
+                        all.push((me.to_owned(), path));
                     }
                 }
             }
         }
-        Ok(tally)
+        Ok(all)
     }
 
     /// Saves a page on which the battle can be watched, and says where it is.

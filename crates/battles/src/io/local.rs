@@ -40,6 +40,9 @@ const USUAL: [&str; 2] = [
 const PROGRAM: &str = "process.stdin.on('end', () => process.exit()).resume(); process.execArgv = []; \
                        process.argv.splice(1, 0, 'pokemon-showdown'); require('./pokemon-showdown')";
 
+/// Gives battles seeds.
+const PAIRS: &str = include_str!("local/pairs.js");
+
 /// What is written where the package has no configuration: few processes, and nobody else comes in.
 const CONFIGURATION: &str = "\
 exports.bindaddress = '127.0.0.1';
@@ -123,10 +126,23 @@ impl LocalServer {
     /// # Errors
     /// See [`LocalError`].
     pub async fn start(package: &Path) -> Result<Self, LocalError> {
+        Self::launch(package, PROGRAM.to_owned()).await
+    }
+
+    /// The same, for matches: the n-th battle of any two accounts has the teams and the dice of the n-th of any other
+    /// two, and its log names its seed.
+    ///
+    /// # Errors
+    /// See [`LocalError`].
+    pub async fn start_with_pairs(package: &Path) -> Result<Self, LocalError> {
+        Self::launch(package, format!("{PAIRS}\n{PROGRAM}")).await
+    }
+
+    async fn launch(package: &Path, program: String) -> Result<Self, LocalError> {
         let lock = prepare(package).await?;
         let port = free_port().await.map_err(LocalError::NoPort)?;
         let mut process = Command::new("node")
-            .args(["-e", PROGRAM, "--", "start", "--no-security", "--skip-build"])
+            .args(["-e", &program, "--", "start", "--no-security", "--skip-build"])
             .arg(port.to_string())
             .current_dir(package)
             .stdin(Stdio::piped())

@@ -10,12 +10,14 @@ use std::{
 use anyhow::{Context, Result};
 use interlock_battles::{
     domain::{
-        run::Plan,
+        run::{Plan, RunView},
         score::{Score, Sprt, Verdict},
     },
     fleet::{
         Brake, Fleet, FleetSettings, Fleets, Report, Tracker,
         counter::{Api, Counter},
+        logs::Logs,
+        pairs::PairReader,
     },
     limits,
 };
@@ -24,27 +26,56 @@ use interlock_server::{
     config::{AccessToken, Config},
     server::Server,
 };
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{sync::oneshot, task::block_in_place, time::sleep};
 
 use super::{progress, setup::seed};
 use crate::{cli::battles::Kept, open_files, signals::Signals};
+
+/// Who says when a match is decided.
+pub struct Judge {
+    pub test: Sprt,
+    /// Where games are paired: those of the run with this name.
+    pub pairs: Option<PairReader>,
+    /// When the logs were read last: so many games were over.
+    read: u64,
+    ratio: f64,
+}
+
+impl Judge {
+    pub fn new(test: Sprt, pairs: Option<PairReader>) -> Self {
+        Self { test, pairs, read: 0, ratio: 0.0 }
+    }
+
+    fn verdict(&mut self, view: &RunView) -> Verdict {
+        let Some(pairs) = &mut self.pairs else {
+            return self.test.verdict(Score::from(view.total));
+        };
+        let finished = view.total.finished();
+        if finished > self.read {
+            match block_in_place(|| pairs.read()) {
+                Ok(pairs) => (self.read, self.ratio) = (finished, self.test.ratio_of_pairs(pairs)),
+                Err(error) => tracing::warn!(%error, "the logs cannot be read yet"),
+            }
+        }
+        self.test.verdict_at(self.ratio)
+    }
+}
 
 /// A run of this process's own server, which may have begun before.
 pub struct Conduct<'a> {
     kept: &'a Kept,
     server: Server,
     before: Option<Plan>,
+    name: Key,
 }
 
 impl<'a> Conduct<'a> {
     /// Starts the server, and looks what is known of the run.
     pub async fn begin(kept: &'a Kept) -> Result<Self> {
+        let name = kept.run.clone().unwrap_or_else(made_up);
         let server = start_server(kept.data.clone(), kept.listen, kept.token.clone()).await?;
-        let before = match &kept.run {
-            Some(name) => Counter::new(server.runtime(), name.clone()).plan().await?,
-            None => None,
-        };
-        Ok(Self { kept, server, before })
+        let before = Counter::new(server.runtime(), name.clone()).plan().await?;
+        Ok(Self { kept, server, before, name })
     }
 
     /// What the run was opened to play, if it was.
@@ -52,17 +83,21 @@ impl<'a> Conduct<'a> {
         self.before.as_ref()
     }
 
+    /// The logs of the run.
+    pub fn logs(&self) -> Logs {
+        Logs::new(self.server.fleets().folder(&self.name))
+    }
+
     /// Plays until the target is reached, the judge has decided, or signals end it.
     pub async fn run(
         self,
         plan: Plan,
         settings: FleetSettings,
-        judge: Option<Sprt>,
+        judge: Option<Judge>,
     ) -> Result<Report> {
-        let Self { kept, mut server, before } = self;
+        let Self { kept, mut server, before, name } = self;
         let signals = Signals::listen()?;
         open_files::allow_many();
-        let name = kept.run.clone().unwrap_or_else(|| made_up(&plan.format));
         let counter = Counter::new(server.runtime(), name.clone());
         let (fleets, folder) = (server.fleets().clone(), server.fleets().folder(&name));
         eprintln!("run {name}: {}", if before.is_none() { "new" } else { "goes on" });
@@ -135,15 +170,15 @@ async fn obey(mut signals: Signals, brake: &Brake) -> Infallible {
 
 /// Begins nothing new once the test has decided.
 async fn judged(
-    judge: Option<Sprt>,
+    mut judge: Option<Judge>,
     counter: &Counter,
     tracker: &Tracker,
     brake: &Brake,
 ) -> Infallible {
     let mut news = tracker.news();
-    while let Some(test) = judge {
+    while let Some(judge) = &mut judge {
         if let Ok(view) = counter.view().await
-            && test.verdict(Score::from(view.total)) != Verdict::Open
+            && judge.verdict(&view) != Verdict::Open
         {
             brake.drain();
             break;
@@ -168,6 +203,6 @@ pub async fn start_server(
 }
 
 /// A name that no other run has.
-fn made_up(format: &str) -> Key {
-    Key::new(&format!("{format}-{:x}", seed())).expect("an id and digits")
+fn made_up() -> Key {
+    Key::new(&format!("battles-{:x}", seed())).expect("letters and digits")
 }

@@ -2,8 +2,8 @@
 //!
 //! A match is a run: our two sides are two accounts of ours that play against each other, or our account and the
 //! user that it challenges, and each game is counted once, for the first side. Half of the workers have the first
-//! side challenge, half the second, as far as their number allows; the server deals teams and luck, and takes no
-//! seeds.
+//! side challenge, half the second, as far as their number allows. On a server of our own, the n-th game of either half
+//! is the same but for the sides: a pair, and pairs are what the statistics are made of. Other servers take no seeds.
 
 use std::num::NonZeroU32;
 
@@ -12,17 +12,17 @@ use interlock_battles::{
     domain::{
         lineup::WORKER_PREFIX,
         run::{Mode, Plan},
-        score::{Estimate, Score, Sprt, Verdict},
+        score::{Estimate, Pairs, Score, Sprt, Verdict},
     },
-    fleet::{FleetSettings, Report},
+    fleet::{FleetSettings, Report, pairs::PairReader},
 };
 use interlock_kernel::quota::Limit;
 use serde_json::json;
 
 use super::{
-    conduct::Conduct,
+    conduct::{Conduct, Judge},
     progress,
-    setup::{self, Ground, LOCAL, Lineup, settings, teams, workers},
+    setup::{self, Ground, LOCAL, Lineup, Luck, settings, teams, workers},
 };
 use crate::cli::battles::{Match, Side};
 
@@ -64,10 +64,19 @@ pub async fn play(wanted: &Match) -> Result<()> {
         partner,
     };
     let settings = settings(&wanted.place, Some(&plan), &wanted.kept, lineup)?;
-    let ground = Ground::prepare(&wanted.place, &plan).await?;
+    // Two accounts each, who challenge each other the other way round, and half of the games for either.
+    let are_paired = plan.server == LOCAL
+        && plan.mode == Mode::SelfPlay
+        && settings.accounts.len() == 4
+        && workers.is_multiple_of(2);
+    let luck = if are_paired { Luck::Paired } else { Luck::Any };
+    let pairs = || are_paired.then(|| PairReader::new(conduct.logs()));
+    let (judge, pairs) = (Judge::new(test, pairs()), pairs());
+    let ground = Ground::prepare(&wanted.place, &plan, luck).await?;
     let settings = FleetSettings { server: ground.socket(), ..settings };
-    let report = conduct.run(plan, settings, (!wanted.all_games).then_some(test)).await?;
-    let result = Outcome { wanted, test, report };
+    let report = conduct.run(plan, settings, (!wanted.all_games).then_some(judge)).await?;
+    let pairs = pairs.map(|mut pairs| pairs.read()).transpose()?;
+    let result = Outcome { wanted, test, report, pairs };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });
     Ok(())
 }
@@ -88,11 +97,22 @@ struct Outcome<'a> {
     wanted: &'a Match,
     test: Sprt,
     report: Report,
+    /// Where games are paired.
+    pairs: Option<Pairs>,
 }
 
 impl Outcome<'_> {
     fn score(&self) -> Score {
         Score::from(self.report.total)
+    }
+
+    fn elo(&self) -> Option<Estimate> {
+        self.pairs.map_or_else(|| self.score().elo(), Pairs::elo)
+    }
+
+    fn ratio(&self) -> f64 {
+        let of_games = || self.test.ratio(self.score());
+        self.pairs.map_or_else(of_games, |pairs| self.test.ratio_of_pairs(pairs))
     }
 
     /// One object; ends of intervals that are infinite are null.
@@ -112,16 +132,17 @@ impl Outcome<'_> {
             "claimed": report.claimed,
             "drift": report.drift,
             "score": score.rate(),
-            "elo": score.elo(),
+            "elo": self.elo(),
+            "pairs": self.pairs,
             "sprt": {
                 "elo0": test.low,
                 "elo1": test.high,
                 "alpha": test.alpha,
                 "beta": test.beta,
-                "ratio": test.ratio(score),
+                "ratio": self.ratio(),
                 "lower": lower,
                 "upper": upper,
-                "verdict": test.verdict(score),
+                "verdict": test.verdict_at(self.ratio()),
             },
             "seconds": report.seconds,
         })
@@ -130,20 +151,28 @@ impl Outcome<'_> {
 
     fn text(&self) -> String {
         let (one, two) = (&self.wanted.one, &self.wanted.two);
-        let (score, test, (lower, upper)) = (self.score(), self.test, self.test.bounds());
-        let verdict = match test.verdict(score) {
+        let (ratio, test, (lower, upper)) = (self.ratio(), self.test, self.test.bounds());
+        let verdict = match test.verdict_at(ratio) {
             Verdict::Stronger => format!("{one} is stronger by more than {} Elo", test.low),
             Verdict::NotStronger => format!("{one} is not stronger by {} Elo", test.high),
             Verdict::Open => "open: it takes more games".to_owned(),
         };
-        let elo = score.elo().map_or_else(|| "unknown".to_owned(), elo);
+        let elo = self.elo().map_or_else(|| "unknown".to_owned(), elo);
+        let luck = match self.pairs {
+            Some(pairs) => format!(
+                "{} pairs of games with the same teams and dice, and sides swapped; by points {:?}",
+                pairs.pairs(),
+                pairs.0
+            ),
+            None => "the server deals teams and dice; sides alternate as far as can be".to_owned(),
+        };
         format!(
-            "{}\n{one} against {two}, in Elo: {elo}\n\
+            "{}\n{luck}\n{one} against {two}, in Elo: {elo}\n\
              test of {} against {} Elo: {verdict} (log-likelihood ratio {:.2}, decided at {lower:.2} or {upper:.2})",
             progress::summary(&self.report),
             test.low,
             test.high,
-            test.ratio(score),
+            ratio,
         )
     }
 }

@@ -38,6 +38,15 @@ pub struct Ground {
     local: Option<LocalServer>,
 }
 
+/// Where the teams and the dice of a battle come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Luck {
+    /// From the server.
+    Any,
+    /// From seeds that each two games share, where the server is our own.
+    Paired,
+}
+
 /// Who plays.
 pub struct Lineup<'a> {
     pub usernames: Vec<String>,
@@ -51,12 +60,15 @@ pub struct Lineup<'a> {
 }
 
 impl Ground {
-    pub async fn prepare(place: &Place, plan: &Plan) -> Result<Self> {
+    pub async fn prepare(place: &Place, plan: &Plan, luck: Luck) -> Result<Self> {
         if plan.server != LOCAL {
             return Ok(Self { local: None });
         }
         let package = find_package(place.showdown.clone())?;
-        let server = LocalServer::start(&package).await?;
+        let server = match luck {
+            Luck::Any => LocalServer::start(&package).await?,
+            Luck::Paired => LocalServer::start_with_pairs(&package).await?,
+        };
         eprintln!("a server of its own: {}", server.url());
         Ok(Self { local: Some(server) })
     }

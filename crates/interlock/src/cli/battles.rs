@@ -154,7 +154,7 @@ pub struct Kept {
     /// Of which battles a page to watch is saved
     #[arg(long, value_enum, default_value_t = SaveWord::Never)]
     pub save_replay: SaveWord,
-    /// The run's name: the same name goes on where it was [default: made of the format and chance]
+    /// The run's name: the same name goes on where it was [default: made of chance]
     #[arg(long, value_name = "NAME", value_parser = Key::new)]
     pub run: Option<Key>,
     /// The token that this run's own server asks for; with --join, the other server's

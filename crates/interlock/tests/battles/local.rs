@@ -1,6 +1,10 @@
 //! A server of one's own, and what is played on it.
 
-use std::{fs, net::TcpStream};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::TcpStream,
+};
 
 use serde_json::{Value, json};
 
@@ -127,6 +131,11 @@ fn a_match_ends_when_its_test_has_decided_and_counts_each_game_once() {
     assert!(count("games") < 200, "{result}");
     assert_eq!(count("wins") + count("losses") + count("ties"), count("games"));
     assert_eq!((count("drift"), count("claimed"), count("forfeits")), (0, 0, 0));
+    let pairs: Vec<u64> = serde_json::from_value(result["pairs"].clone()).unwrap();
+    assert!(
+        2 * pairs.iter().sum::<u64>() <= count("games") && pairs.iter().sum::<u64>() > 0,
+        "{result}"
+    );
     // Half of the workers play as either side's challenger.
     let logs = ["matcha1", "matcha2"].map(|account| place.logged("match", account).len() as u64);
     assert_eq!(logs.iter().sum::<u64>(), count("games"));
@@ -207,4 +216,40 @@ fn what_a_local_server_lacks_is_said_with_what_to_type() {
     });
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("needs Node 18"), "{}", said.err);
+}
+
+/// What a log says of the teams' first Pokémon, side by side, for each seed.
+fn leads(logs: &[String]) -> BTreeMap<String, Vec<String>> {
+    let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for log in logs {
+        let rest = |of: &'static str| log.lines().find_map(move |line| line.strip_prefix(of));
+        let seed = rest("||seed ").expect("each game has a seed").to_owned();
+        let of_side = |side| rest(side).unwrap().split('|').nth(1).unwrap();
+        let both = format!("{} {}", of_side("|switch|p1a: "), of_side("|switch|p2a: "));
+        leads.entry(seed).or_default().push(both);
+    }
+    leads
+}
+
+#[test]
+fn the_games_of_a_pair_have_the_same_teams_and_swapped_sides() {
+    let place = Place::new();
+    let package = package().display().to_string();
+    let local = ["match", "random", "greedy", "--local", "--showdown", &package, "--all-games"];
+    let said = place.run(&[&local[..], &["-n", "8", "--run", "pairs", "--json"]].concat());
+    let result = said.json();
+    let pairs: Vec<u64> = serde_json::from_value(result["pairs"].clone()).unwrap();
+    assert_eq!(pairs.iter().sum::<u64>(), 4, "{result}");
+    let half_points: u64 = pairs.iter().zip(0..).map(|(pairs, points)| pairs * points).sum();
+    let count = |field: &str| result[field].as_u64().unwrap();
+    assert_eq!(half_points, 2 * count("wins") + count("ties"));
+    let logs = [place.logs("pairs", "matcha1"), place.logs("pairs", "matcha2")];
+    let first = |logs: &[String], name: &str| {
+        logs.iter().all(|log| log.contains(&format!("|player|p1|{name}|")))
+    };
+    assert!(first(&logs[0], "Match A 1") && first(&logs[1], "Match B 2"), "sides are swapped");
+    let [one, two] = [leads(&logs[0]), leads(&logs[1])];
+    assert_eq!(one, two);
+    let different: BTreeSet<&Vec<String>> = one.values().collect();
+    assert!(one.len() == 4 && different.len() > 1, "each pair has its own: {one:?}");
 }

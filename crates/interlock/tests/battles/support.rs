@@ -148,25 +148,28 @@ impl Place {
 
     /// How the battles of an account ended, by their logs: winners' names, and `tie`.
     pub fn logged(&self, run: &str, account: &str) -> Vec<String> {
+        let end = |log: &String| {
+            let end = |line: &str| {
+                line.strip_prefix("|win|").or((line == "|tie").then_some("tie")).map(str::to_owned)
+            };
+            log.lines().find_map(end).expect("a log that is kept has an end")
+        };
+        self.logs(run, account).iter().map(end).collect()
+    }
+
+    /// The logs of an account's battles.
+    pub fn logs(&self, run: &str, account: &str) -> Vec<String> {
         let logs = self.path().join("interlock-data/battles").join(run).join("logs");
-        let mut ends = Vec::new();
+        let mut all = Vec::new();
         let inside = |folder: &Path| match fs::read_dir(folder) {
             Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
             // A worker that has played nothing has no folder of this account.
             Err(_) => Vec::new(),
         };
         for shelf in inside(&logs).iter().flat_map(|worker| inside(&worker.join(account))) {
-            for log in inside(&shelf) {
-                let log = fs::read_to_string(log).unwrap();
-                let end = |line: &str| {
-                    line.strip_prefix("|win|")
-                        .or((line == "|tie").then_some("tie"))
-                        .map(str::to_owned)
-                };
-                ends.push(log.lines().find_map(end).expect("a log that is kept has an end"));
-            }
+            all.extend(inside(&shelf).iter().map(|log| fs::read_to_string(log).unwrap()));
         }
-        ends
+        all
     }
 }
 
