@@ -342,4 +342,3 @@ async fn take_leave(room: &mut Room, board: &Board) {
     // Whoever does not say good-bye has no more to say.
     let _silent = timeout(limits::LEAVE, rest).await;
 }
-

@@ -33,8 +33,15 @@ const WORKERS: u32 = 2;
 const ERROR: f64 = 0.05;
 
 pub async fn play(wanted: &Match) -> Result<()> {
-    let Side::Ours(ours) = wanted.one else {
-        bail!("the first side must be one of ours: challenge {} as the second one", wanted.one);
+    let ours = match (&wanted.one, &wanted.two) {
+        (Side::Ours(ours), _) => *ours,
+        (Side::User(_), Side::Ours(_)) => {
+            bail!("the first side must be one of ours: challenge {} as the second one", wanted.one)
+        }
+        (Side::User(one), Side::User(two)) => bail!(
+            "a server lets nobody tell {one} and {two} to play each other: match one of ours against each of them, \
+             and compare the two results"
+        ),
     };
     if wanted.elo0 >= wanted.elo1 {
         bail!("--elo0 {} must be less than --elo1 {}", wanted.elo0, wanted.elo1);

@@ -143,3 +143,10 @@ fn what_the_server_refuses_is_said_in_its_words() {
         refused(&place, &bad_team, "the server refuses the team: ");
     }
 }
+
+#[test]
+fn two_users_of_a_server_cannot_be_told_to_play_each_other() {
+    let said = Place::new().run(&["match", "user:Ann", "user:Ben", "--local"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("match one of ours against each of them"), "{}", said.err);
+}

@@ -133,17 +133,12 @@ impl Place {
     /// Starts `interlock battles …`.
     pub fn spawn(&self, arguments: &[&str]) -> Fleet {
         let mut command = self.command(arguments);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let err = BufReader::new(process.stderr.take().unwrap());
-        Fleet { process, err, address: ([127, 0, 0, 1], 0).into() }
+        Fleet::new(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
     /// The same, and waits until it says where its page is.
     pub fn start(&self, arguments: &[&str]) -> Fleet {
-        let mut fleet = self.spawn(arguments);
-        let page = fleet.line_with("its page: http://");
-        fleet.address = page.split('/').next().unwrap().parse().unwrap();
-        fleet
+        self.spawn(arguments).at_work()
     }
 
     /// How the battles of an account ended, by their logs: winners' names, and `tie`.
@@ -199,6 +194,22 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    fn new(mut process: Child) -> Self {
+        let err = BufReader::new(process.stderr.take().unwrap());
+        Self { process, err, address: ([127, 0, 0, 1], 0).into() }
+    }
+
+    /// One that was started otherwise, when it says where its page is.
+    pub fn of(process: Child) -> Self {
+        Self::new(process).at_work()
+    }
+
+    fn at_work(mut self) -> Self {
+        let page = self.line_with("its page: http://");
+        self.address = page.split('/').next().unwrap().parse().unwrap();
+        self
+    }
+
     /// Where its page is.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -170,3 +170,58 @@ impl Desk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        sync::{oneshot, watch},
+        time::advance,
+    };
+
+    use super::*;
+    use crate::{
+        fleet::session::{SessionSettings, Stage},
+        io::Account,
+    };
+
+    const BAN: &str = "You are barred from starting any new games until your battle ban expires.";
+    const THROTTLE: &str =
+        "Due to high load, you are limited to 12 battles and team validations every 3 minutes.";
+
+    /// Searches on the ladder, and hears these popups, each when it has asked again. Returns how long it waits then.
+    async fn pauses(popups: &[&str]) -> Vec<Duration> {
+        let settings = SessionSettings {
+            url: String::new(),
+            account: Account::Unproven("bot".to_owned()),
+            format: "gen9randombattle".to_owned(),
+            matching: Match::Ladder,
+        };
+        let stage = watch::Sender::new(Stage::Playing);
+        let mut desk = Desk::new(settings, "bot".to_owned(), Vec::new(), stage.subscribe());
+        let (found, _battle) = oneshot::channel();
+        desk.search = Some(Search::new(Finding { team: None, found }, Instant::now()));
+        let mut pauses = Vec::new();
+        for text in popups {
+            desk.popup(text);
+            let at = desk.search.as_ref().and_then(|search| search.at);
+            let pause = at.expect("it goes on") - Instant::now();
+            pauses.push(pause);
+            advance(pause).await;
+        }
+        pauses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_throttled_waits_longer_each_time() {
+        let seconds = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0];
+        let expected = seconds.map(Duration::from_secs_f64);
+        assert_eq!(pauses(&[THROTTLE; 9]).await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_banned_asks_no_more_than_once_a_minute() {
+        assert_eq!(pauses(&[BAN; 3]).await, [limits::LONGEST_SEARCH_PAUSE; 3]);
+        let soon = "You challenged less than 10 seconds after your last challenge!";
+        assert_eq!(pauses(&[soon, soon]).await, [limits::CHALLENGE_TOO_SOON; 2]);
+    }
+}
