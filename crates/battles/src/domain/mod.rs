@@ -3,7 +3,6 @@
 pub mod battle;
 pub mod chance;
 pub mod choice;
-pub mod clock;
 pub mod contestant;
 pub mod dex;
 pub mod fleet;

@@ -1,10 +1,11 @@
 //! Playing one battle: hears its room, thinks apart from the asynchronous threads, and answers.
 //!
 //! Everything that matters about answering (once, with the request's number, again only after a refusal) is decided
-//! by [`Seat`]; when it must be done at the latest by [`Clock`]; this module only carries
-//! words. It goes on hearing while a player thinks. A player that panics or takes too long loses its say
-//! for that one decision: something legal is played.
+//! by [`Seat`](crate::domain::seat::Seat), when it must be done at the latest by [`Clock`]; this module only carries
+//! words. It goes on hearing while a player thinks. A player that panics or takes too long loses its say for that one
+//! decision: something legal is played.
 
+mod clock;
 mod thinking;
 
 use std::{
@@ -15,13 +16,12 @@ use std::{
 
 use tokio::time::{self, timeout};
 
-use self::thinking::Thinking;
+use self::{clock::Clock, thinking::Thinking};
 use super::{Gone, Room, board::Board};
 use crate::{
     domain::{
         chance::Chance,
         choice::Choice,
-        clock::Clock,
         contestant::Contestant,
         log::End,
         protocol::{Frame, Line},

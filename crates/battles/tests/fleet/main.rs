@@ -19,7 +19,8 @@ use interlock_battles::{
         logs::{Logs, SaveReplay},
     },
 };
-use interlock_kernel::{ids::Key, quota::Limit};
+use interlock_kernel::{ids::Key, quota::Limit, time::Millis};
+use interlock_runtime::feed::{Filter, From};
 
 use self::support::{Ground, is_exact};
 
@@ -78,6 +79,32 @@ async fn challenges_are_made_one_after_the_other() {
     let plan = ground.plan(5, 2, Mode::Challenge("Rival X".to_owned()));
     let report = ground.play(&plan, &["bot"]).await;
     is_exact(&report, 5, ground.truth("bot"));
+}
+
+/// Beats of the search that go on in play, or of two workers, would come sooner.
+#[tokio::test]
+async fn a_claim_is_kept_alive_by_one_beat_a_third_of_its_time_apart() {
+    let mut ground = Ground::new(Faults { idle: true, ..Faults::default() }, 14).await;
+    let runtime = ground.runtime().await;
+    let run = Key::new("test").unwrap();
+    let counter = Counter::new(&runtime, run.clone());
+    let (ttl, plan) = (Millis(600), ground.plan(1, 1, Mode::Ladder));
+    counter.open(plan, ttl, Millis::from_secs(86_400)).await.unwrap();
+    let settings = support::settings("w", 1, &["bot"], ground.folder.path());
+    let fleet = Fleet::start(counter, settings).await.unwrap();
+    let filter = Filter { entity: "run".to_owned(), key: run };
+    let mut feed = runtime.feed(From::Start, Some(filter)).await.unwrap();
+    let mut beats = Vec::new();
+    while beats.len() < 8 {
+        let news = feed.next().await.unwrap().expect("the fleet plays");
+        beats
+            .extend(news.into_iter().filter(|event| event.name == "renewed").map(|event| event.at));
+    }
+    for pair in beats.windows(2) {
+        assert!(pair[1].since(pair[0]) >= Millis(ttl.0 / 3 - 1), "{beats:?}");
+    }
+    fleet.brake().forfeit();
+    assert_eq!(fleet.ended().await.unwrap().total.forfeits, 1);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ impl Speaker<'_> {
             | Line::UpdateUser { .. }
             | Line::NameTaken { .. }
             | Line::UpdateSearch(_)
+            | Line::Formats(_)
             | Line::Pm { .. }
             | Line::Popup(_)
             | Line::Init(_)

@@ -16,7 +16,7 @@ use crate::limits;
 
 /// What is known of the server's timer, as far as it is about us.
 #[derive(Debug, Default)]
-pub struct Clock {
+pub(super) struct Clock {
     /// When it ends the wait for the present choice; `None`: it has not said, or there is none.
     ends: Option<Instant>,
     /// Its words about the present choice, and when they came.
@@ -38,7 +38,7 @@ struct Left {
 
 impl Clock {
     /// Takes in a line of the room, which is no history.
-    pub fn hear(&mut self, line: &str, name: &str, now: Instant) {
+    pub(super) fn hear(&mut self, line: &str, name: &str, now: Instant) {
         if let Some(left) = Left::parse(line, name) {
             self.ends = Some(now + left.turn);
             self.said = Some((left, now));
@@ -46,13 +46,13 @@ impl Clock {
     }
 
     /// Another choice is asked for.
-    pub fn asked(&mut self, now: Instant) {
+    pub(super) fn asked(&mut self, now: Instant) {
         self.ends = self.next.map(|left| now + left);
         self.said = None;
     }
 
     /// It was made: the server's clock waits for others.
-    pub fn answered(&mut self, now: Instant) {
+    pub(super) fn answered(&mut self, now: Instant) {
         if let Some((left, at)) = self.said {
             let unspent = left.with_grace.saturating_sub(now.saturating_duration_since(at));
             let next = left.turn.min(left.total).min(unspent);
@@ -62,8 +62,7 @@ impl Clock {
 
     /// When a choice that was asked for at this time must be made: well before the server's time ends, and never later
     /// than [`limits::DECISION`].
-    #[must_use]
-    pub fn due(&self, asked: Instant) -> Instant {
+    pub(super) fn due(&self, asked: Instant) -> Instant {
         let left = self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(asked));
         let early = left.saturating_sub(limits::TIMER_TICK).max(left / 2);
         asked + early.min(limits::DECISION)
