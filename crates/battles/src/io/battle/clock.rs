@@ -21,7 +21,9 @@ pub(super) struct Clock {
     ends: Option<Instant>,
     /// Its words about the present choice, and when they came.
     said: Option<(Left, Instant)>,
-    /// What will be left for the next choice, at least.
+    /// When the present choice was made.
+    answered: Option<Instant>,
+    /// What is left for a choice before it says so, at least.
     next: Option<Duration>,
 }
 
@@ -47,17 +49,19 @@ impl Clock {
 
     /// Another choice is asked for.
     pub(super) fn asked(&mut self, now: Instant) {
+        let answered = self.answered.take().unwrap_or(now);
+        // Its words may have come after the answer.
+        if let Some((left, at)) = self.said.take() {
+            let unspent = left.with_grace.saturating_sub(answered.saturating_duration_since(at));
+            let next = left.turn.min(left.total).min(unspent);
+            self.next = Some(next.max(limits::TIMER_TICK));
+        }
         self.ends = self.next.map(|left| now + left);
-        self.said = None;
     }
 
     /// It was made: the server's clock waits for others.
     pub(super) fn answered(&mut self, now: Instant) {
-        if let Some((left, at)) = self.said {
-            let unspent = left.with_grace.saturating_sub(now.saturating_duration_since(at));
-            let next = left.turn.min(left.total).min(unspent);
-            self.next = Some(next.max(limits::TIMER_TICK));
-        }
+        self.answered = Some(now);
     }
 
     /// When a choice that was asked for at this time must be made: well before the server's time ends, and never later
@@ -166,6 +170,12 @@ mod tests {
         assert_eq!(after("15 sec this turn | 60 sec total", 4), Some(secs(15)), "so much a turn");
         assert_eq!(after("40 sec this turn | 15 sec total | 30 sec grace", 20), Some(secs(15)));
         assert_eq!(after("15 sec this turn | 15 sec total", 14), Some(limits::TIMER_TICK));
+        let mut clock = Clock::default();
+        clock.asked(begin);
+        clock.answered(begin);
+        clock.hear("|inactive|Time left: 15 sec this turn | 15 sec total", "Bot", begin + secs(1));
+        clock.asked(begin + secs(9));
+        assert_eq!(clock.ends, Some(begin + secs(24)), "its words came after a quick answer");
         let mut clock = Clock::default();
         clock.asked(begin);
         clock.answered(begin + secs(9));
