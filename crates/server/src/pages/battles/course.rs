@@ -159,10 +159,11 @@ fn newest<'a>(ratings: &Ratings<'a>) -> Vec<(&'a str, Markup)> {
 
 #[cfg(test)]
 mod tests {
-    use interlock_battles::domain::run::{Mode, Plan, Room, Tally};
+    use interlock_battles::domain::run::{Mode, Percentiles, Plan, Room, Tally};
     use interlock_kernel::{
         ids::Worker,
         quota::{ClaimId, Limit},
+        time::Millis,
     };
 
     use super::*;
@@ -204,6 +205,9 @@ mod tests {
             opponents: BTreeMap::new(),
             other_opponents: Tally::default(),
             rating: None,
+            played_ms: Millis::default(),
+            decisions: 0,
+            decision_overhead_us: Percentiles::default(),
             live: Vec::new(),
         }
     }
