@@ -29,8 +29,20 @@ pub struct Point<'a> {
     pub kind: Kind,
     /// The tasks that can go on, the calm one first. Empty for [`Kind::Fault`].
     pub tasks: &'a [u32],
+    /// The processes that can crash: the last answers. Empty for [`Kind::Fault`].
+    pub crashes: &'a [usize],
     /// How many answers there are; those beyond `tasks` are faults: a clock that overtakes, a crash.
     pub options: usize,
+}
+
+impl Point<'_> {
+    /// What each answer does, where the question is who goes on.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = Step> {
+        let tasks = self.tasks.iter().copied().map(Step::Task);
+        let clocks = self.options - self.tasks.len() - self.crashes.len();
+        let crashes = self.crashes.iter().copied().map(Step::Crash);
+        tasks.chain(std::iter::repeat_n(Step::Clock, clocks)).chain(crashes)
+    }
 }
 
 /// Answers the questions of a simulated world.

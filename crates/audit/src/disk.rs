@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use interlock_kernel::{bus::RowChange, ids::Position};
 use interlock_runtime::{
-    env::World,
+    env::{Access, Witness, World, channel},
     store::{
         Append, Chunk, Durability, Row, Scan, Span, Store, StoreError, StoreFuture,
         memory::MemoryStore,
@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use crate::{
     coverage,
     faults::{self, FULL, Faults, JUMP_MS, LATE, Luck, MISHAPS, Mishap},
+    stage::Shared,
     world::Sim,
 };
 
@@ -35,7 +36,10 @@ pub struct Disk {
     world: Sim,
     memory: Arc<Mutex<MemoryStore>>,
     luck: Luck,
-    full_until: Arc<Mutex<Duration>>,
+    /// What the world knows the log as, and the rows.
+    log: u64,
+    rows: u64,
+    full_until: Shared<Duration>,
     /// Changes of rows that it has written.
     written: Arc<Mutex<Vec<RowChange>>>,
     /// How often another process was to open it. Only its own machine looks, whose tasks share a memory.
@@ -52,7 +56,9 @@ impl Disk {
             world: world.outside(),
             memory: Arc::new(Mutex::new(memory)),
             luck: Luck::new(world, faults),
-            full_until: Arc::default(),
+            log: world.object(),
+            rows: world.object(),
+            full_until: Shared::new(&world.outside(), Duration::ZERO),
             written: Arc::default(),
             replaced: Arc::new(watch::Sender::new(0)),
         }
@@ -67,6 +73,8 @@ impl Disk {
     /// What is on it, for whoever looks when all is over.
     #[must_use]
     pub fn reopen(&self) -> MemoryStore {
+        self.touch_log(Access::Write);
+        self.touch_rows(Access::Write);
         let mut memory = lock(&self.memory);
         *memory = memory.reopen();
         memory.clone()
@@ -75,25 +83,31 @@ impl Disk {
     /// What is on it, for whoever looks while it is used.
     #[must_use]
     pub fn look(&self) -> MemoryStore {
+        self.touch_log(Access::Read);
+        self.touch_rows(Access::Read);
         lock(&self.memory).clone()
     }
 
     /// The end of what is durable of the log.
     #[must_use]
     pub fn end(&self) -> Position {
-        let span = self.look().span().now_or_never().expect("memory answers at once");
+        self.touch_log(Access::Read);
+        let memory = lock(&self.memory).clone();
+        let span = memory.span().now_or_never().expect("memory answers at once");
         span.expect("whoever opened it last may read it").end
     }
 
     /// How many changes of rows it has written.
     #[must_use]
     pub fn rows_written(&self) -> usize {
+        self.touch_rows(Access::Read);
         lock(&self.written).len()
     }
 
     /// The changes of rows that it has written, in order.
     #[must_use]
     pub fn rows(&self) -> Vec<RowChange> {
+        self.touch_rows(Access::Read);
         lock(&self.written).clone()
     }
 
@@ -103,14 +117,22 @@ impl Disk {
         self.replaced.subscribe()
     }
 
+    fn touch_log(&self, access: Access) {
+        self.world.touches(self.log, access);
+    }
+
+    fn touch_rows(&self, access: Access) {
+        self.world.touches(self.rows, access);
+    }
+
     fn is_full(&self) -> bool {
-        self.world.now() < *lock(&self.full_until)
+        self.world.now() < self.full_until.get()
     }
 
     /// What is not only about the commit during which it happens.
     fn befalls(&self, process: &Sim, mishap: Mishap) {
         match mishap {
-            Mishap::Full => *lock(&self.full_until) = self.world.now() + FULL,
+            Mishap::Full => *self.full_until.lock() = self.world.now() + FULL,
             Mishap::Forward => self.world.shift_wall(JUMP_MS),
             Mishap::Back => self.world.shift_wall(-JUMP_MS),
             Mishap::Paused => faults::pause(process),
@@ -126,6 +148,14 @@ impl Disk {
         }
     }
 
+    /// It happens, unless it is refused.
+    async fn put(&self, memory: &MemoryStore, chunk: Chunk) -> Append {
+        let outcome = memory.append(chunk).await;
+        let is_done = outcome == Append::Done;
+        self.touch_log(if is_done { Access::Write } else { Access::Read });
+        outcome
+    }
+
     async fn append(self, memory: MemoryStore, chunk: Chunk, mishap: Option<Mishap>) -> Append {
         if self.is_full() {
             return Append::Refused(full());
@@ -134,23 +164,23 @@ impl Disk {
         match mishap {
             Some(Mishap::Refused) => Append::Refused(failed()),
             Some(Mishap::UnknownLost) => Append::Unknown(failed()),
-            Some(Mishap::UnknownWritten) => match memory.append(chunk).await {
+            Some(Mishap::UnknownWritten) => match self.put(&memory, chunk).await {
                 Append::Done => Append::Unknown(failed()),
                 refused @ (Append::Refused(_) | Append::Unknown(_)) => refused,
             },
             Some(Mishap::WrittenLate) => {
                 self.world.sleep(LATE).await;
-                memory.append(chunk).await
+                self.put(&memory, chunk).await
             }
             Some(Mishap::ToldLate) => {
-                let outcome = memory.append(chunk).await;
+                let outcome = self.put(&memory, chunk).await;
                 self.world.sleep(LATE).await;
                 outcome
             }
             Some(
                 Mishap::Full | Mishap::Forward | Mishap::Back | Mishap::Paused | Mishap::Replaced,
             )
-            | None => memory.append(chunk).await,
+            | None => self.put(&memory, chunk).await,
         }
     }
 }
@@ -181,7 +211,7 @@ impl Mount {
         name: &'static str,
         write: impl Future<Output = T> + Send + 'static,
     ) -> StoreFuture<Option<T>> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = channel::once(self.process.witness().as_ref());
         // A crash of the process strikes beside it, at one of its awaits.
         let world = self.process.outside();
         let turn = world.clone();
@@ -191,13 +221,14 @@ impl Mount {
             // The process may have crashed.
             let _ = sender.send(written);
         };
-        world.spawn(name, Box::pin(work));
+        world.spawn_apart(name, Box::pin(work));
         Box::pin(async move { receiver.await.ok() })
     }
 }
 
 impl Store for Mount {
     fn span(&self) -> StoreFuture<Result<Span, StoreError>> {
+        self.disk.touch_log(Access::Read);
         self.memory.span()
     }
 
@@ -213,18 +244,22 @@ impl Store for Mount {
     }
 
     fn settle(&self) -> StoreFuture<Result<Span, StoreError>> {
+        self.disk.touch_log(Access::Write);
         self.memory.settle()
     }
 
     fn read(&self, at: Position, bytes_max: usize) -> StoreFuture<Result<Vec<Chunk>, StoreError>> {
         let (memory, process) = (self.memory.clone(), self.process.clone());
+        let disk = self.disk.clone();
         Box::pin(async move {
             process.give_way().await;
+            disk.touch_log(Access::Read);
             memory.read(at, bytes_max).await
         })
     }
 
     fn truncate(&self, below: Position) -> StoreFuture<Result<(), StoreError>> {
+        self.disk.touch_log(Access::Write);
         self.memory.truncate(below)
     }
 
@@ -238,6 +273,7 @@ impl Store for Mount {
             if disk.is_full() {
                 return Err(full());
             }
+            disk.touch_rows(Access::Write);
             memory.write_rows(changes.clone(), durability).await?;
             lock(&disk.written).extend(changes);
             Ok(())
@@ -246,14 +282,18 @@ impl Store for Mount {
     }
 
     fn row(&self, table: &str, key: &[u8]) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
+        self.disk.touch_rows(Access::Read);
         self.memory.row(table, key)
     }
 
     fn scan(&self, scan: Scan) -> StoreFuture<Result<Vec<Row>, StoreError>> {
+        self.disk.touch_rows(Access::Read);
         self.memory.scan(scan)
     }
 
     fn close(&self) -> StoreFuture<()> {
+        self.disk.touch_log(Access::Write);
+        self.disk.touch_rows(Access::Write);
         self.memory.close()
     }
 }

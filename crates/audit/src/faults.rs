@@ -130,16 +130,22 @@ pub(crate) const LOSSES: [(Count, Loss); 4] = [
 #[derive(Clone)]
 pub(crate) struct Luck {
     world: Sim,
+    /// At first.
+    all: Faults,
     left: Arc<Mutex<Faults>>,
 }
 
 impl Luck {
     pub(crate) fn new(world: &Sim, faults: Faults) -> Self {
-        Self { world: world.clone(), left: Arc::new(Mutex::new(faults)) }
+        Self { world: world.clone(), all: faults, left: Arc::new(Mutex::new(faults)) }
     }
 
     /// Asks whether one of these strikes here, as far as any is left.
     pub(crate) fn strikes<T: Copy>(&self, among: &[(Count, T)]) -> Option<T> {
+        let mut all = self.all;
+        if among.iter().all(|(count, _)| *count(&mut all) == 0) {
+            return None;
+        }
         let mut left = self.left.lock().expect("no code panics while it holds the lock");
         let possible: Vec<&(Count, T)> =
             among.iter().filter(|(count, _)| *count(&mut left) > 0).collect();

@@ -129,9 +129,6 @@ impl History {
         sent: Moment,
         answer: &Result<Receipt<E::Reply>, SendError<E::Rejection>>,
     ) -> Result<(), String> {
-        self.world.touches(self.requests, Access::Read);
-        self.world.touches(self.answers, Access::Merge);
-        let heard = self.moment();
         let what = match answer {
             Ok(Receipt { reply, version, changed, .. }) => {
                 let (version, reply) = (*version, codec::encode(reply));
@@ -153,6 +150,9 @@ impl History {
                 | SendError::TooLarge { .. },
             ) => return Ok(()),
         };
+        self.world.touches(self.requests, Access::Read);
+        self.world.touches(self.answers, Access::Merge);
+        let heard = self.moment();
         self.world.note(&what);
         let mut shared = self.lock();
         if let Ok(Receipt { version, .. }) = answer {

@@ -76,9 +76,9 @@ impl Node {
         let disk = Disk::new(&world, faults);
         let history = History::new(&world);
         let (announce, seat) = channel::watch(world.witness().as_ref(), Seat::default());
-        let watch = Watch::default();
+        let watch = Watch::new(&world);
         let announce = Arc::new(announce);
-        let supervisor = Supervisor { disk, build, announce, watch: watch.clone() };
+        let supervisor = Supervisor { disk, build, announce, watch: watch.clone(), is_apart };
         let builder = (supervisor.build)(Builder::new(supervisor.env(&world)));
         let codecs = builder.codecs();
         let bus = Bus::new(builder.reactions(), codecs.clone()).map(Arc::new);
@@ -120,6 +120,10 @@ impl Node {
 
     /// Waits for an answer of a process; `None`: another has its place, and it was waited for long enough.
     async fn unless_replaced<T>(&self, term: u64, answer: impl Future<Output = T>) -> Option<T> {
+        if self.faults.takeovers == 0 {
+            // A crash takes the answer with it, which is noticed.
+            return Some(answer.await);
+        }
         let mut seat = self.seat.clone();
         let replaced = pin!(async {
             seat.wait_for(|seat| seat.term > term).await.expect("it is supervised");
@@ -183,6 +187,8 @@ struct Supervisor<B> {
     build: B,
     announce: Arc<WatchSender<Seat>>,
     watch: Watch,
+    /// Whether the processes share no memory with it, nor with each other.
+    is_apart: bool,
 }
 
 impl<B: Fn(Builder) -> Builder> Supervisor<B> {
@@ -212,26 +218,28 @@ impl<B: Fn(Builder) -> Builder> Supervisor<B> {
     fn boot(&self, process: &Sim, term: u64) {
         let first = (self.build)(Builder::new(self.env(process)));
         let announce = self.announce.clone();
-        process.spawn(
-            "boot",
-            Box::pin(async move {
-                match first.start().await {
-                    Ok(runtime) => {
-                        announce.send_if_modified(|seat| {
-                            let is_its = seat.term == term;
-                            if is_its {
-                                seat.runtime = Some(runtime);
-                            }
-                            is_its
-                        });
-                    }
-                    Err(error) => {
-                        let is_shut_out = announce.borrow().term != term;
-                        assert!(is_shut_out, "the disk can be read: {error}");
-                    }
+        let boots = Box::pin(async move {
+            match first.start().await {
+                Ok(runtime) => {
+                    announce.send_if_modified(|seat| {
+                        let is_its = seat.term == term;
+                        if is_its {
+                            seat.runtime = Some(runtime);
+                        }
+                        is_its
+                    });
                 }
-            }),
-        );
+                Err(error) => {
+                    let is_shut_out = announce.borrow().term != term;
+                    assert!(is_shut_out, "the disk can be read: {error}");
+                }
+            }
+        });
+        if self.is_apart {
+            process.spawn_apart("boot", boots);
+        } else {
+            process.spawn("boot", boots);
+        }
     }
 }
 

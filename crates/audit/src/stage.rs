@@ -30,7 +30,7 @@ struct Set {
     /// Whether anybody will read what is said.
     records: bool,
     play: Mutex<Play>,
-    playing: Shared<Playing>,
+    playing: Mutex<Playing>,
 }
 
 /// Actors that are still playing, and who waits for them.
@@ -61,12 +61,12 @@ pub struct Actor {
 type AtEnd = Box<dyn FnOnce() -> Result<CrossChecked, String> + Send>;
 
 /// Counts an actor as playing until it is dropped, however it ends.
-struct Plays(Shared<Playing>);
+struct Plays(Stage);
 
 impl Drop for Plays {
     fn drop(&mut self) {
         let waits = {
-            let mut playing = self.0.merge();
+            let mut playing = self.0.playing_now(Access::Merge);
             playing.actors -= 1;
             if playing.actors > 0 { Vec::new() } else { std::mem::take(&mut playing.waits) }
         };
@@ -92,7 +92,7 @@ impl<T> Clone for Shared<T> {
 }
 
 impl<T> Shared<T> {
-    fn new(world: &Sim, value: T) -> Self {
+    pub(crate) fn new(world: &Sim, value: T) -> Self {
         let witness = world.witness();
         let object = witness.as_ref().map_or(0, |witness| witness.object());
         Self { value: Arc::new(Mutex::new(value)), witness, object }
@@ -108,11 +108,6 @@ impl<T> Shared<T> {
     /// To change it.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.touch(Access::Write)
-    }
-
-    /// To add something of which the order never shows.
-    fn merge(&self) -> MutexGuard<'_, T> {
-        self.touch(Access::Merge)
     }
 
     /// A copy, to look at.
@@ -160,12 +155,17 @@ impl<A: Apart, B: Apart, C: Apart> Apart for (A, B, C) {}
 
 impl Stage {
     pub(crate) fn new(world: Sim, records: bool) -> Self {
-        let playing = Shared::new(&world, Playing::default());
-        Self { world, set: Arc::new(Set { records, play: Mutex::default(), playing }) }
+        let (play, playing) = (Mutex::default(), Mutex::default());
+        Self { world, set: Arc::new(Set { records, play, playing }) }
     }
 
     fn play(&self) -> MutexGuard<'_, Play> {
         self.set.play.lock().expect("no code panics while it holds the lock")
+    }
+
+    fn playing_now(&self, access: Access) -> MutexGuard<'_, Playing> {
+        self.world.touches_playing(access);
+        self.set.playing.lock().expect("no code panics while it holds the lock")
     }
 
     /// The world that it plays in.
@@ -207,8 +207,8 @@ impl Stage {
         &self,
         played: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
-        self.set.playing.merge().actors += 1;
-        let playing = Plays(self.set.playing.clone());
+        self.playing_now(Access::Merge).actors += 1;
+        let playing = Plays(self.clone());
         async move {
             let _playing = playing;
             played.await;
@@ -240,7 +240,7 @@ impl Stage {
     /// Ends when every actor has.
     pub async fn all_done(&self) {
         std::future::poll_fn(|cx| {
-            let mut playing = self.set.playing.lock();
+            let mut playing = self.playing_now(Access::Write);
             if playing.actors == 0 {
                 return Poll::Ready(());
             }

@@ -8,13 +8,21 @@ use interlock_kernel::{
     ids::{CommandId, Key, Position, Version},
     time::Time,
 };
-use interlock_runtime::{Receipt, SendError, env::Observer};
+use interlock_runtime::{
+    Receipt, SendError,
+    env::{Access, Observer, Witness},
+};
 
-use crate::disk::Disk;
+use crate::{disk::Disk, world::Sim};
 
 /// Watches all processes of a machine.
-#[derive(Clone, Default)]
-pub(crate) struct Watch(Arc<Mutex<Seen>>);
+#[derive(Clone)]
+pub(crate) struct Watch {
+    world: Sim,
+    /// What the world knows it as.
+    object: u64,
+    seen: Arc<Mutex<Seen>>,
+}
 
 /// What was seen.
 #[derive(Default)]
@@ -55,8 +63,14 @@ pub(crate) struct Wait {
 }
 
 impl Watch {
+    /// Watches nobody yet.
+    pub(crate) fn new(world: &Sim) -> Self {
+        Self { world: world.clone(), object: world.object(), seen: Arc::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().expect("no code panics while it holds the lock")
+        self.world.touches(self.object, Access::Write);
+        self.seen.lock().expect("no code panics while it holds the lock")
     }
 
     /// Looks at what was seen.
@@ -98,6 +112,10 @@ impl Watch {
             ) => None,
         };
         let is_its = |wait: &Wait| wait.entity == entity && wait.key == *key && wait.id == *id;
+        self.world.touches(self.object, Access::Read);
+        if self.seen.lock().is_ok_and(|seen| !seen.waits.iter().any(is_its)) {
+            return;
+        }
         let mut seen = self.lock();
         match on {
             Some(version) => {

@@ -138,7 +138,11 @@ impl Sim {
         let process = self.with(|state| {
             state.touch(Object::Processes, Access::Write);
             state.processes.push(Process { crashes_left: crashes, ..Process::default() });
-            state.processes.len() - 1
+            let process = state.processes.len() - 1;
+            if crashes > 0 {
+                state.crashable.push(process);
+            }
+            process
         });
         Self { world: self.world, process, works_for: process }
     }
@@ -152,13 +156,17 @@ impl Sim {
     /// How often this process has crashed.
     #[must_use]
     pub fn crashes(&self) -> u64 {
-        self.with(|state| state.processes[self.process].generation)
+        self.with(|state| {
+            state.touch(Object::Process(self.process), Access::Read);
+            state.processes[self.process].generation
+        })
     }
 
     /// Ends when this process has crashed more often than that.
     pub async fn crashed(&self, times: u64) {
         std::future::poll_fn(|cx| {
             self.with(|state| {
+                state.touch(Object::Process(self.process), Access::Read);
                 let process = &mut state.processes[self.process];
                 if process.generation > times {
                     return Poll::Ready(());
@@ -183,6 +191,11 @@ impl Sim {
     /// time passes only while everybody rests.
     pub fn overtakes(&self, times: u32) {
         self.change(|state| state.overtakes_left = times);
+    }
+
+    /// Touches what tells who is still playing.
+    pub(crate) fn touches_playing(&self, access: Access) {
+        self.reach(|state| state.touch(Object::Playing, access));
     }
 
     /// Sets the wall clock forward or back; the monotonic one goes on as before.
@@ -227,15 +240,6 @@ impl Sim {
             Poll::Pending
         })
         .await;
-    }
-
-    /// Runs a task that holds nothing of what its spawner can reach, except through the world.
-    pub(crate) fn spawn_apart(&self, name: &'static str, task: Task) {
-        self.with(|state| {
-            let memory = state.memories;
-            state.memories += 1;
-            state.spawn(self, name, memory, task);
-        });
     }
 
     /// Adds something to the trace, for runs that must be told apart.
@@ -284,6 +288,13 @@ impl World for Sim {
     fn spawn(&self, name: &'static str, task: Task) {
         // Whoever spawns a task can leave something of its own with it.
         self.with(|state| state.spawn(self, name, state.memory, task));
+    }
+
+    fn spawn_apart(&self, name: &'static str, task: Task) {
+        self.with(|state| {
+            let memory = state.new_memory(self.process);
+            state.spawn(self, name, memory, task);
+        });
     }
 
     fn sleep(&self, span: Duration) -> Task {

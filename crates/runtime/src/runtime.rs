@@ -200,7 +200,7 @@ impl Builder {
         });
         env.spawn("engine", engine.run());
         let runtime = Runtime { shared: Arc::new(shared) };
-        env.spawn("housekeeping", runtime.clone().keep_house(retention));
+        env.spawn_apart("housekeeping", runtime.clone().keep_house(retention));
         Ok(runtime)
     }
 }

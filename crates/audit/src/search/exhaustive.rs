@@ -7,8 +7,17 @@
 //! with a step has been tried, that step sleeps until a step is taken that it meets; a run in which all who
 //! could go on are asleep is redundant, and ends.
 //!
-//! The clock and crashes meet everything: they are tried wherever they can happen. So is, where a step touches
-//! everything, whoever else could go on there.
+//! The clock meets everything: it is tried wherever it can move. So is, where a step touches everything, whoever
+//! else could go on there.
+//!
+//! A crash is a step like others: it touches the tasks that fall, their memories, and the ends of channels that
+//! they drop. It is tried first at every turn, and sleeps while the others are. And it commutes with more than it
+//! does not meet. A step of the process that crashes may leave nothing behind: all that it did was to look at
+//! things, to take something out of a channel, and to change memory that only its own process has. Then it comes
+//! to the same whether the process crashes before or after it; so the sleeping crash sleeps on, and is tried
+//! again only after a step that something outlives: a write that was submitted, a reply that was sent, a task of
+//! another process that was woken. It takes over what the step has touched, so that it wakes when anybody else
+//! touches that: without such a step between, the one that leaves nothing behind can go last, and be left out.
 //!
 //! Invariant: every end of a scenario, and every violation, is reached by some run. That rests on footprints
 //! which the world writes down itself ([`Footprint`]). It would not hold under a bound on preemptions, which a
@@ -22,8 +31,8 @@ use crate::{
     world::{Footprint, Step},
 };
 
-/// A task that need not go on yet, with what its step would touch.
-type Asleep = (u32, Arc<Footprint>);
+/// A step that need not be taken yet, with what it would touch.
+type Asleep = (Step, Arc<Footprint>);
 
 /// The search between two runs, and the chooser of the next.
 #[derive(Default)]
@@ -57,8 +66,8 @@ enum Choice {
 
 /// Who goes on.
 struct Turn {
-    /// The options that are tasks.
-    tasks: Vec<u32>,
+    /// The options.
+    steps: Vec<Step>,
     /// For each option: whether it is to be tried.
     wanted: Vec<bool>,
     /// Who need not be tried here: those who came asleep, and those who were tried.
@@ -68,30 +77,48 @@ struct Turn {
 }
 
 impl Turn {
+    /// Everything but tasks is to be tried, and one task. `None`: nobody need be tried.
+    fn begin(steps: Vec<Step>, asleep: Vec<Asleep>) -> Option<(usize, Self)> {
+        let wanted = steps.iter().map(|step| !matches!(step, Step::Task(_))).collect();
+        let mut turn = Self { steps, wanted, asleep, touched: Footprint::default() };
+        let task = |step: &Step| matches!(step, Step::Task(_));
+        let mut tasks = (0..turn.steps.len()).filter(|option| task(&turn.steps[*option]));
+        if let Some(task) = tasks.find(|option| !turn.is_asleep(*option)) {
+            turn.wanted[task] = true;
+        }
+        Some((turn.next()?, turn))
+    }
+
     fn is_asleep(&self, option: usize) -> bool {
-        let task = self.tasks.get(option);
-        task.is_some_and(|task| self.asleep.iter().any(|(asleep, _)| asleep == task))
+        self.asleep.iter().any(|(asleep, _)| *asleep == self.steps[option])
+    }
+
+    /// What is to be tried: crashes first, so that they sleep while the others are.
+    fn next(&self) -> Option<usize> {
+        let is_next = |option: &usize| self.wanted[*option] && !self.is_asleep(*option);
+        let is_crash = |option: &usize| matches!(self.steps[*option], Step::Crash(_));
+        let options = 0..self.steps.len();
+        options.clone().filter(is_crash).find(is_next).or_else(|| options.clone().find(is_next))
     }
 
     /// Puts the option that was tried to sleep. The next one, if there is one.
     fn after(&mut self, taken: usize) -> Option<usize> {
         self.wanted[taken] = false;
         let touched = std::mem::take(&mut self.touched);
-        if let Some(task) = self.tasks.get(taken) {
-            self.asleep.push((*task, Arc::new(touched)));
-        }
-        let mut options = 0..self.wanted.len();
-        options.find(|option| self.wanted[*option] && !self.is_asleep(*option))
+        self.asleep.push((self.steps[taken], Arc::new(touched)));
+        self.next()
     }
 
-    /// Every task is to be tried.
+    /// Everything is to be tried.
     fn want_all(&mut self) {
-        self.wanted[..self.tasks.len()].fill(true);
+        let asleep: Vec<bool> =
+            (0..self.steps.len()).map(|option| self.is_asleep(option)).collect();
+        self.wanted.iter_mut().zip(asleep).for_each(|(wanted, asleep)| *wanted = !asleep);
     }
 
-    /// One of these tasks is to be tried, unless one of them was, or need not be.
-    fn want(&mut self, taken: usize, firsts: &[u32]) {
-        let option = |task: &u32| self.tasks.iter().position(|other| other == task);
+    /// One of these steps is to be tried, unless one of them was, or need not be.
+    fn want(&mut self, taken: usize, firsts: &[Step]) {
+        let option = |step: &Step| self.steps.iter().position(|other| other == step);
         let options: Vec<usize> = firsts.iter().filter_map(option).collect();
         let is_covered =
             |option: &usize| *option == taken || self.wanted[*option] || self.is_asleep(*option);
@@ -151,7 +178,7 @@ impl Exhaustive {
     /// What a new step races with is to be tried the other way round.
     fn add(&mut self, step: Step, touched: &Footprint) {
         let able = self.turn.and_then(|place| match &self.nodes[place].choice {
-            Choice::Turn(turn) => Some((place, turn.tasks.as_slice())),
+            Choice::Turn(turn) => Some((place, turn.steps.as_slice())),
             Choice::Fault { .. } => None,
         });
         for race in self.races.add(step, touched, able) {
@@ -196,15 +223,7 @@ impl Chooser for Exhaustive {
         if point.kind == Kind::Fault {
             return self.push(0, Choice::Fault { options: point.options });
         }
-        let mut wanted = vec![true; point.options];
-        wanted[..point.tasks.len()].fill(false);
-        let turn = Turn {
-            tasks: point.tasks.to_vec(),
-            wanted,
-            asleep: self.asleep.clone(),
-            touched: Footprint::default(),
-        };
-        let Some(first) = (0..point.options).find(|option| !turn.is_asleep(*option)) else {
+        let Some((first, turn)) = Turn::begin(point.steps().collect(), self.asleep.clone()) else {
             self.is_redundant = true;
             return 0;
         };
@@ -217,10 +236,7 @@ impl Chooser for Exhaustive {
     }
 
     fn goes_on(&mut self, step: Step) -> bool {
-        self.is_redundant |= match step {
-            Step::Task(task) => self.asleep.iter().any(|(asleep, _)| *asleep == task),
-            Step::Clock | Step::Crash(_) => false,
-        };
+        self.is_redundant |= self.asleep.iter().any(|(asleep, _)| *asleep == step);
         !self.is_redundant
     }
 
@@ -229,7 +245,13 @@ impl Chooser for Exhaustive {
             self.add(step, touched);
         }
         self.steps += 1;
-        self.asleep.retain(|(_, theirs)| !theirs.meets(touched));
+        self.asleep.retain_mut(|(asleep, theirs)| match asleep {
+            Step::Crash(process) if touched.is_gone_with(*process) => {
+                Arc::make_mut(theirs).join(touched);
+                true
+            }
+            Step::Task(_) | Step::Clock | Step::Crash(_) => !theirs.meets(touched),
+        });
         let Some(place) = self.turn.take() else { return };
         if let Choice::Turn(turn) = &mut self.nodes[place].choice {
             turn.touched.join(touched);

@@ -12,8 +12,8 @@ pub(super) struct Races {
 struct Taken {
     step: Step,
     touched: Footprint,
-    /// The turn at which it was chosen, if there was a choice, and the tasks that could go on there.
-    turn: Option<(usize, Vec<u32>)>,
+    /// The turn at which it was chosen, if there was a choice, and what else could be taken there.
+    turn: Option<(usize, Vec<Step>)>,
     before: Set,
 }
 
@@ -21,8 +21,8 @@ struct Taken {
 pub(super) struct Race {
     /// The number of that turn.
     pub(super) turn: usize,
-    /// Tasks with one of which an order begins in which the later step comes first.
-    pub(super) firsts: Vec<u32>,
+    /// Steps with one of which an order begins in which the later one comes first.
+    pub(super) firsts: Vec<Step>,
 }
 
 /// A set of steps, by their numbers.
@@ -55,13 +55,13 @@ impl Races {
         self.steps.truncate(from);
     }
 
-    /// Takes in the next step, and the turn at which it was chosen, with the tasks that could go on there.
+    /// Takes in the next step, and the turn at which it was chosen, with all that could be taken there.
     /// Returns those races in which it is the later one.
     pub(super) fn add(
         &mut self,
         step: Step,
         touched: &Footprint,
-        turn: Option<(usize, &[u32])>,
+        turn: Option<(usize, &[Step])>,
     ) -> Vec<Race> {
         let mut before = Set::default();
         let mut met = Vec::new();
@@ -81,14 +81,22 @@ impl Races {
     fn race(&self, earlier: usize) -> Option<Race> {
         let (turn, able) = self.steps[earlier].turn.as_ref()?;
         let last = self.steps.len() - 1;
-        if let Step::Task(task) = self.steps[last].step {
-            let lets_go_on = |taken: &Taken| taken.touched.touches_task(task);
-            // Otherwise only the earlier one let it go on.
-            let can_turn =
-                able.contains(&task) || self.steps[earlier + 1..last].iter().any(lets_go_on);
-            if !can_turn || self.steps[earlier].step == Step::Task(task) {
-                return None;
+        let step = self.steps[last].step;
+        let can_turn = match step {
+            Step::Task(task) => {
+                let before = &self.steps[earlier].touched;
+                // Who waits for all goes on with the last one only because the earlier one is done, too.
+                let lets_go_on = |taken: &Taken| {
+                    taken.touched.touches_task(task) && !taken.touched.joins(before)
+                };
+                // Otherwise only the earlier one let it go on.
+                able.contains(&step) || self.steps[earlier + 1..last].iter().any(lets_go_on)
             }
+            Step::Crash(_) => able.contains(&step),
+            Step::Clock => true,
+        };
+        if !can_turn || self.steps[earlier].step == step {
+            return None;
         }
         // All that does not need the earlier step can go before it.
         let free = |number: &usize| !self.steps[*number].before.has(earlier);
@@ -98,9 +106,9 @@ impl Races {
             let Taken { step, before, .. } = &self.steps[number];
             if !ahead.iter().any(|other| before.has(*other)) {
                 match step {
-                    Step::Task(task) => firsts.push(*task),
-                    // They are tried at every turn.
-                    Step::Clock | Step::Crash(_) => return None,
+                    Step::Task(_) | Step::Crash(_) => firsts.push(*step),
+                    // It is tried at every turn.
+                    Step::Clock => return None,
                 }
             }
             ahead.push(number);

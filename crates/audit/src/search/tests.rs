@@ -52,8 +52,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
+/// What somebody has seen is gone with them if they crash.
+struct Seeing {
+    saw: Arc<Mutex<Vec<Vec<u64>>>>,
+    number: usize,
+    is_done: bool,
+}
+
+impl Drop for Seeing {
+    fn drop(&mut self) {
+        if !self.is_done {
+            lock(&self.saw)[self.number].clear();
+        }
+    }
+}
+
 impl Props {
     async fn play(self, number: usize, ops: Vec<Op>) {
+        let mut seeing = Seeing { saw: self.saw.clone(), number, is_done: false };
         let weight = 1 << (4 * number);
         for op in ops {
             self.world.give_way().await;
@@ -87,6 +103,7 @@ impl Props {
             }
             lock(&self.saw)[number].push(saw);
         }
+        seeing.is_done = true;
     }
 
     /// At most one can receive; others find the channel taken.

@@ -6,10 +6,13 @@
 //!
 //! What the world cannot see is memory that tasks share behind its back, such as a mutex of the scenario's. So
 //! every task belongs to a *memory*, that of whoever spawned it, and a step counts as a write to all of it.
-//! Only this crate lets a task begin with a memory of its own, and only where the types say that it holds
-//! nothing of the old one ([`crate::stage::Stage::actor_with`], [`crate::node::Node::start`]).
+//! A task begins with a memory of its own only where it holds nothing of the old one: the types say so of those of
+//! a scenario ([`crate::stage::Stage::actor_with`], [`crate::node::Node::start`]), and the runtime of some of its
+//! own ([`World::spawn_apart`](interlock_runtime::env::World::spawn_apart)).
 //!
-//! The clock, crashes and the end of `main` touch everything: they change what all others may do.
+//! The clock and the end of `main` touch everything: they change what all others may do. A crash touches the tasks
+//! that fall with it, their memories, and what they drop. Of some steps nothing is left after it: they have looked
+//! at things, received something, and changed memory that only their own process has.
 //!
 //! Out of reach are statics; but what outlives a run makes runs differ, and the search reports that.
 
@@ -28,22 +31,29 @@ pub(crate) enum Object {
     Random,
     /// The wall clock's setting.
     Wall,
-    /// The processes.
+    /// Which processes there are.
     Processes,
+    /// Whether a process has crashed.
+    Process(usize),
     /// Whether things fail.
     Faults,
+    /// Who is still playing: whoever waits for all wakes with the last.
+    Playing,
 }
 
 /// What a step has touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Footprint {
     is_everything: bool,
+    /// The process with which all that was done is gone.
+    goes_with: Option<usize>,
     touched: Vec<(Object, Access)>,
 }
 
 impl Footprint {
     /// Nothing.
-    pub(crate) const NONE: Self = Self { is_everything: false, touched: Vec::new() };
+    pub(crate) const NONE: Self =
+        Self { is_everything: false, goes_with: None, touched: Vec::new() };
 
     pub(crate) fn touch_everything(&mut self) {
         self.is_everything = true;
@@ -67,9 +77,29 @@ impl Footprint {
         self.is_everything || self.touched.iter().any(is_its)
     }
 
+    /// Notes with which process all that was done is gone, if it is: when `dies` holds of whatever was touched.
+    pub(crate) fn goes_with(&mut self, process: usize, dies: impl Fn(Object, Access) -> bool) {
+        let all = self.touched.iter().all(|(object, access)| dies(*object, *access));
+        self.goes_with = (all && !self.is_everything).then_some(process);
+    }
+
+    /// Whether nothing of it is left once a process has crashed.
+    pub(crate) fn is_gone_with(&self, process: usize) -> bool {
+        self.goes_with == Some(process)
+    }
+
+    /// Whether it lets somebody who waits for all go on, and another one also has to.
+    pub(crate) fn joins(&self, other: &Self) -> bool {
+        let joins = |(object, access): &(Object, Access)| {
+            *object == Object::Playing && *access == Access::Merge
+        };
+        !self.is_everything && self.touched.iter().any(joins) && other.touched.iter().any(joins)
+    }
+
     /// Takes in what another step has touched.
     pub(crate) fn join(&mut self, other: &Self) {
         self.is_everything |= other.is_everything;
+        self.goes_with = None;
         for (object, access) in &other.touched {
             self.touch(*object, *access);
         }
@@ -78,11 +108,13 @@ impl Footprint {
     /// Becomes a copy of another one, in the memory that it has.
     pub(crate) fn copy(&mut self, other: &Self) {
         self.is_everything = other.is_everything;
+        self.goes_with = other.goes_with;
         self.touched.clone_from(&other.touched);
     }
 
     pub(crate) fn clear(&mut self) {
         self.is_everything = false;
+        self.goes_with = None;
         self.touched.clear();
     }
 
@@ -99,8 +131,16 @@ impl Footprint {
     fn meets_in(&self, other: &Self, counts: impl Fn(Object) -> bool) -> bool {
         self.touched.iter().filter(|(object, _)| counts(*object)).any(|(object, access)| {
             let same = other.touched.iter().find(|(theirs, _)| theirs == object);
-            same.is_some_and(|(_, theirs)| access != theirs || *access == Access::Write)
+            same.is_some_and(|(_, theirs)| access != theirs || changes(*access))
         })
+    }
+}
+
+/// Whether the order of two such accesses may show.
+fn changes(access: Access) -> bool {
+    match access {
+        Access::Read | Access::Merge => false,
+        Access::Write | Access::Receive => true,
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) sleepers: BTreeMap<(Duration, u64), Waker>,
     pub(super) sleeps: u64,
     pub(super) processes: Vec<Process>,
+    /// Those that may crash.
+    pub(super) crashable: Vec<usize>,
     /// `None`: there is no world yet.
     chooser: Option<Box<dyn Chooser>>,
     pub(super) choices: Vec<Choice>,
@@ -57,8 +59,8 @@ pub(super) struct State {
     pub(super) touched: Footprint,
     /// Things that tasks share, so far.
     pub(super) objects: u64,
-    /// Memories, so far.
-    pub(super) memories: u32,
+    /// Whose each memory is; `None`: that of tasks of several processes.
+    pub(super) memories: Vec<Option<usize>>,
     /// That of the task that is being polled.
     pub(super) memory: u32,
 }
@@ -116,6 +118,7 @@ impl State {
             sleepers: BTreeMap::new(),
             sleeps: 0,
             processes: Vec::new(),
+            crashable: Vec::new(),
             chooser: None,
             choices: Vec::new(),
             faults: 0,
@@ -127,7 +130,7 @@ impl State {
             step: None,
             touched: Footprint::NONE,
             objects: 0,
-            memories: 1,
+            memories: Vec::new(),
             memory: 0,
         }
     }
@@ -149,6 +152,7 @@ impl State {
         self.choices.reserve(CHOICES_USUAL);
         self.is_observed = coverage::is_on();
         self.processes.push(Process::default());
+        self.memories.push(Some(0));
         left
     }
 
@@ -196,7 +200,16 @@ impl State {
         }
     }
 
+    /// A memory of its own.
+    pub(super) fn new_memory(&mut self, process: usize) -> u32 {
+        self.memories.push(Some(process));
+        u32::try_from(self.memories.len() - 1).expect("fewer than 4 billion tasks")
+    }
+
     pub(super) fn spawn(&mut self, sim: &Sim, name: &'static str, memory: u32, task: Task) {
+        let owner = &mut self.memories[memory as usize];
+        *owner = owner.filter(|owner| *owner == sim.process);
+        self.touch(Object::Process(sim.process), Access::Merge);
         let id = u32::try_from(self.tasks.len()).expect("fewer than 4 billion tasks");
         let waker = Waker::from(Arc::new(Alarm { task: id, sim: sim.clone() }));
         self.tasks.push(Spawned {
@@ -249,7 +262,8 @@ impl State {
             return 0;
         }
         let chooser = self.chooser.as_mut().expect("a world has a chooser");
-        let taken = chooser.choose(&Point { kind, tasks, options });
+        let crashes = if kind == Kind::Fault { &[][..] } else { &self.crashable };
+        let taken = chooser.choose(&Point { kind, tasks, crashes, options });
         let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
         let choice = Choice {
             taken: narrow(taken),
@@ -265,9 +279,7 @@ impl State {
     /// Tells the chooser what the last step has touched, chooses the next one and notes it. `None`: the main task
     /// is done.
     pub(super) fn next_step(&mut self) -> Result<Option<Step>, Stuck> {
-        if let (true, Some(chooser), Some(step)) = (self.watches, &mut self.chooser, self.step) {
-            chooser.took(step, &self.touched);
-        }
+        self.tell_step();
         if self.tasks[0].is_over {
             return Ok(None);
         }
@@ -288,13 +300,45 @@ impl State {
                 self.note(1 << 32);
                 self.touched.touch_everything();
             }
-            Step::Crash(process) => {
-                self.note((2 << 32) + process as u64);
-                self.touched.touch_everything();
-            }
+            Step::Crash(process) => self.note((2 << 32) + process as u64),
         }
         self.step = Some(step);
         Ok(Some(step))
+    }
+
+    /// Tells the chooser what the last step has touched.
+    fn tell_step(&mut self) {
+        let (true, Some(step)) = (self.watches, self.step) else { return };
+        if let Step::Task(task) = step {
+            let process = self.tasks[task as usize].process;
+            let Self { touched, tasks, memories, .. } = self;
+            touched.goes_with(process, |object, access| match object {
+                Object::Task(task) => tasks[task as usize].process == process,
+                Object::Memory(memory) => memories[memory as usize] == Some(process),
+                Object::Shared(_)
+                | Object::Random
+                | Object::Wall
+                | Object::Processes
+                | Object::Process(_)
+                | Object::Faults
+                | Object::Playing => matches!(access, Access::Read | Access::Receive),
+            });
+        }
+        if let Some(chooser) = &mut self.chooser {
+            chooser.took(step, &self.touched);
+        }
+    }
+
+    /// A process crashes: whoever belongs to it falls, and whoever watches it wakes.
+    pub(super) fn begin_crash(&mut self, id: usize) {
+        self.observe_crash(id);
+        self.touch(Object::Processes, Access::Read);
+        self.touch(Object::Process(id), Access::Write);
+        let process = &mut self.processes[id];
+        process.crashes_left -= 1;
+        if process.crashes_left == 0 {
+            self.crashable.retain(|other| *other != id);
+        }
     }
 
     /// Takes a task out to be polled.
@@ -328,6 +372,14 @@ impl State {
 
     /// Takes out tasks that fall, each with its memory.
     pub(super) fn fell(&mut self, falls: impl Fn(&Spawned) -> bool) -> Vec<(u32, Running)> {
+        for id in 0..self.tasks.len() {
+            let spawned = &self.tasks[id];
+            if self.watches && !spawned.is_over && falls(spawned) {
+                let id = u32::try_from(id).expect("fewer than 4 billion tasks");
+                self.touched.touch(Object::Memory(spawned.memory), Access::Write);
+                self.touched.touch(Object::Task(id), Access::Write);
+            }
+        }
         let fall = |spawned: &mut Spawned| {
             let falls = !spawned.is_over && falls(spawned);
             spawned.is_over |= falls;
@@ -356,8 +408,7 @@ impl State {
         let start = if goes_on { later - 1 } else { later };
         let has_clock = !self.sleepers.is_empty() && self.overtakes_left > 0;
         let clock = usize::from(has_clock);
-        let can_crash = |process: &&Process| process.crashes_left > 0;
-        let options = able + clock + self.processes.iter().filter(can_crash).count();
+        let options = able + clock + self.crashable.len();
         let kind = if goes_on { Kind::Preempt } else { Kind::Switch };
         let taken = if options < 2 { 0 } else { self.ask_who(kind, start, options) };
         Some(if taken < able {
@@ -366,8 +417,7 @@ impl State {
             self.overtakes_left -= 1;
             Step::Clock
         } else {
-            let mut crashes = (0..).zip(&self.processes).filter(|(_, process)| can_crash(process));
-            Step::Crash(crashes.nth(taken - able - clock).expect("it was counted").0)
+            Step::Crash(self.crashable[taken - able - clock])
         })
     }
 

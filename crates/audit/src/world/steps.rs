@@ -49,10 +49,7 @@ impl Sim {
     }
 
     fn crash(&self, process: usize) {
-        self.with(|state| {
-            state.observe_crash(process);
-            state.processes[process].crashes_left -= 1;
-        });
+        self.with(|state| state.begin_crash(process));
         self.drop_tasks(|spawned| spawned.process == process);
         let watchers = self.with(|state| {
             state.resume(process);

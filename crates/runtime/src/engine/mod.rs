@@ -110,11 +110,12 @@ pub(crate) enum Control {
 }
 
 impl Core {
-    /// Runs something asynchronous and gives its result to the engine.
+    /// Runs something asynchronous and gives its result to the engine. It shares with others what does not change:
+    /// runs of an index, bytes of the log.
     pub(crate) fn job(&mut self, job: impl Future<Output = JobDone> + Send + 'static) {
         let jobs = self.jobs.clone();
         self.jobs_pending += 1;
-        self.env.spawn("job", async move {
+        self.env.spawn_apart("job", async move {
             let done = job.await;
             // The engine ends only when it expects no more.
             drop(jobs.send(done).await);

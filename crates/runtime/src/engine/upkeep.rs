@@ -43,6 +43,9 @@ pub(crate) struct Upkeep {
 impl Upkeep {
     /// Begins to look for entities that sleep: they were not in the log's tail.
     pub(crate) fn begin(&mut self, core: &mut Core) {
+        if core.heads.has_no_runs() {
+            return;
+        }
         let scan = core.heads.due_entries();
         self.sleepers(scan, core);
     }

@@ -21,6 +21,9 @@ pub enum Access {
     Merge,
     /// It may be changed.
     Write,
+    /// The end that receives takes something out, or closes: it may be changed, and nothing of that is left once
+    /// whoever holds this end has gone.
+    Receive,
 }
 
 /// Hears what the running task touches.
@@ -72,12 +75,27 @@ impl Drop for Touching<'_> {
 }
 
 /// An end that the other side sees go.
-#[derive(Clone)]
-struct End(Object);
+struct End {
+    object: Object,
+    /// How it touches the channel.
+    access: Access,
+}
+
+impl End {
+    /// The two ends of a channel of which one receives.
+    fn pair(object: Object) -> (Self, Self) {
+        let sends = Self { object: object.clone(), access: Access::Write };
+        (sends, Self { object, access: Access::Receive })
+    }
+
+    fn touch(&self) {
+        self.object.touch(self.access);
+    }
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.touch(Access::Write);
+        self.touch();
     }
 }
 
@@ -85,7 +103,7 @@ impl Drop for End {
 pub struct Sender<T> {
     sender: mpsc::Sender<T>,
     /// What is in the channel.
-    end: End,
+    content: Object,
     /// Whether its receiver is there.
     open: Object,
 }
@@ -101,15 +119,26 @@ pub struct Receiver<T> {
 #[must_use]
 pub fn bounded<T>(witness: Option<&Arc<dyn Witness>>, capacity: usize) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::channel(capacity);
-    let (end, open) = (End(Object::new(witness)), Object::new(witness));
-    let receiver = Receiver { receiver, end: end.clone(), open: End(open.clone()) };
-    (Sender { sender, end, open }, receiver)
+    let (content, open) = (Object::new(witness), Object::new(witness));
+    let [end, receiver_open] =
+        [&content, &open].map(|object| End { object: object.clone(), access: Access::Receive });
+    (Sender { sender, content, open }, Receiver { receiver, end, open: receiver_open })
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        let Self { sender, end, open } = self;
-        Self { sender: sender.clone(), end: end.clone(), open: open.clone() }
+        let Self { sender, content, open } = self;
+        Self { sender: sender.clone(), content: content.clone(), open: open.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.open.touch(Access::Read);
+        // Nobody sees one go without whom nothing is received anyway.
+        if !self.sender.is_closed() {
+            self.content.touch(Access::Write);
+        }
     }
 }
 
@@ -119,7 +148,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// The receiver has gone.
     pub async fn send(&self, value: T) -> Result<(), mpsc::error::SendError<T>> {
-        let sent = self.end.0.during(Access::Write, self.sender.send(value));
+        let sent = self.content.during(Access::Write, self.sender.send(value));
         self.open.during(Access::Read, sent).await
     }
 
@@ -128,8 +157,10 @@ impl<T> Sender<T> {
     /// # Errors
     /// There is none, or the receiver has gone.
     pub fn try_send(&self, value: T) -> Result<(), mpsc::error::TrySendError<T>> {
-        self.end.0.touch(Access::Write);
         self.open.touch(Access::Read);
+        if !self.sender.is_closed() {
+            self.content.touch(Access::Write);
+        }
         self.sender.try_send(value)
     }
 
@@ -150,7 +181,7 @@ impl<T> Receiver<T> {
     /// The next value; none when all senders have gone.
     pub async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| {
-            self.end.0.touch(Access::Write);
+            self.end.touch();
             self.receiver.poll_recv(cx)
         })
         .await
@@ -161,21 +192,21 @@ impl<T> Receiver<T> {
     /// # Errors
     /// It is not, or all senders have gone.
     pub fn try_recv(&mut self) -> Result<T, mpsc::error::TryRecvError> {
-        self.end.0.touch(Access::Write);
+        self.end.touch();
         self.receiver.try_recv()
     }
 
     /// Whether nothing is there now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.end.0.touch(Access::Read);
+        self.end.object.touch(Access::Read);
         self.receiver.is_empty()
     }
 
     /// Takes nothing more in.
     pub fn close(&mut self) {
-        self.end.0.touch(Access::Write);
-        self.open.0.touch(Access::Write);
+        self.end.touch();
+        self.open.touch();
         self.receiver.close();
     }
 }
@@ -196,8 +227,8 @@ pub struct OnceReceiver<T> {
 #[must_use]
 pub fn once<T>(witness: Option<&Arc<dyn Witness>>) -> (OnceSender<T>, OnceReceiver<T>) {
     let (sender, receiver) = oneshot::channel();
-    let end = End(Object::new(witness));
-    (OnceSender { sender, end: end.clone() }, OnceReceiver { receiver, end })
+    let (sends, receives) = End::pair(Object::new(witness));
+    (OnceSender { sender, end: sends }, OnceReceiver { receiver, end: receives })
 }
 
 impl<T> OnceSender<T> {
@@ -212,7 +243,7 @@ impl<T> OnceSender<T> {
     /// Whether the receiver has gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.end.0.touch(Access::Read);
+        self.end.object.touch(Access::Read);
         self.sender.is_closed()
     }
 }
@@ -221,7 +252,7 @@ impl<T> Future for OnceReceiver<T> {
     type Output = Result<T, oneshot::error::RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.end.0.touch(Access::Write);
+        self.end.touch();
         Pin::new(&mut self.receiver).poll(cx)
     }
 }
@@ -246,26 +277,27 @@ pub fn watch<T>(
 ) -> (WatchSender<T>, WatchReceiver<T>) {
     let (sender, receiver) = watch::channel(first);
     let object = Object::new(witness);
-    (WatchSender { sender, end: End(object.clone()) }, WatchReceiver { receiver, object })
+    let end = End { object: object.clone(), access: Access::Write };
+    (WatchSender { sender, end }, WatchReceiver { receiver, object })
 }
 
 impl<T> WatchSender<T> {
     /// Shows a value, and returns the one before.
     pub fn send_replace(&self, value: T) -> T {
-        self.end.0.touch(Access::Write);
+        self.end.touch();
         self.sender.send_replace(value)
     }
 
     /// Changes the value, and shows it if `change` says so.
     pub fn send_if_modified(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
-        self.end.0.touch(Access::Write);
+        self.end.touch();
         self.sender.send_if_modified(change)
     }
 
     /// The value.
     #[must_use]
     pub fn borrow(&self) -> watch::Ref<'_, T> {
-        self.end.0.touch(Access::Read);
+        self.end.object.touch(Access::Read);
         self.sender.borrow()
     }
 }

@@ -33,6 +33,10 @@ pub trait World: Send + Sync + 'static {
     fn random(&self) -> u64;
     /// Runs a task by itself. The name is for traces.
     fn spawn(&self, name: &'static str, task: Task);
+    /// The same for a task that shares nothing that changes with any other, but through channels and the store.
+    fn spawn_apart(&self, name: &'static str, task: Task) {
+        self.spawn(name, task);
+    }
     /// Ends after the given time.
     fn sleep(&self, span: Duration) -> Task;
     /// Who hears what tasks touch, where somebody cares.
@@ -94,6 +98,16 @@ impl Env {
     /// Runs a task by itself.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.world.spawn(name, Box::pin(task));
+    }
+
+    /// Runs a task that shares nothing that changes with any other, but through channels and the store: the order
+    /// of its steps and theirs shows nowhere else. Handles of a runtime are such: what they share says so.
+    pub(crate) fn spawn_apart(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.world.spawn_apart(name, Box::pin(task));
     }
 
     /// Ends after the given time.

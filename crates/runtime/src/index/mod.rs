@@ -379,6 +379,12 @@ impl Index {
         DueScan::new(Merged::new(self.tables.clone(), &self.shape, &self.runs))
     }
 
+    /// Whether nothing was ever flushed.
+    #[must_use]
+    pub fn has_no_runs(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// Sizes, for metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {
