@@ -15,6 +15,7 @@ pub(crate) fn check<E: Entity>(_: &E) {}
 pub(crate) fn check<E: Entity>(state: &E) {
     use std::any::Any;
 
+    use interlock_battles::domain::run::Run;
     use interlock_primitives::domain::{
         barrier::BarrierEntity, job::JobEntity, pool::PoolEntity, quota::QuotaEntity,
         turn::TurnEntity, value::ValueEntity,
@@ -33,4 +34,5 @@ pub(crate) fn check<E: Entity>(state: &E) {
     on(state, TurnEntity::check);
     on(state, ValueEntity::check);
     on(state, |engines: &Engines| engines.pool().check());
+    on(state, Run::check);
 }

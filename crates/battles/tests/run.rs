@@ -341,6 +341,7 @@ proptest! {
                 }
             }
             sums_up(&run, target, &pencil);
+            run.state().check();
         }
         run.check_replay();
     }

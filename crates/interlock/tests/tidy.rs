@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("streams", &["kernel", "runtime", "web"]),
     ("battles", &["kernel", "runtime", "web"]),
     ("server", &["kernel", "runtime", "web", "primitives", "streams", "battles", "audit"]),
-    ("audit", &["kernel", "runtime", "primitives", "streams"]),
+    ("audit", &["kernel", "runtime", "primitives", "streams", "battles"]),
     ("trust", &["kernel", "runtime", "audit"]),
     ("interlock", &["kernel", "server", "battles", "audit"]),
 ];

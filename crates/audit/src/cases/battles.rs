@@ -4,9 +4,12 @@
 //! looks at a count that all share, and it raises that count after the battle. So the count is late, and what
 //! is not recorded is not counted.
 //!
-//! The twins ([`twin`]) claim each battle from a quota before they play it, and settle it with its outcome.
+//! The twins ([`twin`]) claim each battle from a run of the battles service before they search for it, and end it with
+//! its outcome.
 
-mod twin;
+pub(crate) mod hand;
+pub(crate) mod showdown;
+pub(crate) mod twin;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -53,7 +56,7 @@ pub(super) const CASES: &[Case] = &[
 
 /// What the workers are asked for.
 #[derive(Clone, Copy)]
-struct Run {
+struct Asked {
     battles: u32,
     workers: u32,
     flaw: Lets,
@@ -80,14 +83,14 @@ enum Lets {
 /// The document's number is 999,999; one shows it.
 const MAGIC_NUMBER: u32 = 1;
 
-const MAGIC: Run = Run { battles: 2, workers: 2, flaw: Lets::MagicNumber, tolerated: 0 };
-const ZERO_SHARE: Run = Run { battles: 1, flaw: Lets::ZeroIsNoLimit, ..MAGIC };
+const MAGIC: Asked = Asked { battles: 2, workers: 2, flaw: Lets::MagicNumber, tolerated: 0 };
+const ZERO_SHARE: Asked = Asked { battles: 1, flaw: Lets::ZeroIsNoLimit, ..MAGIC };
 /// One battle is left for three workers; as many as two too many are played.
-const LAST: Run = Run { battles: 1, workers: 3, flaw: Lets::CountIsLate, tolerated: 1 };
-const UNRECORDED: Run = Run { flaw: Lets::RecordingFails, ..MAGIC };
-const TIED: Run = Run { flaw: Lets::TieIsUnknown, ..MAGIC };
+const LAST: Asked = Asked { battles: 1, workers: 3, flaw: Lets::CountIsLate, tolerated: 1 };
+const UNRECORDED: Asked = Asked { flaw: Lets::RecordingFails, ..MAGIC };
+const TIED: Asked = Asked { flaw: Lets::TieIsUnknown, ..MAGIC };
 
-impl Run {
+impl Asked {
     /// The workers' quotas; `None` is no limit.
     fn quotas(self, flaw: Flaw) -> impl Iterator<Item = Option<u32>> {
         let (base, remainder) = (self.battles / self.workers, self.battles % self.workers);
@@ -133,7 +136,7 @@ impl Found {
     }
 }
 
-async fn as_found(stage: Stage, run: Run, flaw: Flaw) {
+async fn as_found(stage: Stage, run: Asked, flaw: Flaw) {
     let found = Arc::new(Mutex::new(Found::default()));
     let state = found.clone();
     stage.show(move || {
@@ -151,7 +154,13 @@ async fn as_found(stage: Stage, run: Run, flaw: Flaw) {
     stage.check(played == counted, || format!("battles played: {played}, counted: {counted}"));
 }
 
-async fn worker(actor: Actor, found: Arc<Mutex<Found>>, run: Run, flaw: Flaw, quota: Option<u32>) {
+async fn worker(
+    actor: Actor,
+    found: Arc<Mutex<Found>>,
+    run: Asked,
+    flaw: Flaw,
+    quota: Option<u32>,
+) {
     let mut own = 0;
     while quota.is_none_or(|quota| own < quota) {
         // await stats.get_battles_run()
@@ -169,7 +178,7 @@ async fn worker(actor: Actor, found: Arc<Mutex<Found>>, run: Run, flaw: Flaw, qu
             found.played
         };
         actor.says(|| format!("starts battle {number}"));
-        let Run { battles, tolerated, .. } = run;
+        let Asked { battles, tolerated, .. } = run;
         let over = || format!("battles asked for: {battles}, started: {number}");
         actor.stage().check(number <= battles + tolerated, over);
         actor.step().await;

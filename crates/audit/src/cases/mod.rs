@@ -4,13 +4,13 @@
 //! leaves everything else out. Each has one [`Flaw`], and holds without it. A twin does the same work with the
 //! shipping runtime and entities, under one of each fault ([`crate::node::Faults::ONE`]).
 
-mod battles;
+pub(crate) mod battles;
 mod decisions;
 mod folder;
 mod matches;
 pub(crate) mod parts;
 mod stories;
-mod streams;
+pub(crate) mod streams;
 
 use crate::run::Scenario;
 

@@ -5,7 +5,7 @@
 //!
 //! The twins ([`twin`]) let the entity that the streams service runs on assign the engines.
 
-mod twin;
+pub(crate) mod twin;
 
 use std::{
     collections::BTreeMap,

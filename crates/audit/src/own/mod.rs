@@ -4,10 +4,13 @@
 //! Besides what a scenario itself says, every answer in it is compared with the log ([`crate::history`]).
 
 mod alarms;
+mod fleets;
 mod lasting;
 mod outages;
 mod phases;
 mod primitives;
+mod records;
+mod runs;
 pub(crate) mod tally;
 mod waiters;
 mod zombies;
@@ -32,6 +35,9 @@ const OWN: &[&[Own]] = &[
     outages::OWN,
     waiters::OWN,
     primitives::OWN,
+    runs::OWN,
+    fleets::OWN,
+    records::OWN,
 ];
 
 /// Every promise.

@@ -280,7 +280,11 @@ impl Entity for Fleet {
                 let (crew, wanted) = (crew.clone(), Wanted::Playing);
                 self.0 = Some(Orders { crew, wanted, started: *at, over: None });
             }
-            FleetEvent::Slowed(slowed) => self.going().wanted = slowed.wanted,
+            FleetEvent::Slowed(slowed) => {
+                let orders = self.going();
+                assert!(slowed.wanted > orders.wanted, "a stage is never taken back");
+                orders.wanted = slowed.wanted;
+            }
             FleetEvent::Ended(over) => self.going().over = Some(over.clone()),
         }
     }

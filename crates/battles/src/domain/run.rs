@@ -19,6 +19,7 @@
 //! Not here: what is played (that is the server's and the bot's), and drift, which is recounted from the
 //! logs of the battles by somebody who has not seen these numbers.
 
+mod check;
 mod event;
 mod old;
 mod plan;

@@ -114,8 +114,10 @@ pub enum CountError {
 /// Why a run says no, as far as workers care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// No battle is left, for this worker or at all.
+    /// No battle is left.
     UsedUp,
+    /// None is left for this worker; what somebody of its name has claimed and not begun may come back.
+    ShareUsed,
     /// None is left now; one may come back.
     AllClaimed {
         /// When to ask again.
@@ -328,7 +330,8 @@ impl Why {
     /// What an error code of the run says.
     fn of(code: &str, retry_after: Option<Millis>) -> Self {
         match code {
-            "quota_exhausted" | "worker_quota_reached" => Self::UsedUp,
+            "quota_exhausted" => Self::UsedUp,
+            "worker_quota_reached" => Self::ShareUsed,
             "quota_all_claimed" => Self::AllClaimed { retry_after },
             "room_taken" => Self::RoomTaken,
             "claim_expired" | "claim_over" => Self::Over,

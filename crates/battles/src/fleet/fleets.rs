@@ -165,7 +165,7 @@ impl Fleets {
     }
 
     /// A run whose fleet is to be looked at, as soon as there is one.
-    pub(super) async fn rung(&self) -> Key {
+    pub async fn rung(&self) -> Key {
         loop {
             if let Some(run) = self.rung_runs().pop_first() {
                 return run;

@@ -69,6 +69,13 @@ impl Hand {
             let retry_after = match self.counter.claim(self.name.clone(), team).await {
                 Ok(claim) => return Ok(Some(claim)),
                 Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
+                // An earlier life's, say, whose request was long on its way.
+                Err(CountError::Refused { why: Why::ShareUsed, .. }) => {
+                    if !self.is_searched_for().await? {
+                        return Ok(None);
+                    }
+                    None
+                }
                 Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
                     retry_after
                 }
@@ -83,6 +90,12 @@ impl Hand {
                 _ = stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
+    }
+
+    /// Whether a battle that nobody has begun is claimed under this worker's name.
+    async fn is_searched_for(&self) -> Result<bool, CountError> {
+        let live = self.counter.view().await?.live;
+        Ok(live.iter().any(|battle| battle.worker == self.name && battle.room.is_none()))
     }
 
     /// Does something while a claim is kept alive. Where nobody has said how long it lasts, the run is asked first.
@@ -131,20 +144,37 @@ impl Hand {
         };
         let me = self.session.me();
         let (worker, opponent) = (self.name.clone(), room.opponent(me));
-        let battle = Begun { worker, claim, room: room.id().to_owned(), opponent };
-        match self.begin(&battle).await {
-            Ok(()) => {}
-            Err(CountError::Refused { why, says }) => {
-                tracing::warn!(%claim, room = battle.room, says, "a battle is not claimed");
-                if why == Why::RoomTaken {
-                    let along = self.sit_opposite(battle, room);
-                    return self.alive(claim, Some(ttl), along).await.map(|()| true);
+        let mut battle = Begun { worker, claim, room: room.id().to_owned(), opponent };
+        let mut ttl = ttl;
+        while let Err(error) = self.begin(&battle).await {
+            let CountError::Refused { why, says } = &error else { return Err(error.into()) };
+            tracing::warn!(claim = %battle.claim, room = battle.room, says, "a battle is not claimed");
+            match why {
+                Why::RoomTaken => {
+                    let along = self.sit_opposite(&battle, room);
+                    return self.alive(battle.claim, Some(ttl), along).await.map(|()| true);
                 }
-                return self.unclaimed(battle, room).await.map(|()| true);
+                // The battle is there, and its claim is not: it needs another one, which may be over by then, too.
+                Why::Over => match self.claim().await? {
+                    Some(again) => (battle.claim, ttl) = (again.claim, again.ttl),
+                    None => {
+                        // Others have played what was left.
+                        let _gone = room.say("/forfeit").await;
+                        self.session.done(&battle.room).await;
+                        return Ok(true);
+                    }
+                },
+                Why::UsedUp
+                | Why::ShareUsed
+                | Why::AllClaimed { .. }
+                | Why::Unknown
+                | Why::Other => {
+                    return Err(error.into());
+                }
             }
-            Err(error) => return Err(error.into()),
         }
-        self.alive(claim, Some(ttl), self.finish(&battle, Some(room))).await.map(|()| true)
+        let finish = self.finish(&battle, Some(room));
+        self.alive(battle.claim, Some(ttl), finish).await.map(|()| true)
     }
 
     async fn begin(&self, Begun { claim, room, opponent, .. }: &Begun) -> Result<(), CountError> {
@@ -154,22 +184,10 @@ impl Hand {
     }
 
     /// Another of the run's accounts sits opposite, and counts the battle; it cannot play alone.
-    async fn sit_opposite(&self, battle: Begun, room: io::Room) -> Result<(), FleetError> {
-        play_along(&self.session, battle.room, battle.opponent, room, &self.playing).await?;
+    async fn sit_opposite(&self, battle: &Begun, room: io::Room) -> Result<(), FleetError> {
+        let (name, opponent) = (battle.room.clone(), battle.opponent.clone());
+        play_along(&self.session, name, opponent, room, &self.playing).await?;
         Ok(self.counter.give_back(battle.claim).await?)
-    }
-
-    /// The battle is there, and its claim is not: time has run out. It needs another one.
-    async fn unclaimed(&self, battle: Begun, room: io::Room) -> Result<(), FleetError> {
-        let Some(Claim { claim, ttl }) = self.claim().await? else {
-            // Others have played what was left.
-            let _gone = room.say("/forfeit").await;
-            self.session.done(&battle.room).await;
-            return Ok(());
-        };
-        let again = Begun { claim, ..battle };
-        self.begin(&again).await?;
-        self.alive(claim, Some(ttl), self.finish(&again, Some(room))).await
     }
 
     /// Plays a battle to its end, keeps its log, and counts it.

@@ -171,7 +171,7 @@ async fn a_joined_counter_is_told_what_is_left() {
         Err(CountError::Refused { why, .. }) => Some(why),
         _ => None,
     };
-    assert_eq!(why("b0").await, Some(Why::UsedUp));
+    assert_eq!(why("b0").await, Some(Why::ShareUsed));
     counter.claim(worker("b1"), None).await.unwrap();
     let why = why("b1").await;
     assert!(matches!(why, Some(Why::AllClaimed { retry_after: Some(_) })), "{why:?}");

@@ -19,10 +19,18 @@ use interlock_battles::{
         logs::{Logs, SaveReplay},
     },
 };
-use interlock_kernel::{ids::Key, quota::Limit, time::Millis};
+use interlock_kernel::{
+    ids::{Key, Worker},
+    quota::Limit,
+    time::Millis,
+};
 use interlock_runtime::feed::{Filter, From};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
 
-use self::support::{Ground, is_exact};
+use self::support::{Ground, is_exact, settings};
 
 #[tokio::test]
 async fn a_run_is_played_exactly_and_split_exactly() {
@@ -33,6 +41,35 @@ async fn a_run_is_played_exactly_and_split_exactly() {
     let shares: Vec<u64> = report.workers.values().map(|worker| worker.finished).collect();
     assert_eq!(shares, [4, 4, 3, 3]);
     assert_eq!(report.total.void, 0);
+}
+
+#[tokio::test]
+async fn a_share_that_a_late_request_has_claimed_comes_back_and_is_played() {
+    let mut ground = Ground::new(Faults::default(), 12).await;
+    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = ground.server.url();
+    let rest = server.strip_prefix("ws://").unwrap();
+    let (address, path) = rest.split_once('/').unwrap();
+    let behind = format!("ws://{}/{path}", gate.local_addr().unwrap());
+    let plan = Plan { server: behind, ..ground.plan(1, 1, Mode::Ladder) };
+    let runtime = ground.runtime().await;
+    let counter = Counter::new(&runtime, Key::new("test").unwrap());
+    counter.open(plan, Millis::from_secs(1), Millis::from_secs(86_400)).await.unwrap();
+    let late = async {
+        // Whoever connects has given back what was claimed before.
+        let (mut fleet, _) = gate.accept().await.unwrap();
+        counter.claim(Worker::new("w0").unwrap(), None).await.unwrap();
+        let mut server = TcpStream::connect(address).await.unwrap();
+        // The battles are over, or the test is.
+        let _ = copy_bidirectional(&mut fleet, &mut server).await;
+        std::future::pending::<()>().await;
+    };
+    let settings = settings("w", 1, &["Bot 1"], ground.folder.path());
+    let playing = async { Fleet::start(counter.clone(), settings).await.unwrap().ended().await };
+    tokio::select! {
+        report = playing => is_exact(&report.unwrap(), 1, ground.truth("bot1")),
+        () = late => unreachable!("it waits for ever"),
+    }
 }
 
 #[tokio::test]

@@ -22,9 +22,15 @@ pub struct Edit {
 
 /// Every mutant.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    [super::log::MUTANTS, super::engine::MUTANTS, super::bus::MUTANTS, super::kernel::MUTANTS]
-        .into_iter()
-        .flatten()
+    [
+        super::log::MUTANTS,
+        super::engine::MUTANTS,
+        super::bus::MUTANTS,
+        super::kernel::MUTANTS,
+        super::services::MUTANTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Edit {

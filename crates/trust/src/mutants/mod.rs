@@ -8,6 +8,7 @@ mod engine;
 mod kernel;
 mod list;
 mod log;
+mod services;
 mod workshop;
 
 use std::{process::Command, time::Instant};

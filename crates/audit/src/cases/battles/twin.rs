@@ -1,247 +1,118 @@
-//! The battles on Interlock: each is claimed from a quota, noted in the battles' own records, started, played, and
-//! settled with its outcome.
+//! The battles on Interlock: a run of the battles service, with the handlers that it ships with, and workers that do
+//! what a fleet's workers do ([`super::hand`]).
 //!
-//! A worker may be killed at any await, and starts again knowing nothing. What it had claimed comes back with the
-//! claim's time; what it had begun is in doubt, until somebody looks into the records: what they say was played is
-//! settled, what was not is given up, in the records first, where whoever comes too late is refused.
+//! A worker may be killed at any await, and starts again knowing nothing. What it had claimed comes back; what it had
+//! begun is in doubt, until it is played to its end or its log says how that was.
+//!
+//! In the end the run is judged by the logs of its battles, which have not seen its counts.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU32,
-    sync::{Arc, Mutex},
+use std::num::NonZeroU32;
+
+use interlock_battles::{
+    domain::run::{Mode, Plan, Run, RunCommand, RunView},
+    fleet::logs,
+    handlers,
 };
-
 use interlock_kernel::{
-    ids::{Key, Outcome, Version, Worker},
-    quota::{CLAIM_TTL, ClaimId, Limit, QuotaChange, QuotaRefusal},
+    ids::{Key, Worker},
+    quota::{CLAIM_TTL, Limit},
     time::Millis,
 };
-use interlock_primitives::domain::quota::{
-    QuotaCommand, QuotaEntity, QuotaRejection, QuotaReply, QuotaView,
-};
-use interlock_runtime::{SendError, env::World};
+use interlock_runtime::env::World;
 
-use super::{Lets, Run, lock};
+use super::{
+    Asked, Lets,
+    hand::{Bench, Hand},
+    showdown::{Fate, Showdown},
+};
 use crate::{
-    cases::parts::{lives, unexpected},
+    cases::parts::{key, lives, unexpected},
     node::{Client, Faults, Node},
-    stage::{Actor, Stage},
+    stage::Stage,
 };
 
-/// What the battles' records say of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Record {
-    /// It may be played.
-    Noted,
-    /// It was, and ended so.
-    Played(&'static str),
-    /// It never will be.
-    GivenUp,
-}
-
-#[derive(Default)]
-struct Records(Mutex<BTreeMap<ClaimId, Record>>);
-
-impl Records {
-    /// How many battles were really played, by their outcome.
-    fn played(&self) -> BTreeMap<&'static str, u64> {
-        let mut played = BTreeMap::new();
-        for record in lock(&self.0).values() {
-            match record {
-                Record::Played(fate) => *played.entry(*fate).or_default() += 1,
-                Record::Noted | Record::GivenUp => {}
-            }
-        }
-        played
-    }
-}
-
-pub(super) async fn play(stage: Stage, run: Run) {
-    let records = Arc::new(Records::default());
-    let state = records.clone();
-    stage.show(move || format!("played {:?}", state.played()));
-    let node = Node::start(&stage, Faults::ONE, |builder| builder.entity::<QuotaEntity>());
-    let key = Key::new("battles").expect("a valid key");
-    let day = Millis::from_secs(86_400);
-    let change = QuotaChange {
-        limit: Some(Limit::Of(run.battles.into())),
-        // No number switches the shares off.
-        workers: NonZeroU32::new(run.workers).filter(|_| run.is_split()),
-        ..QuotaChange::keep(day)
-    };
+pub(super) async fn play(stage: Stage, asked: Asked) {
+    let (node, run, showdown) = (machine(&stage, Faults::ONE), key("battles"), shown(&stage));
     let mut owner = node.client(&stage.extra("run"), "run");
-    let put = owner.send::<QuotaEntity>(&key, QuotaCommand::Put(change)).await;
-    stage.check(put.is_ok(), || format!("the quota cannot be put: {put:?}"));
-    for number in 1..=run.workers {
-        let (node, key, records) = (node.clone(), key.clone(), records.clone());
+    // No number switches the shares off.
+    let shares = NonZeroU32::new(asked.workers).filter(|_| asked.is_split());
+    let target = u64::from(asked.battles);
+    open(&mut owner, &run, plan(target, shares), CLAIM_TTL).await;
+    for number in 1..=asked.workers {
+        let name = format!("w{number}");
+        let (node, run, showdown) = (node.clone(), run.clone(), showdown.clone());
         stage.actor(&format!("worker {number}"), |actor| async move {
-            let life = |life| {
-                let client = node.client(&actor, &format!("w{number}-{life}"));
-                let name = Worker::new(&format!("w{number}")).expect("a valid name");
-                let (actor, key, records) = (actor.clone(), key.clone(), records.clone());
-                Player { actor, client, key, name, run, records }.plays()
-            };
-            lives(&actor, life).await;
+            let worker = Worker::new(&name).expect("a valid name");
+            let (account, fates) = (format!("bot{number}"), asked.fates());
+            let bench = Bench { actor, node, run, worker, account, showdown, fates, target };
+            let life = |life| Hand::new(&bench, format!("{name}-{life}")).works();
+            lives(&bench.actor, life).await;
         });
     }
     stage.all_done().await;
-    let view = node.state::<QuotaEntity>(&key).await.view(Version(0), stage.world().wall());
-    let Ok(QuotaView { settled, outcomes, claimed, in_doubt, .. }) = view else {
-        return stage.violation("the quota is gone".to_owned());
-    };
-    let played = records.played();
-    let counted = outcomes.iter().map(|(outcome, count)| (outcome.as_str(), *count));
-    let same = counted.eq(played.iter().map(|(outcome, count)| (*outcome, *count)));
-    let all = settled == u64::from(run.battles) && claimed + in_doubt == 0;
-    stage.check(same && all, || format!("{played:?} are played, {outcomes:?} are counted"));
+    judge(&stage, &node, &run, &showdown, target).await;
 }
 
-/// A worker.
-struct Player {
-    actor: Actor,
-    client: Client,
-    key: Key,
-    name: Worker,
-    run: Run,
-    records: Arc<Records>,
-}
-
-impl Player {
-    async fn plays(mut self) {
-        loop {
-            match self.ask(QuotaCommand::Claim { worker: self.name.clone() }).await {
-                Ok(QuotaReply::Claimed(grant)) => {
-                    self.actor.says(|| format!("claims battle {}", grant.claim));
-                    self.battle(grant.claim).await;
-                    continue;
-                }
-                Err(QuotaRefusal::Exhausted) => {
-                    return self.actor.says(|| "finds nothing left".to_owned());
-                }
-                Err(QuotaRefusal::WorkerQuotaReached(_)) if self.is_done().await => {
-                    return self.actor.says(|| "has played its share".to_owned());
-                }
-                // What a life before held, or somebody else holds, comes back or is in the records.
-                Err(QuotaRefusal::WorkerQuotaReached(_)) => {
-                    self.actor.says(|| "finds its share claimed".to_owned());
-                    self.actor.sleep(CLAIM_TTL).await;
-                }
-                Err(QuotaRefusal::AllClaimed { retry_after }) => {
-                    self.actor.says(|| "finds all claimed".to_owned());
-                    self.actor.sleep(retry_after).await;
-                }
-                other => return self.wrong("claim", &other),
-            }
-            self.reconcile().await;
-        }
-    }
-
-    async fn battle(&mut self, claim: ClaimId) {
-        lock(&self.records.0).insert(claim, Record::Noted);
-        match self.ask(QuotaCommand::Start { claim: Some(claim) }).await {
-            Ok(_) => {}
-            // Its time ran out, or somebody gave it up: by now it is somebody else's.
-            Err(QuotaRefusal::ClaimExpired(_) | QuotaRefusal::ClaimOver(_)) => {
-                return self.actor.says(|| format!("comes too late for {claim}"));
-            }
-            other => return self.wrong("start", &other),
-        }
-        let fate = self.fate();
-        let before = {
-            let mut records = lock(&self.records.0);
-            let record = records.get_mut(&claim).expect("it was noted");
-            let before = *record;
-            if before == Record::Noted {
-                *record = Record::Played(fate);
-            }
-            before
-        };
-        if before != Record::Noted {
-            return self.actor.says(|| format!("comes too late for {claim}: {before:?}"));
-        }
-        self.actor.says(|| format!("plays {claim}: {fate}"));
-        let (played, battles) = (self.records.played().values().sum::<u64>(), self.run.battles);
-        let over = || format!("{played} battles are played instead of {battles}");
-        self.actor.stage().check(played <= battles.into(), over);
-        self.actor.step().await;
-        self.settle(claim, fate).await;
-    }
-
-    /// Looks into the records for what nobody knows. Again, it changes nothing.
-    async fn reconcile(&mut self) {
-        let records = lock(&self.records.0).clone();
-        for (claim, record) in records {
-            if let Record::Played(fate) = record {
-                self.settle(claim, fate).await;
-                continue;
-            }
-            let record = {
-                let mut records = lock(&self.records.0);
-                let record = records.get_mut(&claim).expect("records stay");
-                if *record == Record::Noted {
-                    *record = Record::GivenUp;
-                }
-                *record
-            };
-            match record {
-                Record::Played(fate) => self.settle(claim, fate).await,
-                Record::Noted | Record::GivenUp => self.give_up(claim).await,
-            }
-        }
-    }
-
-    async fn settle(&mut self, claim: ClaimId, fate: &str) {
-        let outcome = Outcome::new(fate).expect("a valid name");
-        match self.ask(QuotaCommand::Settle { claim: Some(claim), outcome }).await {
-            Ok(_) => self.actor.says(|| format!("settles {claim}")),
-            other => self.wrong("settle", &other),
-        }
-    }
-
-    async fn give_up(&mut self, claim: ClaimId) {
-        match self.ask(QuotaCommand::Abandon { claim: Some(claim) }).await {
-            Ok(_) => self.actor.says(|| format!("gives {claim} up")),
-            // It came back by itself.
-            Err(QuotaRefusal::ClaimExpired(_)) => {}
-            other => self.wrong("abandon", &other),
-        }
-    }
-
-    fn fate(&self) -> &'static str {
-        match self.run.flaw {
-            Lets::TieIsUnknown => ["win", "tie"][self.actor.stage().world().fault(1)],
+impl Asked {
+    fn fates(self) -> &'static [Fate] {
+        match self.flaw {
+            Lets::TieIsUnknown => &[Fate::Win, Fate::Tie],
             Lets::MagicNumber | Lets::ZeroIsNoLimit | Lets::CountIsLate | Lets::RecordingFails => {
-                "win"
+                &[Fate::Win]
             }
         }
     }
+}
 
-    /// Whether the worker's share is settled, all of it. One without a share has nothing to do.
-    async fn is_done(&self) -> bool {
-        let view = match self.client.view::<QuotaEntity>(&self.key).await {
-            Ok(view) => view,
-            Err(error) => unexpected(&error),
-        };
-        let quota = view.state.view(view.version, view.now);
-        let own = quota.ok().and_then(|mut quota| quota.workers.remove(&self.name));
-        own.is_none_or(|own| own.quota.is_none_or(|share| own.settled >= share))
-    }
+/// A machine with runs, as the service has them.
+pub(crate) fn machine(stage: &Stage, faults: Faults) -> Node {
+    Node::start(stage, faults, |builder| builder.entity_with::<Run, _>(handlers::run(), None))
+}
 
-    /// The quota's answer; another kind of "no" than a refusal is a violation.
-    async fn ask(&mut self, command: QuotaCommand) -> Result<QuotaReply, QuotaRefusal> {
-        match self.client.send::<QuotaEntity>(&self.key, command).await {
-            Ok(receipt) => Ok(receipt.reply),
-            Err(SendError::Rejected { rejection: QuotaRejection::Refused(refusal), .. }) => {
-                Err(refusal)
-            }
-            Err(error) => {
-                self.actor.stage().violation(error.to_string());
-                Err(QuotaRefusal::Exhausted)
-            }
-        }
-    }
+/// A server, of which it is shown what has been played there.
+pub(crate) fn shown(stage: &Stage) -> Showdown {
+    let showdown = Showdown::default();
+    let state = showdown.clone();
+    let words = move |(worker, tally): (&Worker, &interlock_battles::domain::run::Tally)| {
+        format!("{worker}: {} of {}", tally.wins, tally.finished())
+    };
+    stage.show(move || {
+        let logs: Vec<String> = state.recount().iter().map(&words).collect();
+        format!("won {}", logs.join(", "))
+    });
+    showdown
+}
 
-    fn wrong(&self, command: &str, answer: &Result<QuotaReply, QuotaRefusal>) {
-        self.actor.stage().violation(format!("{command} is answered with {answer:?}"));
+pub(crate) fn plan(target: u64, shares: Option<NonZeroU32>) -> Plan {
+    Plan {
+        server: "ws://showdown:8000/showdown/websocket".to_owned(),
+        format: "gen9randombattle".to_owned(),
+        mode: Mode::Ladder,
+        target: Limit::Of(target),
+        shares,
     }
+}
+
+/// Opens a run, or goes on with it.
+pub(crate) async fn open(owner: &mut Client, run: &Key, plan: Plan, claim_ttl_ms: Millis) {
+    let retention_ms = Millis::from_secs(86_400);
+    let open = RunCommand::Open { plan, claim_ttl_ms, retention_ms };
+    if let Err(error) = owner.send::<Run>(run, open).await {
+        unexpected(&error);
+    }
+}
+
+/// All is played, counted once, and counted as the logs say.
+pub(crate) async fn judge(stage: &Stage, node: &Node, run: &Key, showdown: &Showdown, target: u64) {
+    let state = node.state::<Run>(run).await;
+    let view = state.ledger().expect("it was opened").view(stage.world().wall());
+    let RunView { total, claimed, in_doubt, .. } = &view;
+    let recount = showdown.recount();
+    let finished = total.finished();
+    let wrong =
+        || format!("{finished} of {target} are counted, {claimed} claimed, {in_doubt} in doubt");
+    stage.check((finished, *claimed, *in_doubt) == (target, 0, 0), wrong);
+    let (drift, elsewhere) = (logs::drift(&view, &recount), logs::elsewhere(&view, &recount));
+    let wrong = || format!("the logs say {recount:?}, counted are {:?}", view.workers);
+    stage.check(drift + elsewhere == 0, wrong);
 }

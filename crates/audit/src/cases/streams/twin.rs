@@ -17,7 +17,7 @@ use interlock_kernel::{
     time::Millis,
 };
 use interlock_runtime::{
-    SendError,
+    Builder, SendError,
     effects::{EffectHandler, Performed},
     env::World,
 };
@@ -33,6 +33,8 @@ use crate::{
     world::Sim,
 };
 
+/// The engines' key.
+pub(crate) const ALL: &str = "all";
 /// The longest that an engine may take to start a stream.
 const START_TIMEOUT: Millis = Millis::from_secs(30);
 /// How long an engine goes on without a reader.
@@ -113,7 +115,7 @@ impl Drop for Reader {
 
 /// Stops sessions, as the streams service does through its outbox. Calls about one session may hang until they are
 /// given up: its slot is free when the engine has ended it by itself.
-struct Stops {
+pub(crate) struct Stops {
     stage: Stage,
     carried: Arc<Carried>,
 }
@@ -133,17 +135,29 @@ impl EffectHandler<Engines> for Stops {
 }
 
 pub(super) async fn play(stage: Stage, doors: usize) {
+    let add = |builder: Builder, stops: Arc<Stops>| {
+        builder.entity_with::<Engines, _>(NoHandlers, Some(stops))
+    };
+    plays(&stage, doors, str::to_owned, add).await;
+}
+
+/// Lets five requests play, each for the stream that `stream_of` says, on a machine with what `add` adds to it.
+pub(crate) async fn plays(
+    stage: &Stage,
+    doors: usize,
+    stream_of: fn(&str) -> String,
+    add: fn(Builder, Arc<Stops>) -> Builder,
+) -> Node {
     let carried = Arc::new(Carried::default());
     let (state, clock) = (carried.clone(), stage.extra("clock"));
     let on = move |engine| format!("{engine}: {}", state.on(engine, clock.now()));
     stage.show(move || ENGINES.map(&on).join(", "));
     let (stops, playing) = (carried.clone(), stage.clone());
-    let node = Node::start(&stage, Faults::IN_TIME, move |builder| {
-        let stops = Stops { stage: playing.clone(), carried: stops.clone() };
-        builder.entity_with::<Engines, _>(NoHandlers, Some(Arc::new(stops)))
+    let node = Node::start(stage, Faults::IN_TIME, move |builder| {
+        add(builder, Arc::new(Stops { stage: playing.clone(), carried: stops.clone() }))
     });
-    let key = Key::new("all").expect("a valid key");
-    begin(&stage, &node, &key).await;
+    let key = Key::new(ALL).expect("a valid key");
+    begin(stage, &node, &key).await;
     let doors: Vec<_> = (0..doors).map(|_| stage.world().process(1)).collect();
     let names = ["request A", "request B", "request C", "request D", "request E"];
     for ((number, name), door) in (0..).zip(names).zip(doors.iter().cycle()) {
@@ -153,14 +167,16 @@ pub(super) async fn play(stage: Stage, doors: usize) {
             actor.sleep(Millis(number * APART.0)).await;
             let name = name.replace(' ', "-");
             let client = node.client(&actor, &name);
-            let request = Request { actor: actor.clone(), client, carried, key, name };
+            let stream = stream_of(&name);
+            let request = Request { actor: actor.clone(), client, carried, key, stream };
             if !survives(&door, request.plays()).await {
                 actor.says(|| "is gone with its front door".to_owned());
             }
         });
     }
     stage.all_done().await;
-    all_end(&stage, &node, &carried, &key).await;
+    all_end(stage, &node, &carried, &key).await;
+    node
 }
 
 async fn begin(stage: &Stage, node: &Node, key: &Key) {
@@ -202,7 +218,7 @@ struct Request {
     client: Client,
     carried: Arc<Carried>,
     key: Key,
-    name: String,
+    stream: String,
 }
 
 impl Request {
@@ -254,7 +270,7 @@ impl Request {
         let mut tries = 0;
         loop {
             let asked = self.actor.now();
-            let asker = Asker { stream: self.name.clone(), avoid: BTreeSet::new() };
+            let asker = Asker { stream: self.stream.clone(), avoid: BTreeSet::new() };
             let acquire = Command::Acquire { asker, ahead: Vec::new(), unwatched: Vec::new() };
             let wrong = match self.send(acquire).await {
                 Ok(Reply::Granted(grant)) => return Some((asked, grant)),

@@ -83,6 +83,24 @@ impl Tally {
     }
 }
 
+impl Tally {
+    fn is_within(&self, whole: &Self) -> bool {
+        let Self { wins, losses, ties, forfeits, void } = *whole;
+        self.wins <= wins
+            && self.losses <= losses
+            && self.ties <= ties
+            && self.forfeits <= forfeits
+            && self.void <= void
+    }
+}
+
+fn sum<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Tally {
+    tallies.fold(Tally::default(), |mut sum, tally| {
+        sum += *tally;
+        sum
+    })
+}
+
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.wins += other.wins;
@@ -110,6 +128,16 @@ impl Tallies {
             tally.add(over.ending);
         }
         self.rating = over.rating.or(self.rating);
+    }
+
+    /// Sums them up anew: panics if a part is not the whole, or more than it.
+    pub(super) fn check(&self) {
+        assert_eq!(sum(self.workers.values()), self.total, "every battle has its worker");
+        let by_team = sum(self.teams.values());
+        let by_opponent = sum(self.opponents.values().chain([&self.others]));
+        for part in [by_team, by_opponent] {
+            assert!(part.is_within(&self.total), "no battle is counted twice");
+        }
     }
 
     /// All battles.

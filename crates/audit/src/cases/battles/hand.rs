@@ -1,0 +1,298 @@
+//! A worker of a fleet, which does what `crates/battles/src/fleet/worker.rs` does, in simulated time: it claims a
+//! battle, finds it, begins it, plays it, keeps its log, ends it; and so on until nothing is left. While it searches
+//! and plays, its claim's heart beats.
+//!
+//! It may be killed at any await, and starts again knowing nothing but its name: what it had begun it finds in the
+//! run, and plays on; what it had claimed and not begun it gives back.
+
+use std::{convert::Infallible, pin::pin};
+
+use futures_util::future::{Either, select};
+use interlock_battles::domain::{
+    log,
+    overhead::Overheads,
+    run::{Ending, LiveBattle, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+};
+use interlock_kernel::{
+    ids::{Key, Worker},
+    quota::{ClaimId, QuotaRefusal},
+    time::{Millis, Time},
+};
+use interlock_runtime::SendError;
+
+use super::showdown::{Fate, Showdown};
+use crate::{
+    cases::parts::unexpected,
+    node::{Client, Node},
+    stage::Actor,
+};
+
+/// How long an opponent is searched for, and how long a battle goes on.
+const SEARCHES: Millis = Millis::from_secs(15);
+const PLAYS: Millis = Millis::from_secs(30);
+/// How long a claim lasts of which nobody knows it.
+const UNKNOWN_TTL: Millis = Millis::from_secs(60);
+
+/// What a worker works with, whichever of its lives it is.
+#[derive(Clone)]
+pub(crate) struct Bench {
+    pub(crate) actor: Actor,
+    pub(crate) node: Node,
+    pub(crate) run: Key,
+    pub(crate) worker: Worker,
+    /// The account that it plays on.
+    pub(crate) account: String,
+    pub(crate) showdown: Showdown,
+    /// How its battles may end.
+    pub(crate) fates: &'static [Fate],
+    /// How many the run is to have, as it is meant in the end.
+    pub(crate) target: u64,
+}
+
+/// A worker in one of its lives.
+pub(crate) struct Hand {
+    bench: Bench,
+    client: Client,
+    /// What no other life's clients are called.
+    name: String,
+    hearts: u32,
+}
+
+/// A battle that is claimed and begun.
+struct Begun {
+    /// For whom it counts.
+    worker: Worker,
+    claim: ClaimId,
+    room: Room,
+}
+
+/// A claim, and how long it lasts.
+#[derive(Clone, Copy)]
+struct Claim {
+    claim: ClaimId,
+    ttl: Millis,
+}
+
+impl Hand {
+    /// `name`: what no other life of any worker is called.
+    pub(crate) fn new(bench: &Bench, name: String) -> Self {
+        let client = bench.node.client(&bench.actor, &name);
+        Self { bench: bench.clone(), client, name, hearts: 0 }
+    }
+
+    fn says(&self, words: impl FnOnce() -> String) {
+        self.bench.actor.says(words);
+    }
+
+    /// Finishes what it had begun, then plays until nothing is left.
+    pub(crate) async fn works(mut self) {
+        for begun in self.earlier().await {
+            self.says(|| format!("finds {} in {}", begun.claim, begun.room.id));
+            let heart = self.heart(begun.claim, None);
+            alive(heart, self.finish(&begun)).await;
+        }
+        while let Some(claim) = self.claim().await {
+            self.battle(claim).await;
+        }
+    }
+
+    /// What was begun on its account. What it had only claimed is given back.
+    async fn earlier(&mut self) -> Vec<Begun> {
+        let mut begun = Vec::new();
+        for battle in self.view().await.live {
+            let claim = battle.claim;
+            match battle.room {
+                Some(room) if room.account == self.bench.account => {
+                    begun.push(Begun { worker: battle.worker, claim, room });
+                }
+                None if battle.worker == self.bench.worker => self.give_back(claim).await,
+                Some(_) | None => {}
+            }
+        }
+        begun
+    }
+
+    /// Claims a battle. `None`: there is none left for it.
+    async fn claim(&mut self) -> Option<Claim> {
+        loop {
+            let claim = RunCommand::Claim { worker: self.bench.worker.clone(), team: None };
+            match self.ask(claim).await {
+                Ok((RunReply::Claimed(grant), at)) => {
+                    self.says(|| format!("claims battle {}", grant.claim));
+                    return Some(Claim { claim: grant.claim, ttl: grant.expires_at.since(at) });
+                }
+                Err(RunRejection::Refused(QuotaRefusal::Exhausted)) => {
+                    self.says(|| "finds nothing left".to_owned());
+                    return None;
+                }
+                Err(RunRejection::Refused(QuotaRefusal::WorkerQuotaReached(_))) => {
+                    if !self.is_searched_for().await {
+                        self.says(|| "has played its share".to_owned());
+                        return None;
+                    }
+                    self.says(|| "finds its share claimed".to_owned());
+                    self.bench.actor.sleep(SEARCHES).await;
+                }
+                Err(RunRejection::Refused(QuotaRefusal::AllClaimed { retry_after })) => {
+                    self.says(|| "finds all claimed".to_owned());
+                    self.bench.actor.sleep(retry_after).await;
+                }
+                other => unreachable!("a claim is granted or none is left, not {other:?}"),
+            }
+        }
+    }
+
+    /// Whether a battle that nobody has begun is claimed under its name: an earlier life's request was long on its way.
+    async fn is_searched_for(&self) -> bool {
+        let is_its =
+            |battle: &LiveBattle| battle.worker == self.bench.worker && battle.room.is_none();
+        self.view().await.live.iter().any(is_its)
+    }
+
+    /// One battle, from the search to the count.
+    async fn battle(&mut self, Claim { claim, ttl }: Claim) {
+        let heart = self.heart(claim, Some(ttl));
+        let room = alive(heart, self.search()).await;
+        let mut battle = Begun { worker: self.bench.worker.clone(), claim, room };
+        let mut ttl = ttl;
+        while let Err(refusal) = self.begin(&battle).await {
+            let is_over = matches!(
+                refusal,
+                RunRejection::Refused(QuotaRefusal::ClaimExpired(_) | QuotaRefusal::ClaimOver(_))
+            );
+            if !is_over {
+                return self.stops(&refusal);
+            }
+            self.says(|| format!("comes too late for {}", battle.claim));
+            // The battle is there, and its claim is not: it needs another one, or is given up.
+            let Some(again) = self.claim().await else {
+                self.bench.showdown.ends(&battle.room, Fate::Forfeit);
+                self.bench.showdown.leave(&battle.room);
+                return self.says(|| format!("gives {} up", battle.room.id));
+            };
+            (battle.claim, ttl) = (again.claim, again.ttl);
+        }
+        let heart = self.heart(battle.claim, Some(ttl));
+        alive(heart, self.finish(&battle)).await;
+    }
+
+    async fn search(&self) -> Room {
+        self.bench.actor.sleep(SEARCHES).await;
+        let room = self.bench.showdown.finds(&self.bench.account);
+        self.says(|| format!("finds {}", room.id));
+        room
+    }
+
+    async fn begin(&mut self, Begun { claim, room, .. }: &Begun) -> Result<(), RunRejection> {
+        self.ask(RunCommand::Begin { claim: *claim, room: room.clone() }).await?;
+        self.says(|| format!("begins {claim} in {}", room.id));
+        Ok(())
+    }
+
+    /// Plays a battle to its end, keeps its log, and counts it.
+    async fn finish(&mut self, Begun { worker, claim, room }: &Begun) {
+        self.bench.actor.sleep(PLAYS).await;
+        let Bench { actor, showdown, fates, target, .. } = &self.bench;
+        let fate = fates[actor.stage().world().fault(fates.len() - 1)];
+        let ending = match showdown.ends(room, fate) {
+            Some(text) => {
+                let end = log::end(&text).expect("it has ended");
+                actor.step().await;
+                showdown.keep(worker, *claim, room, text);
+                let played = showdown.played();
+                let over = || format!("{played} battles are played instead of {target}");
+                actor.stage().check(played <= *target, over);
+                Ending::Of(end.outcome(&room.account))
+            }
+            // It is gone. An earlier life may have kept its log, and was killed before it was counted.
+            None => match showdown.kept(worker, *claim, room) {
+                Some(end) => Ending::Of(end.outcome(&room.account)),
+                None => Ending::Void,
+            },
+        };
+        self.says(|| format!("has {claim} played: {}", ending.word()));
+        match self
+            .ask(RunCommand::End {
+                claim: *claim,
+                ending,
+                rating: None,
+                overheads: Overheads::default(),
+            })
+            .await
+        {
+            Ok(_) => self.says(|| format!("ends {claim}")),
+            Err(refusal) => self.stops(&refusal),
+        }
+        self.bench.showdown.leave(room);
+    }
+
+    async fn give_back(&mut self, claim: ClaimId) {
+        match self.ask(RunCommand::GiveBack { claim }).await {
+            // Its time ran out: it came back by itself.
+            Ok(_) | Err(RunRejection::Refused(QuotaRefusal::ClaimExpired(_))) => {
+                self.says(|| format!("gives {claim} back"));
+            }
+            Err(refusal) => self.stops(&refusal),
+        }
+    }
+
+    /// A refusal that nobody expects stops a whole fleet.
+    fn stops(&self, refusal: &RunRejection) {
+        self.bench.actor.stage().violation(format!("a fleet stops: {refusal}"));
+    }
+
+    /// Renews a claim for as long as it is polled. Where nobody has said how long it lasts, the run is asked first.
+    fn heart(
+        &mut self,
+        claim: ClaimId,
+        mut ttl: Option<Millis>,
+    ) -> impl Future<Output = Infallible> + Send + use<> {
+        self.hearts += 1;
+        let Bench { actor, node, run, .. } = self.bench.clone();
+        let mut client = node.client(&actor, &format!("{}-heart-{}", self.name, self.hearts));
+        async move {
+            loop {
+                if let Some(ttl) = ttl {
+                    actor.sleep(Millis(ttl.0 / 3)).await;
+                }
+                match client.send::<Run>(&run, RunCommand::Renew { claim }).await {
+                    Ok(told) => {
+                        let RunReply::Extended(extended) = told.reply else {
+                            unreachable!("a renewal is answered by an expiry")
+                        };
+                        ttl = Some(extended.expires_at.since(told.at));
+                    }
+                    Err(SendError::Rejected { rejection, .. }) => {
+                        actor.says(|| format!("cannot renew {claim}: {rejection}"));
+                        ttl = ttl.or(Some(UNKNOWN_TTL));
+                    }
+                    Err(error) => unexpected(&error),
+                }
+            }
+        }
+    }
+
+    async fn view(&self) -> RunView {
+        match self.client.view::<Run>(&self.bench.run).await {
+            Ok(view) => view.state.ledger().expect("it is open").view(view.now),
+            Err(error) => unexpected(&error),
+        }
+    }
+
+    /// The run's answer, and when it was decided; another kind of "no" than the run's own may not come.
+    async fn ask(&mut self, command: RunCommand) -> Result<(RunReply, Time), RunRejection> {
+        match self.client.send::<Run>(&self.bench.run, command).await {
+            Ok(told) => Ok((told.reply, told.at)),
+            Err(SendError::Rejected { rejection, .. }) => Err(rejection),
+            Err(error) => unexpected(&error),
+        }
+    }
+}
+
+/// Does something while a heart beats.
+async fn alive<T>(heart: impl Future<Output = Infallible>, work: impl Future<Output = T>) -> T {
+    match select(pin!(work), pin!(heart)).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => match never {},
+    }
+}
