@@ -120,13 +120,6 @@ pub fn turn(log: &str) -> Option<u16> {
     })
 }
 
-/// Seconds that the player has left for this turn, if the line says so: `|inactive|Time left: 150 sec this turn | …`.
-#[must_use]
-pub fn seconds_left(line: &str) -> Option<u64> {
-    let rest = line.strip_prefix("|inactive|Time left: ")?;
-    rest.split_once(" sec this turn")?.0.parse().ok()
-}
-
 /// How far counts are from what the logs say: for each way of ending, the difference, summed up.
 #[must_use]
 pub fn drift(counted: Tally, logged: Tally) -> u64 {

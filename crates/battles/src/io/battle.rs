@@ -274,6 +274,7 @@ impl<'a, W: FnMut(BattleEvent)> Sitting<'a, W> {
                 Ask::Over => break,
             }
         }
+        self.board.show_time(self.clock.ends());
         self.board.tell();
         self.think();
         answers

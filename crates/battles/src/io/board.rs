@@ -15,7 +15,7 @@ use super::record::Record;
 use crate::domain::{
     battle::Battle,
     choice::Choice,
-    log::{self, End},
+    log::End,
     protocol::{Frame, Line},
     request::{OwnSide, Request},
     seat::{Ask, Seat},
@@ -36,8 +36,8 @@ struct Shared {
 struct Table {
     seat: Seat,
     record: Record,
-    /// The seconds that the server last gave us for a turn, and when.
-    timer: Option<(u64, Instant)>,
+    /// When the server's time for us ends.
+    time_ends: Option<Instant>,
 }
 
 /// What is on a board at one moment.
@@ -58,13 +58,12 @@ impl Board {
     #[must_use]
     pub fn look(&self) -> Scene {
         let table = self.lock();
-        let left =
-            |(given, at): (u64, Instant)| given.saturating_sub(Instant::elapsed(&at).as_secs());
+        let left = |ends: Instant| ends.saturating_duration_since(Instant::now()).as_secs();
         Scene {
             battle: table.seat.battle().clone(),
             own: table.seat.own().cloned(),
             log: table.record.log.clone(),
-            seconds_left: table.timer.map(left),
+            seconds_left: table.time_ends.map(left),
         }
     }
 
@@ -78,18 +77,16 @@ impl Board {
         self.0.news.send_modify(|news| *news += 1);
     }
 
+    pub(super) fn show_time(&self, ends: Option<Instant>) {
+        self.lock().time_ends = ends;
+    }
+
     pub(super) fn keep(&self, frame: &Frame<'_>) {
         self.lock().record.keep(frame);
     }
 
     pub(super) fn hear(&self, line: &Line<'_>) -> Ask {
-        let mut table = self.lock();
-        if let Line::Other(text) = line
-            && let Some(seconds) = log::seconds_left(text)
-        {
-            table.timer = Some((seconds, Instant::now()));
-        }
-        table.seat.hear(line)
+        self.lock().seat.hear(line)
     }
 
     pub(super) fn answer(&self, choices: impl IntoIterator<Item = Choice>) -> Option<String> {

@@ -64,6 +64,11 @@ impl Clock {
         self.answered = Some(now);
     }
 
+    /// When the server's time ends, as far as it has said.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.ends
+    }
+
     /// When a choice that was asked for at this time must be made: well before the server's time ends, and never later
     /// than [`limits::DECISION`].
     pub(super) fn due(&self, asked: Instant) -> Instant {
