@@ -63,6 +63,26 @@ impl Liar {
         joined
     }
 
+    /// Opens a room in which this player sits, with the timer on.
+    async fn seats(
+        &mut self,
+        room: &str,
+        events: &mut Events,
+        player: impl Player + 'static,
+    ) -> Playing {
+        let joined = self.open(room, events).await;
+        let playing = start(joined, settings(player));
+        assert_eq!(self.hears().await, format!("{room}|/timer on"));
+        playing
+    }
+
+    /// Has us win.
+    async fn gives_up(&mut self, room: &str, playing: Playing) -> Finished {
+        self.say(format!(">{room}\n|win|Bot")).await;
+        assert_eq!(self.hears().await, format!("{room}|/leave"));
+        soon(playing).await.unwrap().unwrap()
+    }
+
     async fn asks(&mut self, room: &str, rqid: u64) {
         let team: Vec<String> = ["A", "B", "C"]
             .iter()
@@ -123,9 +143,7 @@ async fn a_name_that_is_taken_is_said_so() {
 #[tokio::test]
 async fn lies_about_numbers_are_answered_once_or_not_at_all() {
     let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-lies-1", &mut events).await;
-    let playing = start(room, settings(Random));
-    assert_eq!(liar.hears().await, "battle-lies-1|/timer on");
+    let playing = liar.seats("battle-lies-1", &mut events, Random).await;
     for nonsense in [
         "|request|{",
         "|request|[1]",
@@ -148,34 +166,26 @@ async fn lies_about_numbers_are_answered_once_or_not_at_all() {
         second.starts_with("battle-lies-1|/choose switch ") && second.ends_with("|9"),
         "{second}"
     );
-    liar.say(">battle-lies-1\n|win|Bot").await;
-    assert_eq!(liar.hears().await, "battle-lies-1|/leave");
-    assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
+    assert_eq!(liar.gives_up("battle-lies-1", playing).await.end, won("bot"));
 }
 
 #[tokio::test]
 async fn a_request_that_cannot_be_read_is_answered_all_the_same() {
     let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-odd-1", &mut events).await;
-    let playing = start(room, settings(Random));
-    assert_eq!(liar.hears().await, "battle-odd-1|/timer on");
+    let playing = liar.seats("battle-odd-1", &mut events, Random).await;
     for request in [r#"{"rqid":5,"active":[{},{}]}"#, r#"{"rqid":7,"side":3}"#] {
         liar.say(format!(">battle-odd-1\n|request|{request}\n|request|{request}")).await;
     }
     assert_eq!(liar.hears().await, "battle-odd-1|/choose default|5");
     assert_eq!(liar.hears().await, "battle-odd-1|/choose default|7");
-    liar.say(">battle-odd-1\n|win|Bot").await;
-    assert_eq!(liar.hears().await, "battle-odd-1|/leave");
-    assert_eq!(soon(playing).await.unwrap().unwrap().end, won("bot"));
+    assert_eq!(liar.gives_up("battle-odd-1", playing).await.end, won("bot"));
 }
 
 /// Whoever counts the battle relies on its end.
 #[tokio::test]
 async fn a_battle_that_is_over_has_an_end_whatever_is_said_before_and_after() {
     let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-end-1", &mut events).await;
-    let playing = start(room, settings(Random));
-    assert_eq!(liar.hears().await, "battle-end-1|/timer on");
+    let playing = liar.seats("battle-end-1", &mut events, Random).await;
     let chat = "x".repeat(limits::MESSAGE_BYTES - 100);
     for _ in 0..3 {
         liar.say(format!(">battle-end-1\n|-message|{chat} forfeited.\n|-message|Eve forfeited."))
@@ -240,10 +250,8 @@ async fn a_flood_in_one_battle_leaves_the_others_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_battle_that_ends_while_its_player_thinks_is_over() {
     let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-short-1", &mut events).await;
     let release = Arc::new(Semaphore::new(0));
-    let playing = start(room, settings(Stuck(release.clone())));
-    assert_eq!(liar.hears().await, "battle-short-1|/timer on");
+    let playing = liar.seats("battle-short-1", &mut events, Stuck(release.clone())).await;
     liar.asks("battle-short-1", 1).await;
     liar.say(">battle-short-1\n|-message|Eve forfeited.\n|win|Bot").await;
     assert_eq!(liar.hears().await, "battle-short-1|/leave");
@@ -274,34 +282,14 @@ impl Player for Dawdler {
     }
 }
 
-#[tokio::test]
-async fn a_player_that_thinks_for_too_long_loses_its_say() {
-    let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-slow-1", &mut events).await;
-    let (asked, mut thinking) = mpsc::unbounded_channel();
-    let release = Arc::new(Semaphore::new(0));
-    let playing = start(room, settings(Dawdler { asked, thinks: Stuck(release.clone()) }));
-    assert_eq!(liar.hears().await, "battle-slow-1|/timer on");
-    liar.asks("battle-slow-1", 7).await;
-    thinking.recv().await.unwrap();
-    // From now on, time is what somebody waits for.
-    tokio::time::pause();
-    let chosen = liar.hears_long().await;
-    tokio::time::resume();
-    assert!(chosen.starts_with("battle-slow-1|/choose switch "), "{chosen}");
-    release.add_permits(1);
-    liar.say(">battle-slow-1\n|win|Bot").await;
-    assert!(soon(playing).await.unwrap().is_ok());
-}
-
 /// How long a player that thinks for ever has thought when something is chosen, if the server says this meanwhile.
 async fn patience(says: &str) -> Duration {
     let (mut liar, _client, mut events) = meet().await;
-    let room = liar.open("battle-slow-1", &mut events).await;
     let (asked, mut thinking) = mpsc::unbounded_channel();
     let release = Arc::new(Semaphore::new(0));
-    let playing = start(room, settings(Dawdler { asked, thinks: Stuck(release.clone()) }));
-    assert_eq!(liar.hears().await, "battle-slow-1|/timer on");
+    let playing = liar
+        .seats("battle-slow-1", &mut events, Dawdler { asked, thinks: Stuck(release.clone()) })
+        .await;
     liar.asks("battle-slow-1", 7).await;
     thinking.recv().await.unwrap();
     liar.say(format!(">battle-slow-1\n{says}")).await;
@@ -315,13 +303,12 @@ async fn patience(says: &str) -> Duration {
     let took = before.elapsed();
     tokio::time::resume();
     release.add_permits(1);
-    liar.say(">battle-slow-1\n|win|Bot").await;
-    assert!(soon(playing).await.unwrap().is_ok());
+    liar.gives_up("battle-slow-1", playing).await;
     took
 }
 
 #[tokio::test]
-async fn a_choice_is_made_well_before_the_servers_own_time_is_over() {
+async fn who_thinks_for_too_long_loses_its_say_well_before_the_servers_time_is_over() {
     for (says, at_most) in [
         ("|inactive|Time left: 12 sec this turn | 150 sec total", 12 - 5),
         ("|inactive|Bot has 10 seconds left this turn.", 10 - 5),
