@@ -116,4 +116,15 @@ mod tests {
         let stored = postcard::to_stdvec(&time).unwrap();
         assert_eq!(postcard::from_bytes::<Time>(&stored).unwrap(), time);
     }
+
+    #[test]
+    fn sums_and_differences_stop_at_the_ends_of_time() {
+        let (time, span) = (Time(5_000), Millis::from_secs(2));
+        assert_eq!((time + span, time - span), (Time(7_000), Time(3_000)));
+        assert_eq!((Time::NEVER + span, Time(1) - span), (Time::NEVER, Time(0)));
+        assert_eq!((time.since(Time(1_500)), Time(1_500).since(time)), (Millis(3_500), Millis(0)));
+        assert_eq!(span.as_duration(), std::time::Duration::from_secs(2));
+        assert_eq!([0, 1, 1000, 1001].map(|ms| Millis(ms).secs_ceil()), [0, 1, 1, 2]);
+        assert!(serde_json::from_str::<Time>("\"yesterday\"").is_err());
+    }
 }

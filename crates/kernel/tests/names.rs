@@ -17,6 +17,10 @@ fn a_name_has_up_to_two_hundred_plain_characters() {
     for length in [0, limits::NAME_CHARS + 1, limits::NAME_CHARS * 4 + 1] {
         assert_eq!(check_name(&"n".repeat(length)), Err(BadName::Length), "{length}");
     }
+    // What is far too long is not read to its end.
+    let strange = " ".repeat(limits::NAME_CHARS * 4);
+    assert_eq!(check_name(&strange), Err(BadName::Character(' ')));
+    assert_eq!(check_name(&format!("{strange} ")), Err(BadName::Length));
     for (name, why) in [
         (".", BadName::Dots),
         ("..", BadName::Dots),
