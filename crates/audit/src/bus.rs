@@ -26,11 +26,14 @@ use interlock_runtime::{
     codec::{AnyFold, Codec},
     dispatch::{self, dead},
     reactions::Reactions,
-    record::{self, Cause, Decided, Record},
+    record::{Cause, Decided, Record},
     store::{Chunk, memory::MemoryStore},
 };
 
-use crate::watch::{Call, Seen};
+use crate::{
+    history,
+    watch::{Call, Seen},
+};
 
 /// The handlers of a machine.
 pub(crate) struct Bus {
@@ -197,7 +200,7 @@ impl Recount<'_> {
             fold.is_unmoved_by(command.command.as_ref(), &cx)
         };
         let (mut fold, mut now) = ((codec.fold)(), Default::default());
-        for (position, record) in records(self.left.log) {
+        for (position, record) in history::records(self.left.log) {
             let head = *record.head();
             now = head.at;
             if head.entity != command.to || head.key != command.key.as_str() {
@@ -254,14 +257,8 @@ impl Recount<'_> {
     }
 }
 
-/// Every record of a log that was read whole before.
-fn records(log: &[Chunk]) -> impl Iterator<Item = (Position, Record<'_>)> {
-    let whole = |chunk| record::records(chunk).expect("the log was verified");
-    log.iter().flat_map(whole).map(|record| record.expect("the log was verified"))
-}
-
 fn each(log: &[Chunk]) -> impl Iterator<Item = (Position, Decided<'_>)> {
-    records(log).filter_map(|(position, record)| match record {
+    history::records(log).filter_map(|(position, record)| match record {
         Record::Decided(decided) => Some((position, decided)),
         Record::Snapshot(_) => None,
     })

@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt;
 use interlock_kernel::{
     entity::Entity,
-    ids::{CommandId, Key, Version},
+    ids::{CommandId, Key, Position, Version},
     time::{Millis, Time},
 };
 use interlock_runtime::{
@@ -22,6 +22,7 @@ use interlock_runtime::{
     engine::POISONED,
     env::{Access, Witness, World},
     limits,
+    record::{self, Record},
     store::{Chunk, Scan, Store, StoreError, memory::MemoryStore},
     verify::verify,
 };
@@ -213,6 +214,12 @@ pub(crate) fn read(store: &MemoryStore) -> Result<Vec<Chunk>, StoreError> {
         log.extend(chunks);
     }
     Ok(log)
+}
+
+/// Every record of a log that was read whole before.
+pub(crate) fn records(log: &[Chunk]) -> impl Iterator<Item = (Position, Record<'_>)> {
+    let whole = |chunk| record::records(chunk).expect("the log was verified");
+    log.iter().flat_map(whole).map(|record| record.expect("the log was verified"))
 }
 
 impl Shared {

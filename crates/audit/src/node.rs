@@ -6,6 +6,7 @@
 //! ([`crate::history`]), and what handlers have done with what they were to do ([`crate::bus`]).
 
 mod end;
+mod shown;
 #[cfg(test)]
 #[cfg(feature = "races")]
 mod tests;
@@ -81,6 +82,8 @@ impl Node {
         let supervisor = Supervisor { disk, build, announce, watch: watch.clone(), is_apart };
         let builder = (supervisor.build)(Builder::new(supervisor.env(&world)));
         let codecs = builder.codecs();
+        let (shown, types) = (supervisor.disk.clone(), codecs.clone());
+        stage.show_unless_told(move || shown::committed(&shown, &types));
         let bus = Bus::new(builder.reactions(), codecs.clone()).map(Arc::new);
         if let Some(bus) = bus.clone() {
             stage.afterwards(handled(stage.clone(), bus, supervisor.disk.clone()));

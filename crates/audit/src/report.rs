@@ -143,7 +143,7 @@ pub struct Violation {
 pub struct Said {
     /// Simulated time, in milliseconds.
     pub ms: u64,
-    /// Who.
+    /// Who; empty at the end, where only the state is shown.
     pub actor: String,
     /// What.
     pub says: String,
@@ -157,7 +157,7 @@ impl Said {
     fn all(table: &Timeline) -> Vec<Self> {
         let said = |row: &Row| Self {
             ms: row.ms,
-            actor: table.actors.get(row.actor).cloned().unwrap_or_default(),
+            actor: row.actor.map_or_else(String::new, |actor| table.actors[actor].clone()),
             says: row.says.clone(),
             state: row.state.clone(),
             is_violation: row.is_violation,

@@ -50,6 +50,13 @@ struct Play {
     cross_checked: CrossChecked,
 }
 
+impl Play {
+    /// The state that is shown now.
+    fn shown(&self) -> String {
+        self.show.as_ref().map(|show| show()).unwrap_or_default()
+    }
+}
+
 /// One who plays: a request, a player, a process. Its words make a column of the timeline.
 #[derive(Clone)]
 pub struct Actor {
@@ -181,6 +188,13 @@ impl Stage {
         }
     }
 
+    /// The same, if nobody shows anything yet; whoever does later is shown instead.
+    pub(crate) fn show_unless_told(&self, state: impl Fn() -> String + Send + 'static) {
+        if self.play().show.is_none() {
+            self.show(state);
+        }
+    }
+
     /// Lets somebody play.
     pub fn actor<F>(&self, name: &str, plays: impl FnOnce(Actor) -> F)
     where
@@ -306,7 +320,10 @@ impl Stage {
     }
 
     pub(crate) fn take(&self) -> (Option<String>, Timeline, CrossChecked) {
+        let now = self.world.now();
         let mut play = self.play();
+        let state = play.shown();
+        play.timeline.ends(now, state);
         play.show = None;
         play.at_end.clear();
         play.afterwards.clear();
@@ -346,7 +363,7 @@ impl Actor {
         let now = self.stage.world.now();
         let words = words();
         let mut play = self.stage.play();
-        let state = play.show.as_ref().map(|show| show()).unwrap_or_default();
+        let state = play.shown();
         play.timeline.row(now, self.column, words, state);
     }
 }

@@ -21,8 +21,8 @@ pub struct Timeline {
 pub struct Row {
     /// Simulated time since the start, in milliseconds.
     pub ms: u64,
-    /// Whose words: an index into [`Timeline::actors`].
-    pub actor: usize,
+    /// Whose words: an index into [`Timeline::actors`]; nobody's at the end, where only the state is shown.
+    pub actor: Option<usize>,
     /// The words.
     pub says: String,
     /// The state after it.
@@ -41,6 +41,10 @@ impl Timeline {
     }
 
     pub(crate) fn row(&mut self, now: Duration, actor: usize, says: String, state: String) {
+        self.push(now, Some(actor), says, state);
+    }
+
+    fn push(&mut self, now: Duration, actor: Option<usize>, says: String, state: String) {
         let ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.rows.push(Row { ms, actor, says, state, is_violation: false });
     }
@@ -51,6 +55,13 @@ impl Timeline {
             && let Some(last) = self.rows.last_mut()
         {
             last.is_violation = true;
+        }
+    }
+
+    /// It is over: what it came to is shown, if that has changed since somebody spoke.
+    pub(crate) fn ends(&mut self, now: Duration, state: String) {
+        if self.rows.last().is_some_and(|last| last.state != state) {
+            self.push(now, None, String::new(), state);
         }
     }
 
@@ -66,7 +77,7 @@ impl Timeline {
     /// column.
     #[must_use]
     pub fn cells(&self) -> Vec<Vec<String>> {
-        let speaks = |actor: &usize| self.rows.iter().any(|row| row.actor == *actor);
+        let speaks = |actor: &usize| self.rows.iter().any(|row| row.actor == Some(*actor));
         let speakers: Vec<usize> = (0..self.actors.len()).filter(speaks).collect();
         let mut header = vec!["time".to_owned()];
         header.extend(speakers.iter().map(|actor| self.actors[*actor].clone()));
@@ -75,8 +86,9 @@ impl Timeline {
         let mut last_state = "";
         for (number, row) in self.rows.iter().enumerate() {
             let mut line = vec![self.moment(number)];
-            let of =
-                |actor: &usize| if *actor == row.actor { row.says.clone() } else { String::new() };
+            let of = |actor: &usize| {
+                if Some(*actor) == row.actor { row.says.clone() } else { String::new() }
+            };
             line.extend(speakers.iter().map(of));
             // It is shown when it changes.
             line.push(if last_state == row.state { String::new() } else { row.state.clone() });
@@ -162,6 +174,15 @@ mod tests {
             "{timeline}"
         );
         assert!(timeline.markdown().contains("\n| T1 +5 ms ✗ |  | acts | 2 said |\n"));
+    }
+
+    #[test]
+    fn what_it_came_to_is_shown_where_nobody_has_said_it() {
+        let mut timeline = said(&[(0, 0, "acts")]);
+        timeline.ends(Duration::ZERO, "1 said".to_owned());
+        assert_eq!(timeline.rows.len(), 1, "it is there");
+        timeline.ends(Duration::from_millis(2), "3 hear".to_owned());
+        assert!(timeline.to_string().ends_with("\n  T1 +2 ms        3 hear\n"), "{timeline}");
     }
 
     #[test]
