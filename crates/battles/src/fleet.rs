@@ -117,6 +117,8 @@ pub struct Fleet {
     hands: JoinSet<Result<(), FleetError>>,
     /// Who plays against them, where we do; they go on until the hands are done.
     partners: JoinSet<Result<(), FleetError>>,
+    /// Who watches, where we do not play.
+    watcher: Option<Session>,
 }
 
 /// Tells a fleet to end. Clones are the same.
@@ -185,7 +187,7 @@ impl Fleet {
             counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
             return Self::start_with(counter, settings, brake).await;
         }
-        let (earlier, staged) = (Earlier::none(&settings), brake.0.subscribe());
+        let (earlier, staged) = (Earlier::none(&plan.mode, &settings), brake.0.subscribe());
         let sessions = connect(&plan, &settings, &earlier, &staged).await?;
         counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
         Self::man(counter, settings, brake, earlier, sessions)
@@ -226,7 +228,8 @@ impl Fleet {
                 partners.spawn(spar(partner.clone(), team, playing));
             }
         }
-        Ok(Self { counter, logs, tracker, brake, hands, partners })
+        let watcher = sessions.counted.into_iter().find(Session::is_watching);
+        Ok(Self { counter, logs, tracker, brake, hands, partners, watcher })
     }
 
     /// Tells it to end.
@@ -266,7 +269,8 @@ impl Fleet {
         }
         let view = self.counter.view().await?;
         let run = self.counter.run().as_str();
-        Ok(Report::of(run, &view, &self.logs)?)
+        let unread = self.watcher.and_then(|session| session.unread());
+        Ok(Report { unread, ..Report::of(run, &view, &self.logs)? })
     }
 }
 
@@ -304,7 +308,7 @@ async fn connect(
             let mut sessions = Sessions::default();
             for (number, [one, two]) in pairs.iter().enumerate() {
                 let [mine, theirs] = pairing(number, one, two).ok_or(FleetError::NoPairs)?;
-                let counted = session(one, mine, earlier.rooms(one), stage.clone()).await?;
+                let counted = session(one, mine, earlier.of_account(one), stage.clone()).await?;
                 sessions.counted.push(counted);
                 // Its battles of an earlier life come to whoever searches.
                 let partner = session(two, theirs, Vec::new(), patient(stage.clone())).await?;
@@ -316,10 +320,18 @@ async fn connect(
             let id = room_id(room).ok_or_else(|| FleetError::NoRoom(room.clone()))?;
             Match::Tournament(id)
         }
+        Mode::Watch(pair) => {
+            let over = earlier.over.clone();
+            let matching = Match::Watch { pair: pair.each_ref().map(|name| id(name)), over };
+            let account = settings.accounts.first().unwrap_or(&Account::Guest);
+            let known = earlier.rooms(&id(&pair[0]));
+            let counted = vec![session(account, matching, known, stage.clone()).await?];
+            return Ok(Sessions { counted, partners: Vec::new() });
+        }
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {
-        let rooms = earlier.rooms(account);
+        let rooms = earlier.of_account(account);
         counted.push(session(account, matching.clone(), rooms, stage.clone()).await?);
     }
     Ok(Sessions { counted, partners: Vec::new() })
@@ -350,13 +362,24 @@ fn pairing(number: usize, one: &Account, two: &Account) -> Option<[Match; 2]> {
 /// What an earlier life had begun on these accounts: by account, since nobody else can play it.
 struct Earlier {
     begun: BTreeMap<String, Vec<Begun>>,
+    /// The rooms of battles that are over, where somebody may find them again.
+    over: Vec<String>,
 }
 
 impl Earlier {
     /// Of a run that is new.
-    fn none(settings: &FleetSettings) -> Self {
+    fn none(mode: &Mode, settings: &FleetSettings) -> Self {
         let named = settings.accounts.iter().filter_map(Account::name);
-        Self { begun: named.map(|name| (id(name), Vec::new())).collect() }
+        let players: Vec<String> = match mode {
+            Mode::Watch([one, _]) => vec![id(one)],
+            Mode::Ladder
+            | Mode::Challenge(_)
+            | Mode::Accept(_)
+            | Mode::SelfPlay
+            | Mode::Tournament(_) => named.map(id).collect(),
+        };
+        let begun = players.into_iter().map(|player| (player, Vec::new())).collect();
+        Self { begun, over: Vec::new() }
     }
 
     /// Reads it from the run, and gives back what these workers had claimed and not begun.
@@ -365,7 +388,11 @@ impl Earlier {
         counter: &Counter,
         settings: &FleetSettings,
     ) -> Result<Self, FleetError> {
-        let Self { mut begun } = Self::none(settings);
+        let Self { mut begun, mut over } = Self::none(&view.plan.mode, settings);
+        // Who watches might find them again, but for a server that is a new one each time.
+        if let (Mode::Watch(_), None) = (&view.plan.mode, &settings.server) {
+            over = Logs::new(settings.folder.clone()).rooms()?;
+        }
         // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
         for battle in &view.live {
             let claim = battle.claim;
@@ -379,11 +406,16 @@ impl Earlier {
                 counter.give_back(claim).await?;
             }
         }
-        Ok(Self { begun })
+        Ok(Self { begun, over })
     }
 
-    fn rooms(&self, account: &Account) -> Vec<String> {
-        let begun = account.name().and_then(|name| self.begun.get(&id(name)));
+    fn of_account(&self, account: &Account) -> Vec<String> {
+        account.name().map(|name| self.rooms(&id(name))).unwrap_or_default()
+    }
+
+    /// Those of the player with this id.
+    fn rooms(&self, player: &str) -> Vec<String> {
+        let begun = self.begun.get(player);
         begun.into_iter().flatten().map(|begun| begun.room.clone()).collect()
     }
 
