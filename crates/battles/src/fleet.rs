@@ -13,6 +13,7 @@
 //! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void.
 
 pub mod counter;
+mod earlier;
 mod fleets;
 pub mod host;
 pub mod logs;
@@ -22,7 +23,7 @@ pub mod session;
 mod tracker;
 mod worker;
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use interlock_kernel::ids::Worker;
 use tokio::{
@@ -35,16 +36,17 @@ pub use self::report::{Part, Percentiles, Report, WorkerReport};
 pub use self::tracker::{Tracker, Watched};
 use self::{
     counter::{CountError, Counter},
+    earlier::{Earlier, give_back},
     logs::{Logs, SaveReplay},
     session::{Match, NotFound, Session, SessionSettings, Stage},
-    worker::{Begun, Hand, spar},
+    worker::{Hand, spar},
 };
 pub use crate::domain::{fleet::Team, overhead::Overhead};
 use crate::{
     domain::{
         id::id,
         protocol::room_id,
-        run::{Mode, Plan, RunView},
+        run::{Mode, Plan},
     },
     io::{Account, ConnectError, Settings},
     limits,
@@ -165,9 +167,8 @@ impl Fleet {
         settings: FleetSettings,
         brake: Brake,
     ) -> Result<Self, FleetError> {
-        let view = counter.view().await?;
-        let staged = brake.0.subscribe();
-        let earlier = Earlier::of(&view, &counter, &settings).await?;
+        let view = give_back(counter.view().await?, &counter, &settings.workers).await?;
+        let (earlier, staged) = (Earlier::of(&view, &settings)?, brake.0.subscribe());
         let sessions = connect(&view.plan, &settings, &earlier, &staged).await?;
         Self::man(counter, settings, brake, earlier, sessions)
     }
@@ -357,71 +358,4 @@ fn pairing(number: usize, one: &Account, two: &Account) -> Option<[Match; 2]> {
         0 => [Match::Challenge(two), Match::Accept(Some(one))],
         _ => [Match::Accept(Some(two)), Match::Challenge(one)],
     })
-}
-
-/// What an earlier life had begun on these accounts: by account, since nobody else can play it.
-struct Earlier {
-    begun: BTreeMap<String, Vec<Begun>>,
-    /// The rooms of battles that are over, where somebody may find them again.
-    over: Vec<String>,
-}
-
-impl Earlier {
-    /// Of a run that is new.
-    fn none(mode: &Mode, settings: &FleetSettings) -> Self {
-        let named = settings.accounts.iter().filter_map(Account::name);
-        let players: Vec<String> = match mode {
-            Mode::Watch([one, _]) => vec![id(one)],
-            Mode::Ladder
-            | Mode::Challenge(_)
-            | Mode::Accept(_)
-            | Mode::SelfPlay
-            | Mode::Tournament(_) => named.map(id).collect(),
-        };
-        let begun = players.into_iter().map(|player| (player, Vec::new())).collect();
-        Self { begun, over: Vec::new() }
-    }
-
-    /// Reads it from the run, and gives back what these workers had claimed and not begun.
-    async fn of(
-        view: &RunView,
-        counter: &Counter,
-        settings: &FleetSettings,
-    ) -> Result<Self, FleetError> {
-        let Self { mut begun, mut over } = Self::none(&view.plan.mode, settings);
-        // Who watches might find them again, but for a server that is a new one each time.
-        if let (Mode::Watch(_), None) = (&view.plan.mode, &settings.server) {
-            over = Logs::new(settings.folder.clone()).rooms()?;
-        }
-        // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
-        for battle in &view.live {
-            let claim = battle.claim;
-            if let Some(room) = &battle.room {
-                if let Some(begun) = begun.get_mut(&room.account) {
-                    let (room, opponent) = (room.id.clone(), room.opponent.clone());
-                    let worker = battle.worker.clone();
-                    begun.push(Begun { worker, claim, room, opponent });
-                }
-            } else if settings.workers.contains(&battle.worker) {
-                counter.give_back(claim).await?;
-            }
-        }
-        Ok(Self { begun, over })
-    }
-
-    fn of_account(&self, account: &Account) -> Vec<String> {
-        account.name().map(|name| self.rooms(&id(name))).unwrap_or_default()
-    }
-
-    /// Those of the player with this id.
-    fn rooms(&self, player: &str) -> Vec<String> {
-        let begun = self.begun.get(player);
-        begun.into_iter().flatten().map(|begun| begun.room.clone()).collect()
-    }
-
-    /// The part of one of so many hands of this account.
-    fn take(&mut self, account: &str, hands: usize) -> Vec<Begun> {
-        let Some(begun) = self.begun.get_mut(account) else { return Vec::new() };
-        begun.split_off(begun.len() - begun.len().div_ceil(hands))
-    }
 }

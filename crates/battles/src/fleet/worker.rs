@@ -167,6 +167,7 @@ impl Hand {
                 Why::UsedUp
                 | Why::ShareUsed
                 | Why::AllClaimed { .. }
+                | Why::Begun
                 | Why::Unknown
                 | Why::Other => {
                     return Err(error.into());
