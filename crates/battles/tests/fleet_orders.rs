@@ -43,6 +43,13 @@ fn a_fleet_that_is_asked_for_once_more_does_not_end_with_the_start_before() {
     assert_eq!(fleet.state().orders().unwrap().over, None, "it is begun once more");
     fleet.send(end(&fleet, None));
     assert!(fleet.state().orders().unwrap().over.is_some());
+
+    fleet.send(crew("a"));
+    let first = end(&fleet, None);
+    fleet.send(crew("a"));
+    fleet.send(FleetCommand::Drain);
+    fleet.send(first);
+    assert!(fleet.state().orders().unwrap().over.is_some(), "it was told to end, and has");
     fleet.check_replay();
 }
 

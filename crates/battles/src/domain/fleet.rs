@@ -128,7 +128,7 @@ pub enum FleetCommand {
     Drain,
     /// Give up what is in play.
     Forfeit,
-    /// Sent by whoever plays: it is over. Once it was asked for once more, that changes nothing.
+    /// Sent by whoever plays: it is over. Where it is to play, and was asked for since, that changes nothing.
     End {
         /// Which one: see [`Orders::started`].
         started: Time,
@@ -265,7 +265,9 @@ impl Fleet {
         at: Time,
     ) -> Result<Decision<Self>, FleetRejection> {
         let orders = self.0.as_ref().ok_or(FleetRejection::Unknown)?;
-        if orders.over.is_some() || orders.started != started {
+        // Since it was told to end, nobody has asked for it.
+        let is_asked_for = orders.wanted == Wanted::Playing && orders.started != started;
+        if orders.over.is_some() || is_asked_for {
             return Ok(Decision::unchanged(FleetReply::Done));
         }
         let over = Over { trouble: trouble.map(str::to_owned), at };
