@@ -13,6 +13,7 @@
 //! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void.
 
 pub mod counter;
+mod earlier;
 mod fleets;
 pub mod host;
 pub mod logs;
@@ -22,7 +23,7 @@ pub mod session;
 mod tracker;
 mod worker;
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 use interlock_kernel::ids::Worker;
 use tokio::{
@@ -35,16 +36,17 @@ pub use self::report::{Part, Percentiles, Report, WorkerReport};
 pub use self::tracker::{Tracker, Watched};
 use self::{
     counter::{CountError, Counter},
+    earlier::{Earlier, give_back},
     logs::{Logs, SaveReplay},
     session::{Match, NotFound, Session, SessionSettings, Stage},
-    worker::{Begun, Hand, spar},
+    worker::{Hand, spar},
 };
 pub use crate::domain::{fleet::Team, overhead::Overhead};
 use crate::{
     domain::{
         id::id,
         protocol::room_id,
-        run::{Mode, Plan, RunView},
+        run::{Mode, Plan},
     },
     io::{Account, ConnectError, Settings},
     limits,
@@ -117,6 +119,8 @@ pub struct Fleet {
     hands: JoinSet<Result<(), FleetError>>,
     /// Who plays against them, where we do; they go on until the hands are done.
     partners: JoinSet<Result<(), FleetError>>,
+    /// Who watches, where we do not play.
+    watcher: Option<Session>,
 }
 
 /// Tells a fleet to end. Clones are the same.
@@ -163,9 +167,8 @@ impl Fleet {
         settings: FleetSettings,
         brake: Brake,
     ) -> Result<Self, FleetError> {
-        let view = counter.view().await?;
-        let staged = brake.0.subscribe();
-        let earlier = Earlier::of(&view, &counter, &settings).await?;
+        let view = give_back(counter.view().await?, &counter, &settings.workers).await?;
+        let (earlier, staged) = (Earlier::of(&view, &settings)?, brake.0.subscribe());
         let sessions = connect(&view.plan, &settings, &earlier, &staged).await?;
         Self::man(counter, settings, brake, earlier, sessions)
     }
@@ -185,7 +188,7 @@ impl Fleet {
             counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
             return Self::start_with(counter, settings, brake).await;
         }
-        let (earlier, staged) = (Earlier::none(&settings), brake.0.subscribe());
+        let (earlier, staged) = (Earlier::none(&plan.mode, &settings), brake.0.subscribe());
         let sessions = connect(&plan, &settings, &earlier, &staged).await?;
         counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await?;
         Self::man(counter, settings, brake, earlier, sessions)
@@ -226,7 +229,8 @@ impl Fleet {
                 partners.spawn(spar(partner.clone(), team, playing));
             }
         }
-        Ok(Self { counter, logs, tracker, brake, hands, partners })
+        let watcher = sessions.counted.into_iter().find(Session::is_watching);
+        Ok(Self { counter, logs, tracker, brake, hands, partners, watcher })
     }
 
     /// Tells it to end.
@@ -266,7 +270,8 @@ impl Fleet {
         }
         let view = self.counter.view().await?;
         let run = self.counter.run().as_str();
-        Ok(Report::of(run, &view, &self.logs)?)
+        let unread = self.watcher.and_then(|session| session.unread());
+        Ok(Report { unread, ..Report::of(run, &view, &self.logs)? })
     }
 }
 
@@ -304,7 +309,7 @@ async fn connect(
             let mut sessions = Sessions::default();
             for (number, [one, two]) in pairs.iter().enumerate() {
                 let [mine, theirs] = pairing(number, one, two).ok_or(FleetError::NoPairs)?;
-                let counted = session(one, mine, earlier.rooms(one), stage.clone()).await?;
+                let counted = session(one, mine, earlier.of_account(one), stage.clone()).await?;
                 sessions.counted.push(counted);
                 // Its battles of an earlier life come to whoever searches.
                 let partner = session(two, theirs, Vec::new(), patient(stage.clone())).await?;
@@ -316,10 +321,18 @@ async fn connect(
             let id = room_id(room).ok_or_else(|| FleetError::NoRoom(room.clone()))?;
             Match::Tournament(id)
         }
+        Mode::Watch(pair) => {
+            let over = earlier.over.clone();
+            let matching = Match::Watch { pair: pair.each_ref().map(|name| id(name)), over };
+            let account = settings.accounts.first().unwrap_or(&Account::Guest);
+            let known = earlier.rooms(&id(&pair[0]));
+            let counted = vec![session(account, matching, known, stage.clone()).await?];
+            return Ok(Sessions { counted, partners: Vec::new() });
+        }
     };
     let mut counted = Vec::new();
     for account in &settings.accounts {
-        let rooms = earlier.rooms(account);
+        let rooms = earlier.of_account(account);
         counted.push(session(account, matching.clone(), rooms, stage.clone()).await?);
     }
     Ok(Sessions { counted, partners: Vec::new() })
@@ -345,51 +358,4 @@ fn pairing(number: usize, one: &Account, two: &Account) -> Option<[Match; 2]> {
         0 => [Match::Challenge(two), Match::Accept(Some(one))],
         _ => [Match::Accept(Some(two)), Match::Challenge(one)],
     })
-}
-
-/// What an earlier life had begun on these accounts: by account, since nobody else can play it.
-struct Earlier {
-    begun: BTreeMap<String, Vec<Begun>>,
-}
-
-impl Earlier {
-    /// Of a run that is new.
-    fn none(settings: &FleetSettings) -> Self {
-        let named = settings.accounts.iter().filter_map(Account::name);
-        Self { begun: named.map(|name| (id(name), Vec::new())).collect() }
-    }
-
-    /// Reads it from the run, and gives back what these workers had claimed and not begun.
-    async fn of(
-        view: &RunView,
-        counter: &Counter,
-        settings: &FleetSettings,
-    ) -> Result<Self, FleetError> {
-        let Self { mut begun } = Self::none(settings);
-        // Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
-        for battle in &view.live {
-            let claim = battle.claim;
-            if let Some(room) = &battle.room {
-                if let Some(begun) = begun.get_mut(&room.account) {
-                    let (room, opponent) = (room.id.clone(), room.opponent.clone());
-                    let worker = battle.worker.clone();
-                    begun.push(Begun { worker, claim, room, opponent });
-                }
-            } else if settings.workers.contains(&battle.worker) {
-                counter.give_back(claim).await?;
-            }
-        }
-        Ok(Self { begun })
-    }
-
-    fn rooms(&self, account: &Account) -> Vec<String> {
-        let begun = account.name().and_then(|name| self.begun.get(&id(name)));
-        begun.into_iter().flatten().map(|begun| begun.room.clone()).collect()
-    }
-
-    /// The part of one of so many hands of this account.
-    fn take(&mut self, account: &str, hands: usize) -> Vec<Begun> {
-        let Some(begun) = self.begun.get_mut(account) else { return Vec::new() };
-        begun.split_off(begun.len() - begun.len().div_ceil(hands))
-    }
 }

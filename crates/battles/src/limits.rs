@@ -94,6 +94,28 @@ pub const SHORTEST_BEAT: Duration = Duration::from_millis(100);
 pub const ASKS: usize = 1024;
 /// Users whose challenge to one account is remembered.
 pub const CHALLENGERS: usize = 256;
+/// Between two looks for battles of others.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The same while nothing is known of the server's numbers: what begins and ends between two looks is missed then.
+pub const LOOK_FIRST: Duration = Duration::from_millis(100);
+/// Rooms that are asked for at one look.
+pub const ROOMS_PER_LOOK: usize = 4;
+/// How often a room is asked for, if there is no answer, and after how many looks there will be none.
+pub const ROOM_ASKED: u32 = 3;
+/// See [`ROOM_ASKED`].
+pub const LOOKS_UNTIL_LOST: u32 = 5;
+/// Of the numbers between two looks, how many are looked into: the newest.
+pub const NUMBERS_LOOKED_INTO: u64 = 64;
+/// Battles of others that were found and are not found again.
+pub const FOUND_REMEMBERED: usize = 10_000;
+/// Who looks for battles of two others and finds none for so long says so.
+pub const NOTHING_FOUND: Duration = Duration::from_secs(60);
+/// A program that plays and has ended may have played its last battle just before: what it was is still being read.
+pub const LAST_BATTLE: Duration = Duration::from_secs(10);
+/// A program that is told to end, until it is killed.
+pub const PROGRAM_ENDS: Duration = Duration::from_secs(5);
+/// Bytes of what a program said last.
+pub const LAST_WORDS_BYTES: usize = 2 << 10;
 /// Different texts of the server that one session warns of.
 pub const POPUPS_TOLD: usize = 32;
 /// The pause before a search that the server refused, at first; it doubles up to the longest.

@@ -26,6 +26,33 @@ fn started(fleet: &mut Alone<Fleet>, sent: Sent, anew: bool) {
     assert_eq!(fleet.reply(sent), FleetReply::Started { anew });
 }
 
+/// The end of the fleet that was started last.
+fn end(fleet: &Alone<Fleet>, trouble: Option<&str>) -> FleetCommand {
+    let started = fleet.state().orders().unwrap().started;
+    FleetCommand::End { started, trouble: trouble.map(str::to_owned) }
+}
+
+#[test]
+fn a_fleet_that_is_asked_for_once_more_does_not_end_with_the_start_before() {
+    let mut fleet = Alone::<Fleet>::new();
+    fleet.send(crew("a"));
+    let early = end(&fleet, None);
+    let same = fleet.send(crew("a"));
+    started(&mut fleet, same, false);
+    fleet.send(early);
+    assert_eq!(fleet.state().orders().unwrap().over, None, "it is begun once more");
+    fleet.send(end(&fleet, None));
+    assert!(fleet.state().orders().unwrap().over.is_some());
+
+    fleet.send(crew("a"));
+    let first = end(&fleet, None);
+    fleet.send(crew("a"));
+    fleet.send(FleetCommand::Drain);
+    fleet.send(first);
+    assert!(fleet.state().orders().unwrap().over.is_some(), "it was told to end, and has");
+    fleet.check_replay();
+}
+
 #[test]
 fn one_crew_plays_at_a_time() {
     let mut fleet = Alone::<Fleet>::new();
@@ -37,8 +64,8 @@ fn one_crew_plays_at_a_time() {
     assert_eq!(fleet.rejection(other), FleetRejection::Playing);
     fleet.send(FleetCommand::Drain);
     let again = fleet.send(crew("a"));
-    assert_eq!(fleet.rejection(again), FleetRejection::Playing, "it is about to end");
-    fleet.send(FleetCommand::End { trouble: None });
+    assert_eq!(fleet.rejection(again), FleetRejection::Ending);
+    fleet.send(end(&fleet, None));
     let other = fleet.send(crew("b"));
     started(&mut fleet, other, true);
     assert_eq!(fleet.state().orders().unwrap().wanted, Wanted::Playing);
@@ -62,8 +89,8 @@ fn a_fleet_only_comes_closer_to_its_end() {
         assert_eq!(fleet.state().orders().unwrap().wanted, wanted);
     }
     let trouble = Some("the server refuses the format".to_owned());
-    fleet.send(FleetCommand::End { trouble: trouble.clone() });
-    fleet.send(FleetCommand::End { trouble: None });
+    fleet.send(end(&fleet, trouble.as_deref()));
+    fleet.send(end(&fleet, None));
     let over = fleet.state().orders().unwrap().over.clone().unwrap();
     assert_eq!(over.trouble, trouble, "it ends once");
     assert_eq!(fleet.events().len(), 4);

@@ -217,6 +217,24 @@ fn a_run_goes_on_as_what_it_was_opened_as() {
 }
 
 #[test]
+fn a_run_that_watches_goes_on_for_the_same_two() {
+    let watch = |one: &str, two: &str| {
+        let mode = Mode::Watch([one.to_owned(), two.to_owned()]);
+        open(Plan { mode, ..plan(Limit::Of(2), None) })
+    };
+    let mut run = Alone::<Run>::new();
+    let nobody = run.send(watch("ann", ""));
+    assert_eq!(run.rejection(nobody), RunRejection::BadText("name"));
+    run.send(watch("ann", "bob"));
+    let same = run.send(watch("ann", "bob"));
+    assert_eq!(run.reply(same), RunReply::Open { created: false });
+    let other = run.send(watch("ann", "eve"));
+    let refused = run.rejection(other).to_string();
+    assert!(refused.contains("mode watch ann bob, not watch ann eve"), "{refused}");
+    run.check_replay();
+}
+
+#[test]
 fn only_single_battles_of_generation_9_are_played() {
     let refusal = |format: &str| {
         let mut run = Alone::<Run>::new();

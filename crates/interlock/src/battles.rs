@@ -2,6 +2,8 @@
 
 mod conduct;
 mod match_up;
+mod pairing;
+mod programs;
 mod progress;
 mod setup;
 
@@ -25,7 +27,7 @@ use interlock_kernel::quota::Limit;
 use interlock_server::server::serving;
 
 use self::{
-    conduct::{Conduct, start_server},
+    conduct::{Bout, Conduct, start_server},
     setup::{Ground, LOCAL, Lineup, Luck, seed, settings, teams, workers},
 };
 use crate::cli::battles::{Battles, ModeWord, Run, Show};
@@ -61,7 +63,7 @@ async fn play(run: &Run) -> Result<()> {
     let settings = settings(&run.place, Some(&plan), &run.kept, lineup)?;
     let ground = Ground::prepare(&run.place, &plan, Luck::Any).await?;
     let settings = FleetSettings { server: ground.socket(), ..settings };
-    print(&conduct.run(plan, settings, None).await?, run.kept.json)
+    print(&conduct.run(plan, settings, Bout::default()).await?.report, run.kept.json)
 }
 
 /// Plays for a run that another machine has.
@@ -87,9 +89,12 @@ fn lineup(run: &Run, usernames: Vec<String>, workers: u32) -> Result<Lineup<'_>>
 fn opponents(run: &Run, before: Option<&Plan>, is_local: bool) -> Result<(Mode, Vec<String>)> {
     let mut usernames = run.username.clone();
     let before = before.map(|plan| &plan.mode);
+    if let Some(Mode::Watch([one, two])) = before {
+        bail!("the run watches {one} and {two}: interlock battles match goes on with it");
+    }
     let usual = if is_local { ModeWord::SelfPlay } else { ModeWord::Ladder };
-    let word = run.mode.or(before.map(ModeWord::from)).unwrap_or(usual);
-    let named = before.filter(|mode| ModeWord::from(*mode) == word).and_then(Mode::name);
+    let word = run.mode.or(before.and_then(ModeWord::of)).unwrap_or(usual);
+    let named = before.filter(|mode| ModeWord::of(mode) == Some(word)).and_then(Mode::name);
     let name = |said: &Option<String>| said.clone().or_else(|| named.map(str::to_owned));
     let mode = match word {
         ModeWord::Ladder => Mode::Ladder,

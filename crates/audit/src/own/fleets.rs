@@ -17,7 +17,7 @@ use interlock_battles::{
 };
 use interlock_kernel::{
     ids::{Key, Worker},
-    time::Millis,
+    time::{Millis, Time},
 };
 use interlock_runtime::{
     Meta, Runtime, SendError,
@@ -176,6 +176,7 @@ struct Keeper {
 struct Playing {
     wanted: watch::Sender<Wanted>,
     done: oneshot::Receiver<()>,
+    started: Time,
 }
 
 impl Keeper {
@@ -228,7 +229,7 @@ impl Keeper {
                 Err(_) => self.pause().await,
             }
         };
-        let Some(Orders { crew, wanted, .. }) =
+        let Some(Orders { crew, wanted, started, .. }) =
             view.state.orders().filter(|orders| orders.over.is_none())
         else {
             return Ok(());
@@ -237,12 +238,12 @@ impl Keeper {
             Some(playing) => {
                 playing.wanted.send_replace(*wanted);
             }
-            None => *playing = Some(self.begin(crew, *wanted)),
+            None => *playing = Some(self.begin(crew, *wanted, *started)),
         }
         Ok(())
     }
 
-    fn begin(&self, crew: &Crew, wanted: Wanted) -> Playing {
+    fn begin(&self, crew: &Crew, wanted: Wanted, started: Time) -> Playing {
         let (wanted, told) = watch::channel(wanted);
         let (ends, done) = oneshot::channel::<()>();
         let plays = Plays::begin(&self.stage, &self.field, &crew.usernames[0]);
@@ -252,15 +253,16 @@ impl Keeper {
             drop(plays);
             drop(ends);
         });
-        Playing { wanted, done }
+        Playing { wanted, done, started }
     }
 
     /// A fleet is over, and is said to be.
     async fn over(&self, playing: &mut Option<Playing>) -> Result<(), ProcessOver> {
         let handle = self.runtime.handle::<Fleet>();
         let run = key("night");
+        let started = playing.as_ref().expect("only who plays ends").started;
         loop {
-            let end = FleetCommand::End { trouble: None };
+            let end = FleetCommand::End { started, trouble: None };
             match handle.send(&run, end, Meta::default()).await {
                 Ok(_) => break,
                 Err(SendError::Stopping) => return Err(ProcessOver),

@@ -8,8 +8,9 @@
 //!               └───────────────────┴──────► over ◄────────┘   (then it can be started anew)
 //! ```
 //!
-//! A stage is never taken back. A fleet that is not over is not started with another crew: who asks for the crew
-//! that plays already is told that it does.
+//! A stage is never taken back. A fleet that is not over is not started with another crew, and one that was told to
+//! end not at all. Who asks for the crew that plays already is told that it does; should that fleet just have run out
+//! of battles, it is begun once more: an end is that of one start, and not of a later one.
 //!
 //! Not here: passwords. A crew says where its password is found, and no more.
 
@@ -103,7 +104,7 @@ pub struct Orders {
     pub crew: Crew,
     /// Whether it is to go on.
     pub wanted: Wanted,
-    /// When it was started.
+    /// When it was started, or asked for once more; no two starts have the same.
     pub started: Time,
     /// Its end, if it is over.
     pub over: Option<Over>,
@@ -127,8 +128,10 @@ pub enum FleetCommand {
     Drain,
     /// Give up what is in play.
     Forfeit,
-    /// Sent by whoever plays: it is over.
+    /// Sent by whoever plays: it is over. Where it is to play, and was asked for since, that changes nothing.
     End {
+        /// Which one: see [`Orders::started`].
+        started: Time,
         /// What kept it from going on.
         trouble: Option<String>,
     },
@@ -152,9 +155,12 @@ pub enum FleetRejection {
     /// None was ever started.
     #[error("no fleet was started for this run")]
     Unknown,
-    /// Another crew plays, or is about to end.
+    /// Another crew plays.
     #[error("a fleet with other settings is not over yet: drain it first")]
     Playing,
+    /// It was told to end, and has not yet.
+    #[error("the fleet was told to end and finishes what is in play: start it when it is over")]
+    Ending,
 }
 
 /// A fact about a fleet.
@@ -206,6 +212,7 @@ impl FleetRejection {
         match self {
             Self::Unknown => "unknown_fleet",
             Self::Playing => "fleet_playing",
+            Self::Ending => "fleet_ending",
         }
     }
 }
@@ -226,9 +233,15 @@ impl Fleet {
     fn start(&self, crew: &Crew, at: Time) -> Result<Decision<Self>, FleetRejection> {
         match &self.0 {
             Some(orders) if orders.over.is_none() => {
-                let same = orders.crew == *crew && orders.wanted == Wanted::Playing;
-                let anew = FleetReply::Started { anew: false };
-                if same { Ok(Decision::unchanged(anew)) } else { Err(FleetRejection::Playing) }
+                if orders.wanted > Wanted::Playing {
+                    return Err(FleetRejection::Ending);
+                }
+                if orders.crew != *crew {
+                    return Err(FleetRejection::Playing);
+                }
+                let at = at.max(Time(orders.started.0 + 1));
+                let started = FleetEvent::Started(Started { crew: crew.clone(), at });
+                Ok(Decision::event(started, FleetReply::Started { anew: false }))
             }
             Some(_) | None => {
                 let started = FleetEvent::Started(Started { crew: crew.clone(), at });
@@ -245,9 +258,16 @@ impl Fleet {
         Ok(Decision::event(FleetEvent::Slowed(Slowed { wanted, at }), FleetReply::Done))
     }
 
-    fn end(&self, trouble: Option<&str>, at: Time) -> Result<Decision<Self>, FleetRejection> {
+    fn end(
+        &self,
+        started: Time,
+        trouble: Option<&str>,
+        at: Time,
+    ) -> Result<Decision<Self>, FleetRejection> {
         let orders = self.0.as_ref().ok_or(FleetRejection::Unknown)?;
-        if orders.over.is_some() {
+        // Since it was told to end, nobody has asked for it.
+        let is_asked_for = orders.wanted == Wanted::Playing && orders.started != started;
+        if orders.over.is_some() || is_asked_for {
             return Ok(Decision::unchanged(FleetReply::Done));
         }
         let over = Over { trouble: trouble.map(str::to_owned), at };
@@ -268,14 +288,19 @@ impl Entity for Fleet {
             FleetCommand::Start(crew) => self.start(crew, cx.now)?,
             FleetCommand::Drain => self.slow(Wanted::Draining, cx.now)?,
             FleetCommand::Forfeit => self.slow(Wanted::Forfeiting, cx.now)?,
-            FleetCommand::End { trouble } => self.end(trouble.as_deref(), cx.now)?,
+            FleetCommand::End { started, trouble } => {
+                self.end(*started, trouble.as_deref(), cx.now)?
+            }
         })
     }
 
     fn apply(&mut self, event: &FleetEvent) {
         match event {
             FleetEvent::Started(Started { crew, at }) => {
-                let is_free = self.0.as_ref().is_none_or(|orders| orders.over.is_some());
+                let is_free = self.0.as_ref().is_none_or(|orders| {
+                    let is_same = orders.crew == *crew && orders.wanted == Wanted::Playing;
+                    orders.over.is_some() || (is_same && orders.started < *at)
+                });
                 assert!(is_free, "a run has one fleet at a time");
                 let (crew, wanted) = (crew.clone(), Wanted::Playing);
                 self.0 = Some(Orders { crew, wanted, started: *at, over: None });

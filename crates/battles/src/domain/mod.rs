@@ -11,6 +11,7 @@ pub mod guess;
 pub mod id;
 pub mod lineup;
 pub mod log;
+pub mod lookout;
 pub mod overhead;
 pub mod popup;
 pub mod protocol;

@@ -76,6 +76,8 @@ pub enum Line<'a> {
     UpdateSearch(&'a str),
     /// The formats that the server has: see [`super::formats`].
     Formats(&'a str),
+    /// JSON: the answer to a `/cmd`.
+    Answer { to: &'a str, json: &'a str },
     /// A private message; challenges come as such.
     Pm { from: &'a str, text: &'a str },
     /// Something that a person should read: a refused team, a refused challenge.
@@ -116,6 +118,10 @@ impl<'a> Line<'a> {
             "challstr" => Self::Challstr(rest),
             "updatesearch" => Self::UpdateSearch(rest),
             "formats" => Self::Formats(rest),
+            "queryresponse" => {
+                let (to, json) = rest.split_once('|')?;
+                Self::Answer { to, json }
+            }
             "popup" => Self::Popup(rest),
             "error" => Self::Error(rest),
             "tournament" => Self::Tournament(rest),

@@ -127,6 +127,8 @@ pub enum Why {
     RoomTaken,
     /// The claim has ended by itself.
     Over,
+    /// The claim has a room: it cannot be as if it had not.
+    Begun,
     /// It was never opened.
     Unknown,
     /// What no worker can do anything about.
@@ -335,6 +337,7 @@ impl Why {
             "quota_all_claimed" => Self::AllClaimed { retry_after },
             "room_taken" => Self::RoomTaken,
             "claim_expired" | "claim_over" => Self::Over,
+            "begun" => Self::Begun,
             "unknown_run" => Self::Unknown,
             _ => Self::Other,
         }

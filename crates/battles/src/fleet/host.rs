@@ -11,7 +11,7 @@
 
 use std::{collections::BTreeMap, env, fmt::Display, time::Duration};
 
-use interlock_kernel::ids::Key;
+use interlock_kernel::{ids::Key, time::Time};
 use interlock_runtime::{Handle, Meta, Runtime};
 use tokio::{
     task::{self, JoinError, JoinHandle, JoinSet},
@@ -72,6 +72,8 @@ struct Keeper {
 struct Playing {
     brake: Brake,
     hand: task::Id,
+    /// See [`Orders::started`].
+    started: Time,
 }
 
 impl Keeper {
@@ -114,7 +116,7 @@ impl Keeper {
             play(&fleets, counter, settings, pulled).await
         };
         let hand = self.hands.spawn(work).id();
-        self.playing.insert(run, Playing { brake, hand });
+        self.playing.insert(run, Playing { brake, hand, started: orders.started });
     }
 
     /// A fleet is over, and is said to be.
@@ -123,17 +125,18 @@ impl Keeper {
             Ok((hand, ended)) => (hand, ended),
             Err(error) => (error.id(), Err(FleetError::Panicked(error))),
         };
-        let run = self.playing.iter().find(|(_, playing)| playing.hand == hand);
-        let run = run.expect("who plays is known").0.clone();
+        let known = self.playing.iter().find(|(_, playing)| playing.hand == hand);
+        let (run, playing) = known.expect("who plays is known");
+        let (run, started) = (run.clone(), playing.started);
         let trouble = ended.err().map(|error| error.to_string());
         if let Some(trouble) = &trouble {
             tracing::error!(%run, trouble, "a fleet stops");
         }
-        let end = FleetCommand::End { trouble };
+        let end = FleetCommand::End { started, trouble };
         patiently(|| self.orders.send(&run, end.clone(), Meta::default())).await;
         self.fleets.note(&run, None);
         self.playing.remove(&run);
-        // It may have been started anew meanwhile.
+        // It may have been started anew, or asked for once more, meanwhile.
         self.fleets.ring(&run);
     }
 }
@@ -237,4 +240,67 @@ fn proof(
             Some((Password::new(password), or_public(env::var(LOGIN_VARIABLE).ok())))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use interlock_kernel::ids::Worker;
+    use interlock_runtime::{
+        Builder,
+        env::{Env, tokio::Tokio},
+        store::memory::MemoryStore,
+    };
+
+    use super::*;
+    use crate::domain::{
+        contestant::Contestant,
+        fleet::{FleetReply, SaveReplay},
+    };
+
+    fn crew() -> Crew {
+        Crew {
+            server: Some("ws://127.0.0.1:1/".to_owned()),
+            usernames: vec!["a".to_owned()],
+            secret: Secret::None,
+            workers: vec![Worker::new("w0").unwrap()],
+            teams: Vec::new(),
+            player: Contestant::Random,
+            save_replay: SaveReplay::Never,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fleet_that_is_asked_for_while_it_runs_out_of_battles_is_begun_once_more() {
+        let fleets = Fleets::new(Path::new(""));
+        let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
+        let runtime = crate::register(Builder::new(env), &fleets).start().await.unwrap();
+        let (run, orders) = (Key::new("night").unwrap(), runtime.handle::<fleet::Fleet>());
+        let start = async || {
+            let sent = orders.send(&run, FleetCommand::Start(crew()), Meta::default()).await;
+            // Its bell rings.
+            assert_eq!(fleets.rung().await, run);
+            sent.unwrap().reply
+        };
+        assert_eq!(start().await, FleetReply::Started { anew: true });
+        let mut hands = JoinSet::new();
+        let hand = hands.spawn(async { Ok(()) }).id();
+        let started = orders.view(&run).await.unwrap().state.orders().unwrap().started;
+        let playing = Playing { brake: Brake::default(), hand, started };
+        let mut keeper = Keeper {
+            fleets: fleets.clone(),
+            orders: runtime.handle(),
+            runtime: runtime.clone(),
+            hands,
+            playing: BTreeMap::from([(run.clone(), playing)]),
+        };
+        let done = keeper.hands.join_next_with_id().await.unwrap();
+        assert_eq!(start().await, FleetReply::Started { anew: false });
+        keeper.over(done).await;
+        assert_eq!(orders.view(&run).await.unwrap().state.orders().unwrap().over, None);
+        let rung = fleets.rung().await;
+        keeper.look(rung).await;
+        assert!(keeper.playing.contains_key(&run), "it plays again");
+    }
 }

@@ -151,6 +151,18 @@ impl Logs {
         Ok(all)
     }
 
+    /// The rooms of all battles whose log is here.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn rooms(&self) -> io::Result<Vec<String>> {
+        let room = |path: &Path| {
+            let name = path.file_stem()?.to_str()?;
+            name.split_once('.').map(|(_claim, room)| room.to_owned())
+        };
+        Ok(self.all()?.iter().filter_map(|(_, path)| room(path)).collect())
+    }
+
     fn of_worker(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         let mut all = Vec::new();
         for account in folders(folder)? {

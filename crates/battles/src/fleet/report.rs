@@ -30,6 +30,10 @@ pub struct Report {
     /// Battles that count for workers of other machines, which judge them; not said where there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub elsewhere: u64,
+    /// Where others were watched: battles of the server that could not be read in this life of the fleet, and may have
+    /// been some of theirs. See [`super::session::Session::unread`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
     /// By worker.
     pub workers: BTreeMap<String, WorkerReport>,
     /// By team.
@@ -122,6 +126,7 @@ impl Report {
             claimed: view.claimed + view.in_doubt,
             drift: logs::drift(view, &recount),
             elsewhere: logs::elsewhere(view, &recount),
+            unread: None,
             workers: view.workers.iter().map(worker).collect(),
             teams: parts(&view.teams),
             opponents: parts(&view.opponents),

@@ -14,10 +14,16 @@
 mod desk;
 mod link;
 mod tournaments;
+mod watching;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::desk::Desk;
+use self::{desk::Desk, watching::Watching};
 use crate::{
     domain::id::id,
     io::{Account, ConnectError, Room},
@@ -35,6 +41,13 @@ pub enum Match {
     Accept(Option<String>),
     /// By the tournaments of the room with this id.
     Tournament(String),
+    /// Not by playing: by watching two others. Everything is seen from the first one's side.
+    Watch {
+        /// Their ids.
+        pair: [String; 2],
+        /// Rooms of theirs that are not to be found again.
+        over: Vec<String>,
+    },
 }
 
 /// How far a fleet is from its end.
@@ -86,6 +99,8 @@ pub enum NotFound {
 pub struct Session {
     me: String,
     asks: mpsc::Sender<Ask>,
+    /// Rooms of others that could not be read; `None`: nobody watches.
+    unread: Option<Arc<AtomicU64>>,
 }
 
 /// What workers ask for.
@@ -111,14 +126,38 @@ impl Session {
     ) -> Result<Self, ConnectError> {
         let (client, events) = link::begin(&settings).await?;
         client.formats().check(&settings.format)?;
-        let me = id(client.name());
+        let mut unread = None;
+        let (me, watching) = match &settings.matching {
+            Match::Watch { pair, over } => {
+                let found = [&known[..], over].concat();
+                let told = unread.insert(Arc::default());
+                let watching = Watching::new(pair, &settings.format, &found, Arc::clone(told));
+                (pair[0].clone(), Some(watching))
+            }
+            Match::Ladder | Match::Challenge(_) | Match::Accept(_) | Match::Tournament(_) => {
+                (id(client.name()), None)
+            }
+        };
         let (asks, asked) = mpsc::channel(limits::ASKS);
-        let desk = Desk::new(settings, me.clone(), known, stage);
+        let desk = Desk::new(settings, me.clone(), known, watching, stage);
         tokio::spawn(desk.serve(client, events, asked));
-        Ok(Self { me, asks })
+        Ok(Self { me, asks, unread })
     }
 
-    /// The id of the account.
+    /// How many of the server's battles could not be read so far, and may have been some that are watched for: they
+    /// were private, or gone too soon, or of another format. `None`: nobody watches.
+    #[must_use]
+    pub fn unread(&self) -> Option<u64> {
+        self.unread.as_ref().map(|unread| unread.load(Relaxed))
+    }
+
+    /// Whether the battles of others are watched, and nobody here plays.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.unread.is_some()
+    }
+
+    /// The id of the account that plays: our own, or the first of two that are watched.
     #[must_use]
     pub fn me(&self) -> &str {
         &self.me
@@ -172,7 +211,7 @@ mod tests {
     /// What has begun is neither void nor done with because nobody here knows of it.
     #[tokio::test]
     async fn a_session_that_breaks_down_is_no_answer() {
-        let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0 };
+        let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0, unread: None };
         let broken = NotFound::Broken("bot".to_owned());
         assert_eq!(session.find(None).await.unwrap_err(), broken);
         assert_eq!(session.again("battle-x-1", None).await.unwrap_err(), broken);

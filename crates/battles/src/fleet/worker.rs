@@ -167,6 +167,7 @@ impl Hand {
                 Why::UsedUp
                 | Why::ShareUsed
                 | Why::AllClaimed { .. }
+                | Why::Begun
                 | Why::Unknown
                 | Why::Other => {
                     return Err(error.into());
@@ -193,7 +194,16 @@ impl Hand {
     /// Plays a battle to its end, keeps its log, and counts it.
     async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
         let mut overheads = Overheads::default();
-        let played = self.play(battle, room, &mut overheads).await?;
+        let played = if self.session.is_watching() {
+            let mut stage = self.stage.clone();
+            tokio::select! {
+                watched = self.watch(battle, room) => watched?,
+                // It goes on without us: a later life finds out how it ended.
+                _ = stage.wait_for(|stage| *stage == Stage::Forfeiting) => return Ok(()),
+            }
+        } else {
+            self.play(battle, room, &mut overheads).await?
+        };
         let me = self.session.me();
         let Begun { worker, claim, room: id, .. } = battle;
         let name = LogName { worker, account: me, claim: *claim, room: id };
@@ -226,16 +236,7 @@ impl Hand {
     ) -> Result<Option<Finished>, FleetError> {
         let mut room = room;
         loop {
-            let here = match room.take() {
-                Some(room) => room,
-                None => {
-                    let again = self.session.again(&battle.room, battle.opponent.as_deref());
-                    let Some(room) = again.await.map_err(FleetError::Refused)? else {
-                        return Ok(None);
-                    };
-                    room
-                }
-            };
+            let Some(here) = self.enter(battle, room.take()).await? else { return Ok(None) };
             if *self.stage.borrow() == Stage::Forfeiting {
                 let _gone = here.say("/forfeit").await;
             }
@@ -254,6 +255,36 @@ impl Hand {
                 }
             }
         }
+    }
+
+    /// Watches it, on as many connections as it takes. `None`: there is no such battle any more.
+    async fn watch(
+        &self,
+        battle: &Begun,
+        room: Option<io::Room>,
+    ) -> Result<Option<Finished>, FleetError> {
+        let mut room = room;
+        while let Some(here) = self.enter(battle, room.take()).await? {
+            let tell = |event| self.tracker.note(&self.name, battle.claim, event);
+            match io::watch(here, tell).await {
+                Ok(finished) => return Ok(Some(finished)),
+                Err(error) => tracing::info!(%error, "a battle is asked for once more"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The room of a battle, asked for once more if it is not at hand. `None`: there is none any more.
+    async fn enter(
+        &self,
+        battle: &Begun,
+        room: Option<io::Room>,
+    ) -> Result<Option<io::Room>, FleetError> {
+        if room.is_some() {
+            return Ok(room);
+        }
+        let again = self.session.again(&battle.room, battle.opponent.as_deref());
+        again.await.map_err(FleetError::Refused)
     }
 
     /// Keeps a log, however long the disk is full: a battle without a log cannot be judged. A replay is saved if it can

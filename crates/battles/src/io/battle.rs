@@ -7,6 +7,7 @@
 
 mod clock;
 mod thinking;
+mod watching;
 
 use std::{
     future::pending,
@@ -16,6 +17,7 @@ use std::{
 
 use tokio::time::{self, timeout};
 
+pub use self::watching::watch;
 use self::{clock::Clock, thinking::Thinking};
 use super::{Gone, Room, board::Board};
 use crate::{

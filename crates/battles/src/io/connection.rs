@@ -32,6 +32,7 @@ use crate::{
     domain::{
         formats::{Formats, NoFormat},
         id::id,
+        lookout::Listing,
         protocol::{Frame, Line, is_room},
         tournament::News,
     },
@@ -144,6 +145,8 @@ pub enum Event {
     },
     /// What goes on for this account: said after the login, and on every change.
     Searches(Searches),
+    /// The battles that the server shows: the answer to [`Client::list_battles`].
+    Listing(Listing),
     /// Something that a person should read.
     Popup(String),
 }
@@ -253,6 +256,11 @@ impl Client {
         self.say(&format!("/join {room}")).await
     }
 
+    /// Asks for the battles that go on: they come as [`Event::Listing`].
+    pub async fn list_battles(&self) -> Result<(), Gone> {
+        self.say("/cmd roomlist").await
+    }
+
     /// Gives up a battle. It ends as any other does, for whoever plays it.
     pub async fn forfeit(&self, room: &str) -> Result<(), Gone> {
         assert!(is_room(room), "{room:?} is no room");
@@ -277,6 +285,11 @@ impl Room {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Its title, with the names of its players: "Ann vs. Bob".
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     /// The id of whoever plays against `me`, by the room's title; `None` if `me` does not play there.

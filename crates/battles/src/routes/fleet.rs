@@ -129,10 +129,10 @@ pub fn routes(desk: Desk) -> Routes {
             Endpoint::put(path, "Play for a run, from this server")
                 .tag("battles")
                 .command::<FleetSetup>()
-                .answers(200, "It plays already, with these settings.", version())
+                .answers(200, "It plays already, with these settings, and goes on if it was just about to end by itself.", version())
                 .answers(201, "It is started.", version())
                 .refuses(404, &["unknown_run"])
-                .refuses(409, &["fleet_playing", "hosts_no_fleets"]),
+                .refuses(409, &["fleet_ending", "fleet_playing", "hosts_no_fleets"]),
             start,
         )
         .on(
@@ -390,7 +390,7 @@ impl From<FleetRejection> for Problem {
     fn from(rejection: FleetRejection) -> Self {
         let status = match rejection {
             FleetRejection::Unknown => StatusCode::NOT_FOUND,
-            FleetRejection::Playing => StatusCode::CONFLICT,
+            FleetRejection::Playing | FleetRejection::Ending => StatusCode::CONFLICT,
         };
         Problem::new(status, rejection.code(), rejection.to_string())
     }

@@ -122,6 +122,7 @@ async fn first_battle(events: &mut Events) -> Room {
             other @ (Event::Challenge { .. }
             | Event::NoRoom(_)
             | Event::Tournament { .. }
+            | Event::Listing(_)
             | Event::Popup(_)) => {
                 panic!("{other:?}")
             }

@@ -88,7 +88,7 @@ pub async fn side(client: Client, mut events: Events, settings: Settings) -> See
             }
             Event::Searches(_) => (),
             Event::Popup(text) => panic!("{text}"),
-            Event::NoRoom(_) | Event::Tournament { .. } => (),
+            Event::NoRoom(_) | Event::Tournament { .. } | Event::Listing(_) => (),
         }
     }
 }

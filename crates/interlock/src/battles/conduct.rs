@@ -5,12 +5,13 @@ use std::{
     future::pending,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use interlock_battles::{
     domain::{
-        run::{Plan, RunView},
+        run::{Mode, Plan, RunView},
         score::{Score, Sprt, Verdict},
     },
     fleet::{
@@ -28,7 +29,11 @@ use interlock_server::{
 };
 use tokio::{sync::oneshot, task::block_in_place, time::sleep};
 
-use super::{progress, setup::seed};
+use super::{
+    programs::{Launch, Programs},
+    progress,
+    setup::seed,
+};
 use crate::{cli::battles::Kept, open_files, signals::Signals};
 
 /// Who says when a match is decided.
@@ -61,6 +66,24 @@ impl Judge {
     }
 }
 
+/// What a match is beside a run.
+#[derive(Default)]
+pub struct Bout {
+    /// Who ends it when it is decided.
+    pub judge: Option<Judge>,
+    /// Who is started to play in it.
+    pub programs: Vec<Launch>,
+    /// How long they may play nothing.
+    pub patience: Duration,
+}
+
+/// What has been played.
+pub struct Played {
+    pub report: Report,
+    /// Why the programs were given up, if they were.
+    pub trouble: Option<String>,
+}
+
 /// A run of this process's own server, which may have begun before.
 pub struct Conduct<'a> {
     kept: &'a Kept,
@@ -89,13 +112,10 @@ impl<'a> Conduct<'a> {
     }
 
     /// Plays until the target is reached, the judge has decided, or signals end it.
-    pub async fn run(
-        self,
-        plan: Plan,
-        settings: FleetSettings,
-        judge: Option<Judge>,
-    ) -> Result<Report> {
+    pub async fn run(self, plan: Plan, settings: FleetSettings, bout: Bout) -> Result<Played> {
         let Self { kept, mut server, before, name } = self;
+        let Bout { judge, programs, patience } = bout;
+        let is_watched = matches!(plan.mode, Mode::Watch(_));
         let signals = Signals::listen()?;
         open_files::allow_many();
         let counter = Counter::new(server.runtime(), name.clone());
@@ -115,26 +135,33 @@ impl<'a> Conduct<'a> {
             eprintln!("its page: http://{address}/battles/{name}");
             let tracker = fleet.tracker();
             fleets.note(&name, Some(fleet.tracker()));
+            // Not before somebody watches.
+            let mut programs = Programs::start(programs, &counter.view().await?)?;
             let report = tokio::select! {
                 report = fleet.ended() => report,
+                never = programs.look_after(&tracker, patience, || match is_watched {
+                    true => brake.forfeit(),
+                    false => brake.drain(),
+                }) => match never {},
                 never = obey(signals, &brake) => match never {},
                 never = judged(judge, &counter, &tracker, &brake) => match never {},
                 never = progress::show(&counter) => match never {},
             };
+            let trouble = programs.stop().await;
             if report.as_ref().is_ok_and(|report| report.elsewhere > 0) {
                 eprintln!("other machines are told that it is over");
                 sleep(limits::FAREWELL).await;
             }
             // The server is waiting for it.
             let _ = stop.send(());
-            anyhow::Ok(report?)
+            anyhow::Ok(Played { report: report?, trouble })
         };
         let stopped = async {
             // An error is the end as well.
             let _ = stopped.await;
         };
-        let (_, report) = tokio::join!(server.run(stopped), played);
-        report
+        let (_, played) = tokio::join!(server.run(stopped), played);
+        played
     }
 }
 

@@ -1,13 +1,14 @@
 //! `interlock battles match A B`: which of two bots is stronger?
 //!
-//! A match is a run: our two sides are two accounts of ours that play against each other, or our account and the
-//! user that it challenges, and each game is counted once, for the first side. Half of the workers have the first
-//! side challenge, half the second, as far as their number allows. On a server of our own, the n-th game of either half
-//! is the same but for the sides: a pair, and pairs are what the statistics are made of. Other servers take no seeds.
+//! A match is a run, and each game is counted once, for the first side: our two sides are two accounts of ours that
+//! play against each other, or our account and whoever it challenges, or nobody here plays and two others are watched.
+//! Where both are ours, half of the workers have the first side challenge, half the second, as far as their number
+//! allows. On a server of our own, the n-th game of either half is the same but for the sides: a pair, and pairs are
+//! what the statistics are made of. Other servers take no seeds.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use interlock_battles::{
     domain::{
         lineup::WORKER_PREFIX,
@@ -20,7 +21,8 @@ use interlock_kernel::quota::Limit;
 use serde_json::json;
 
 use super::{
-    conduct::{Conduct, Judge},
+    conduct::{Bout, Conduct, Judge, Played},
+    pairing::Pairing,
     progress,
     setup::{self, Ground, LOCAL, Lineup, Luck, settings, teams, workers},
 };
@@ -29,47 +31,39 @@ use crate::cli::battles::{Match, Side};
 /// How many games at most, and how many at once, unless told.
 const GAMES: Limit = Limit::Of(1000);
 const WORKERS: u32 = 2;
+/// How many of others' battles are watched at once.
+const WATCHED: u32 = 8;
 /// How often the test may be wrong, either way.
 const ERROR: f64 = 0.05;
 
 pub async fn play(wanted: &Match) -> Result<()> {
-    let ours = match (&wanted.one, &wanted.two) {
-        (Side::Ours(ours), _) => *ours,
-        (Side::User(_), Side::Ours(_)) => {
-            bail!("the first side must be one of ours: challenge {} as the second one", wanted.one)
-        }
-        (Side::User(one), Side::User(two)) => bail!(
-            "a server lets nobody tell {one} and {two} to play each other: match one of ours against each of them, \
-             and compare the two results"
-        ),
-    };
     if wanted.elo0 >= wanted.elo1 {
         bail!("--elo0 {} must be less than --elo1 {}", wanted.elo0, wanted.elo1);
     }
     let test = Sprt { low: wanted.elo0, high: wanted.elo1, alpha: ERROR, beta: ERROR };
-    let (mode, partner) = match &wanted.two {
-        Side::Ours(partner) => (Mode::SelfPlay, Some(*partner)),
-        Side::User(name) => (Mode::Challenge(name.clone()), None),
-    };
     let conduct = Conduct::begin(&wanted.kept).await?;
     let before = conduct.before();
-    let workers = workers(wanted.workers, before, WORKERS);
+    let server = setup::server(&wanted.place, before)?;
+    let Pairing { mode, usernames, ours, partner, programs } =
+        Pairing::of(wanted, server == LOCAL)?;
+    let is_watched = matches!(mode, Mode::Watch(_));
+    let usual = match programs.is_empty() {
+        _ if is_watched => WATCHED,
+        true => WORKERS,
+        false => 1,
+    };
+    let workers = workers(wanted.workers, before, usual);
     let target = wanted.games.map(Limit::Of).or(before.map(|plan| plan.target));
     let plan = Plan {
-        server: setup::server(&wanted.place, before)?,
+        server,
         format: setup::format(&wanted.place, before),
         mode,
         target: target.unwrap_or(GAMES),
-        shares: NonZeroU32::new(workers),
+        // Whose turn it is to play, those who are watched know best.
+        shares: NonZeroU32::new(workers).filter(|_| !is_watched),
     };
-    let lineup = Lineup {
-        usernames: usernames(wanted, plan.server == LOCAL)?,
-        workers,
-        prefix: WORKER_PREFIX,
-        teams: teams(&wanted.place)?,
-        ours,
-        partner,
-    };
+    let teams = teams(&wanted.place)?;
+    let lineup = Lineup { usernames, workers, prefix: WORKER_PREFIX, teams, ours, partner };
     let settings = settings(&wanted.place, Some(&plan), &wanted.kept, lineup)?;
     // Two accounts each, who challenge each other the other way round, and half of the games for either.
     let are_paired = plan.server == LOCAL
@@ -81,22 +75,17 @@ pub async fn play(wanted: &Match) -> Result<()> {
     let (judge, pairs) = (Judge::new(test, pairs()), pairs());
     let ground = Ground::prepare(&wanted.place, &plan, luck).await?;
     let settings = FleetSettings { server: ground.socket(), ..settings };
-    let report = conduct.run(plan, settings, (!wanted.all_games).then_some(judge)).await?;
+    let socket = settings.server.as_ref().unwrap_or(&plan.server);
+    let bout = Bout {
+        judge: (!wanted.all_games).then_some(judge),
+        programs: programs.into_iter().map(|it| it.launch(socket, &plan.format)).collect(),
+        patience: Duration::from_secs(wanted.patience),
+    };
+    let Played { report, trouble } = conduct.run(plan, settings, bout).await?;
     let pairs = pairs.map(|mut pairs| pairs.read()).transpose()?;
     let result = Outcome { wanted, test, report, pairs };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });
-    Ok(())
-}
-
-fn usernames(wanted: &Match, is_local: bool) -> Result<Vec<String>> {
-    let usual = match (&wanted.two, &wanted.username[..]) {
-        (_, [_, ..]) => return Ok(wanted.username.clone()),
-        _ if !is_local => bail!("--username says who we are on the server"),
-        // The same each time, so that a run goes on.
-        (Side::User(_), []) => &["Match A 1"][..],
-        (Side::Ours(_), []) => &["Match A 1", "Match B 1", "Match A 2", "Match B 2"],
-    };
-    Ok(usual.iter().map(|name| (*name).to_owned()).collect())
+    trouble.map_or(Ok(()), |trouble| Err(anyhow!(trouble)))
 }
 
 /// What a match has come to.
@@ -138,6 +127,7 @@ impl Outcome<'_> {
             "void": report.total.void,
             "claimed": report.claimed,
             "drift": report.drift,
+            "unread": report.unread,
             "score": score.rate(),
             "elo": self.elo(),
             "pairs": self.pairs,
@@ -171,7 +161,13 @@ impl Outcome<'_> {
                 pairs.pairs(),
                 pairs.0
             ),
-            None => "the server deals teams and dice; sides alternate as far as can be".to_owned(),
+            None => match &self.wanted.two {
+                Side::Ours(_) => {
+                    "the server deals teams and dice; sides alternate as far as can be"
+                }
+                Side::User(_) | Side::Program(_) => "the server deals teams and dice",
+            }
+            .to_owned(),
         };
         format!(
             "{}\n{luck}\n{one} against {two}, in Elo: {elo}\n\

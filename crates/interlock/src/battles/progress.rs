@@ -152,6 +152,12 @@ pub fn summary(report: &Report) -> String {
     if *claimed > 0 {
         let _ = write!(text, "\n{claimed} have not ended; the same --run goes on with them");
     }
+    if let Some(unread @ 1..) = report.unread {
+        let _ = write!(
+            text,
+            "\n{unread} battles of the server could not be read: private, gone too soon, or of another format"
+        );
+    }
     if let Some(rating) = report.rating {
         let _ = write!(text, "\nrating {rating}");
     }

@@ -14,7 +14,7 @@ use interlock_battles::{
         contestant::Contestant,
         id::id,
         lineup::{check_socket, check_usernames, worker_names},
-        run::Plan,
+        run::{Mode, Plan},
         team::packed,
     },
     fleet::{FleetSettings, Team, host::PASSWORD_VARIABLE},
@@ -113,7 +113,10 @@ pub fn settings(
     lineup: Lineup<'_>,
 ) -> Result<FleetSettings> {
     let mode = plan.map(|plan| &plan.mode);
-    check_usernames(&lineup.usernames, mode).map_err(|says| anyhow!("--username {says}"))?;
+    let is_guest = matches!(mode, Some(Mode::Watch(_))) && lineup.usernames.is_empty();
+    if !is_guest {
+        check_usernames(&lineup.usernames, mode).map_err(|says| anyhow!("--username {says}"))?;
+    }
     let workers = worker_names(lineup.prefix, lineup.workers);
     let thinkers = Arc::new(Thinkers::on_all_cores());
     let playing = |contestant| Settings::of(contestant, &thinkers, seed());
@@ -130,10 +133,14 @@ pub fn settings(
     })
 }
 
-/// A server of our own asks for no proof: it is given none, and no login service is told a password for it.
+/// A server of our own asks for no proof: it is given none, and no login service is told a password for it. Who has no
+/// name is a guest.
 fn accounts(is_local: bool, place: &Place, names: Vec<String>) -> Result<Vec<Account>> {
     if is_local && (place.password.is_some() || place.login_url.is_some()) {
         bail!("the run is played on a local server, which asks for no --password");
+    }
+    if names.is_empty() {
+        return Ok(vec![Account::Guest]);
     }
     let known = || variable(PASSWORD_VARIABLE).filter(|_| !is_local);
     let password = place.password.clone().or_else(known);

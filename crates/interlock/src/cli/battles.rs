@@ -32,6 +32,17 @@ pub enum Battles {
     ///
     /// Ends when a sequential test (SPRT) has decided, or after --games. Prints the score of the first bot, the
     /// difference in Elo with its 95 % interval, and the test's verdict.
+    ///
+    /// A bot is one of ours (search:100ms, search:5000it for iterations, greedy, random), a user of the server
+    /// (user:NAME), or a program (cmd:COMMAND LINE). One of ours challenges the other one. Two others are watched: users
+    /// must play each other by themselves, while this runs; programs are started for it, by the shell, and stopped when
+    /// it ends. A program finds in its environment what it is to do: INTERLOCK_SERVER, the socket; INTERLOCK_NAME, the
+    /// account that it takes; INTERLOCK_OPPONENT, whom it plays; INTERLOCK_FORMAT; INTERLOCK_ROLE, challenge or accept;
+    /// INTERLOCK_BATTLES, how often. Of two programs the first one challenges, and so does a program against a user;
+    /// against one of ours it accepts.
+    ///
+    /// The same --run once more goes on where it was: each battle counts once, and one that went on meanwhile is read
+    /// while the server has it, which is some minutes.
     Match(Box<Match>),
     /// Show how a run stands
     Show(Show),
@@ -87,14 +98,15 @@ pub struct Run {
 /// `interlock battles match`
 #[derive(Debug, Args)]
 pub struct Match {
-    /// The first bot, one of ours: search:100ms, search:5000it (iterations), greedy or random
+    /// The first bot; one of ours comes first
     #[arg(value_name = "A")]
     pub one: Side,
-    /// The second bot, one of ours or user:NAME, who is challenged on the server
+    /// The second bot
     #[arg(value_name = "B")]
     pub two: Side,
-    /// Our accounts, parted by commas: one for A and one for B, and once more the same, so that each side
-    /// challenges in half of the games; without B where it is a user [default: made up on a local server]
+    /// The accounts, parted by commas: one for A and one for B, but none for a user. Two of ours may have as many once
+    /// more, so that each challenges in half of the games. Two users are watched by a guest, or by this account
+    /// [default: made up on a local server]
     #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     pub username: Vec<String>,
     #[command(flatten)]
@@ -102,8 +114,8 @@ pub struct Match {
     /// How many games at most [default: 1000, or as before]
     #[arg(long, short = 'n', value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub games: Option<u64>,
-    /// How many are played at once; an even number gives each side its half of the challenges [default: 2, or as
-    /// before]
+    /// How many are played at once; an even number gives each of ours its half of the challenges [default: 2, or as
+    /// before; 1 against a program; where others are watched, up to 8 are]
     #[arg(long, short, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     pub workers: Option<u32>,
     /// The test's one hypothesis: A is so much stronger, in Elo
@@ -112,6 +124,9 @@ pub struct Match {
     /// The test's other hypothesis, more than --elo0; each is wrongly accepted one time in twenty
     #[arg(long, value_name = "ELO", default_value_t = 50.0, value_parser = elo, allow_hyphen_values = true)]
     pub elo1: f64,
+    /// How long programs may play nothing, in seconds, until they are given up
+    #[arg(long, value_name = "S", default_value_t = 120, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
     /// Play all games, also when the test has decided before: for a score with a narrow interval
     #[arg(long)]
     pub all_games: bool,
@@ -230,14 +245,16 @@ pub enum ModeWord {
     Tournament,
 }
 
-impl From<&Mode> for ModeWord {
-    fn from(mode: &Mode) -> Self {
+impl ModeWord {
+    /// The word of a mode; `None`: nobody of ours plays in it.
+    pub fn of(mode: &Mode) -> Option<Self> {
         match mode {
-            Mode::Ladder => Self::Ladder,
-            Mode::Challenge(_) => Self::Challenge,
-            Mode::Accept(_) => Self::Accept,
-            Mode::SelfPlay => Self::SelfPlay,
-            Mode::Tournament(_) => Self::Tournament,
+            Mode::Ladder => Some(Self::Ladder),
+            Mode::Challenge(_) => Some(Self::Challenge),
+            Mode::Accept(_) => Some(Self::Accept),
+            Mode::SelfPlay => Some(Self::SelfPlay),
+            Mode::Tournament(_) => Some(Self::Tournament),
+            Mode::Watch(_) => None,
         }
     }
 }

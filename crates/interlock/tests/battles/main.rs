@@ -5,6 +5,7 @@
 mod hosting;
 mod joined;
 mod local;
+mod outside;
 mod refusals;
 mod running;
 mod support;

@@ -145,8 +145,20 @@ fn what_the_server_refuses_is_said_in_its_words() {
 }
 
 #[test]
-fn two_users_of_a_server_cannot_be_told_to_play_each_other() {
-    let said = Place::new().run(&["match", "user:Ann", "user:Ben", "--local"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("match one of ours against each of them"), "{}", said.err);
+fn sides_that_can_never_play_each_other_are_refused_with_what_to_say_instead() {
+    let nowhere = ["--server", "ws://127.0.0.1:1/"];
+    let refused = |arguments: &[&str], words: &str| {
+        let said = Place::new().run(&[&["match"], arguments, &nowhere].concat());
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(said.err.contains(words), "{}", said.err);
+    };
+    refused(&["user:Ann", "greedy"], "one of ours comes first: match 'greedy' 'user:Ann'");
+    refused(&["cmd:bot", "greedy", "-u", "a,b"], "one of ours comes first");
+    refused(&["user:Ann", "user:ann"], "name each account once");
+    refused(&["user:Ann", "user:A name of nineteen."], "18 characters");
+    refused(&["user:Ann", "user:Bob", "-u", "a,b"], "one is enough");
+    refused(&["user:Ann", "cmd:bot"], "--username says who the sides are");
+    refused(&["user:Ann", "cmd:bot", "-u", "a,b"], "must name 1, and names 2");
+    refused(&["cmd:a", "cmd:b", "-u", "a"], "must name 2, and names 1");
+    refused(&["user:Ann", "user:Bob", "--team-dir", "."], "nobody of ours plays");
 }

@@ -98,18 +98,20 @@ impl Hand {
 
     /// What was begun on its account. What it had only claimed is given back.
     async fn earlier(&mut self) -> Vec<Begun> {
-        let mut begun = Vec::new();
-        for battle in self.view().await.live {
-            let claim = battle.claim;
-            match battle.room {
-                Some(room) if room.account == self.bench.account => {
-                    begun.push(Begun { worker: battle.worker, claim, room });
+        'seen: loop {
+            let mut begun = Vec::new();
+            for battle in self.view().await.live {
+                let claim = battle.claim;
+                if let Some(room) = battle.room {
+                    if room.account == self.bench.account {
+                        begun.push(Begun { worker: battle.worker, claim, room });
+                    }
+                } else if battle.worker == self.bench.worker && !self.give_back(claim).await {
+                    continue 'seen;
                 }
-                None if battle.worker == self.bench.worker => self.give_back(claim).await,
-                Some(_) | None => {}
             }
+            return begun;
         }
-        begun
     }
 
     /// Claims a battle. `None`: there is none left for it.
@@ -226,14 +228,20 @@ impl Hand {
         self.bench.showdown.leave(room);
     }
 
-    async fn give_back(&mut self, claim: ClaimId) {
+    /// False: there is a battle, by a request of an earlier life that was long on its way.
+    async fn give_back(&mut self, claim: ClaimId) -> bool {
         match self.ask(RunCommand::GiveBack { claim }).await {
             // Its time ran out: it came back by itself.
             Ok(_) | Err(RunRejection::Refused(QuotaRefusal::ClaimExpired(_))) => {
                 self.says(|| format!("gives {claim} back"));
             }
+            Err(RunRejection::Begun(_)) => {
+                self.says(|| format!("finds that {claim} has begun"));
+                return false;
+            }
             Err(refusal) => self.stops(&refusal),
         }
+        true
     }
 
     /// A refusal that nobody expects stops a whole fleet.

@@ -19,6 +19,7 @@ impl Battle {
             | Line::NameTaken { .. }
             | Line::UpdateSearch(_)
             | Line::Formats(_)
+            | Line::Answer { .. }
             | Line::Pm { .. }
             | Line::Popup(_)
             | Line::Deinit

@@ -1,6 +1,6 @@
 //! What a run is to play.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, slice};
 
 use interlock_kernel::quota::Limit;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub enum Mode {
     SelfPlay,
     /// By the tournaments of this room.
     Tournament(String),
+    /// Nobody of ours plays: by watching these two users play each other. It counts for the first.
+    Watch([String; 2]),
 }
 
 /// A run goes on only as what it was opened as.
@@ -79,6 +81,7 @@ impl Mode {
             Self::Accept(_) => "accept",
             Self::SelfPlay => "self-play",
             Self::Tournament(_) => "tournament",
+            Self::Watch(_) => "watch",
         }
     }
 
@@ -88,15 +91,23 @@ impl Mode {
         match self {
             Self::Challenge(name) | Self::Tournament(name) => Some(name),
             Self::Accept(name) => name.as_deref(),
-            Self::Ladder | Self::SelfPlay => None,
+            Self::Ladder | Self::SelfPlay | Self::Watch(_) => None,
+        }
+    }
+
+    /// Everybody and everything that it names.
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Challenge(name) | Self::Tournament(name) | Self::Accept(Some(name)) => {
+                slice::from_ref(name)
+            }
+            Self::Watch(pair) => pair,
+            Self::Ladder | Self::SelfPlay | Self::Accept(None) => &[],
         }
     }
 
     fn words(&self) -> String {
-        match self.name() {
-            Some(name) => format!("{} {name}", self.word()),
-            None => self.word().to_owned(),
-        }
+        [&[self.word().to_owned()], self.names()].concat().join(" ")
     }
 }
 
@@ -105,7 +116,7 @@ impl Plan {
     pub(super) fn check(&self) -> Result<(), RunRejection> {
         check_text("server", Some(&self.server))?;
         check_text("format", Some(&self.format))?;
-        check_text("name", self.mode.name())?;
+        self.mode.names().iter().try_for_each(|name| check_text("name", Some(name)))?;
         let format = id(&self.format);
         let is_known = format
             .strip_prefix(GENERATION)

@@ -32,6 +32,7 @@ impl Speaker<'_> {
             | Line::NameTaken { .. }
             | Line::UpdateSearch(_)
             | Line::Formats(_)
+            | Line::Answer { .. }
             | Line::Pm { .. }
             | Line::Popup(_)
             | Line::Init(_)

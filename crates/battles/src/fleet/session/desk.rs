@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use self::{search::Search, told::Told};
-use super::{Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments};
+use super::{
+    Ask, Match, NotFound, SessionSettings, Stage, link, tournaments::Tournaments,
+    watching::Watching,
+};
 use crate::{
     domain::protocol::is_room,
     io::{Client, Event, Events, Gone, Room, Searches},
@@ -53,6 +56,8 @@ pub(super) struct Desk {
     challengers: VecDeque<String>,
     /// Where battles are found by tournaments.
     tournaments: Option<Tournaments>,
+    /// Where battles are others'.
+    watching: Option<Watching>,
     /// What the server says is being played; `None`: on this connection it has not said so yet.
     games: Option<BTreeSet<String>>,
     /// Rooms of an earlier connection that are neither back nor done with.
@@ -68,17 +73,19 @@ impl Desk {
         settings: SessionSettings,
         me: String,
         known: Vec<String>,
+        watching: Option<Watching>,
         stage: watch::Receiver<Stage>,
     ) -> Self {
         let tournaments = match &settings.matching {
             Match::Tournament(room) => Some(Tournaments::new(room.clone())),
-            Match::Ladder | Match::Challenge(_) | Match::Accept(_) => None,
+            Match::Ladder | Match::Challenge(_) | Match::Accept(_) | Match::Watch { .. } => None,
         };
         Self {
             settings,
             me,
             stage,
             tournaments,
+            watching,
             waiting: VecDeque::new(),
             search: None,
             playing: known.iter().cloned().collect(),
@@ -166,12 +173,15 @@ impl Desk {
         let search = self.search.iter().map(|search| search.off.or(search.at));
         let returning = self.returning.values().map(|returning| returning.at);
         let leaving = self.tournaments.iter().map(Tournaments::alarm);
-        search.chain(returning).chain(leaving).flatten().min()
+        let is_looking = |_: &&Watching| self.stage() == Stage::Playing;
+        let looking = self.watching.iter().filter(is_looking).map(|it| Some(it.alarm()));
+        search.chain(returning).chain(leaving).chain(looking).flatten().min()
     }
 
     /// What the lost connection knew is known no more.
     fn lost(&mut self) {
         self.returned.clear();
+        self.watching.iter_mut().for_each(|watching| watching.lost(self.strays.iter()));
         self.strays.clear();
         self.games = None;
         self.unsettled.clone_from(&self.playing);
@@ -229,6 +239,9 @@ impl Desk {
                 self.searching(searching.contains(&self.settings.format));
             }
             Event::Challenge { from, format } => self.challenged(&from, &format),
+            Event::Listing(listing) => {
+                self.watching.iter_mut().for_each(|watching| watching.hear(&listing));
+            }
             Event::Popup(text) => self.popup(&text),
         }
     }
@@ -236,6 +249,7 @@ impl Desk {
     fn no_room(&mut self, room: &str) {
         self.give(room, None);
         self.tournaments.iter_mut().for_each(|tournaments| tournaments.no_room(room));
+        self.watching.iter_mut().for_each(|watching| watching.no_room(room));
     }
 
     /// A room has opened, or opened again.
@@ -250,13 +264,22 @@ impl Desk {
         }
         if self.playing.contains(&name) {
             self.returned.insert(name, room);
-        } else if room.opponent(&self.me).is_none() || !self.is_of_format(&name) {
+            return;
+        }
+        let room = match &mut self.watching {
+            Some(watching) => watching.enter(room),
+            None => Some(room),
+        };
+        let Some(room) = room else { return };
+        if room.opponent(&self.me).is_none() || !self.is_of_format(&name) {
             tracing::info!(room = name, "a battle that is not ours is left alone");
         } else if let Some(search) = self.search.take() {
             self.hand_out(search.finding, room);
         } else {
-            if self.strays.len() >= limits::ROOMS {
-                self.strays.pop_front();
+            if self.strays.len() >= limits::ROOMS
+                && let Some(first) = self.strays.pop_front()
+            {
+                self.watching.iter_mut().for_each(|watching| watching.overlook(&first));
             }
             self.strays.push_back(room);
         }
@@ -294,6 +317,7 @@ impl Desk {
                     Match::Ladder => client.cancel_search().await?,
                     Match::Challenge(user) => client.cancel_challenge(user).await?,
                     Match::Accept(_) => {}
+                    Match::Watch { .. } => search.off = Some(Instant::now()),
                     Match::Tournament(_) => {
                         let tournaments = self.tournaments.as_ref().expect("they are played");
                         tournaments.cancel(client).await?;
@@ -301,7 +325,7 @@ impl Desk {
                 }
             }
         }
-        if self.stage() == Stage::Forfeiting {
+        if self.stage() == Stage::Forfeiting && self.watching.is_none() {
             for room in &self.playing {
                 client.forfeit(room).await?;
             }
@@ -334,6 +358,9 @@ impl Desk {
         if self.stage() >= Stage::Draining {
             self.refuse_waiting(&NotFound::Draining);
             return Ok(());
+        }
+        if let Some(watching) = &mut self.watching {
+            watching.advance(client, !self.playing.is_empty()).await?;
         }
         while self.search.is_none()
             && let Some(finding) = self.waiting.pop_front()

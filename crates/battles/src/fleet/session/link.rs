@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::SessionSettings;
+use super::{Match, SessionSettings};
 use crate::{
     domain::id::id,
     io::{Client, ConnectError, Events},
@@ -29,9 +29,13 @@ pub(super) async fn begin(settings: &SessionSettings) -> Result<(Client, Events)
 /// Connects, however long it takes. A name that is still taken by the lost connection is free again soon.
 pub(super) async fn connect(settings: &SessionSettings, me: &str) -> (Client, Events) {
     let mut pause = limits::FIRST_RECONNECT_PAUSE;
+    // Who watches others need not be the same as before.
+    let is_anybody = matches!(settings.matching, Match::Watch { .. });
     loop {
         match Client::connect(&settings.url, &settings.account).await {
-            Ok((client, events)) if id(client.name()) == me => return (client, events),
+            Ok((client, events)) if id(client.name()) == me || is_anybody => {
+                return (client, events);
+            }
             Ok((client, _)) => {
                 let name = client.name();
                 tracing::warn!(account = me, name, "the server gave another name");

@@ -8,6 +8,7 @@ use super::{Event, Room};
 use crate::{
     domain::{
         id::id,
+        lookout::listing,
         protocol::{Frame, LOBBY, Line},
         tournament::News,
     },
@@ -73,6 +74,13 @@ impl Rooms {
                 Err(error) => {
                     return tracing::warn!(%error, "searches that cannot be read were skipped");
                 }
+            },
+            Line::Answer { .. } => match listing(line) {
+                Some(Ok(listing)) => Event::Listing(listing),
+                Some(Err(error)) => {
+                    return tracing::warn!(%error, "a list of battles that cannot be read was skipped");
+                }
+                None => return,
             },
             Line::Challstr(_)
             | Line::Formats(_)

@@ -55,3 +55,15 @@ async fn a_fleet_that_is_refused_leaves_the_password_of_the_one_that_plays() {
     start("one", "third").await.unwrap();
     assert_eq!(desk.fleets.password(&run), Some(Password::new("first")));
 }
+
+#[tokio::test]
+async fn a_fleet_that_was_told_to_end_is_not_started_before_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Key::new("test").unwrap();
+    let desk = desk(folder.path(), &run).await;
+    let start = async || desk.start(&run, &setup("one", "first"), Caller::local()).await;
+    start().await.unwrap();
+    desk.slow(&run, FleetCommand::Drain, Caller::local()).await.unwrap();
+    let refused = start().await.unwrap_err();
+    assert_eq!(refused.code(), "fleet_ending");
+}

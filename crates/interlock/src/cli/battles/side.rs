@@ -1,4 +1,4 @@
-//! `search:100ms`, `greedy`, `user:NAME`: a side of a match, in a word.
+//! `search:100ms`, `greedy`, `user:NAME`, `cmd:COMMAND LINE`: a side of a match, in a word.
 
 use std::{fmt, str::FromStr};
 
@@ -9,8 +9,10 @@ use interlock_battles::domain::contestant::Contestant;
 pub enum Side {
     /// One of our players.
     Ours(Contestant),
-    /// Whoever has this name on the server; it is challenged.
+    /// Whoever has this name on the server.
     User(String),
+    /// A program that is started for the match: a command line for the shell.
+    Program(String),
 }
 
 impl FromStr for Side {
@@ -19,9 +21,10 @@ impl FromStr for Side {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("user", name)) if !name.is_empty() => Ok(Self::User(name.to_owned())),
+            Some(("cmd", line)) if !line.trim().is_empty() => Ok(Self::Program(line.to_owned())),
             Some(_) | None => match text.parse() {
                 Ok(contestant) => Ok(Self::Ours(contestant)),
-                Err(none) => Err(format!("{none}; or user:NAME")),
+                Err(none) => Err(format!("{none}; or user:NAME, or cmd:COMMAND LINE")),
             },
         }
     }
@@ -31,6 +34,7 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(name) => write!(f, "user:{name}"),
+            Self::Program(line) => write!(f, "cmd:{line}"),
             Self::Ours(contestant) => contestant.fmt(f),
         }
     }
@@ -42,14 +46,14 @@ mod tests {
 
     #[test]
     fn a_side_is_read_as_it_is_written() {
-        for text in ["search:250ms", "greedy", "user:Some Body"] {
+        for text in ["search:250ms", "greedy", "user:Some Body", "cmd:python3 bot.py --fast: 1"] {
             assert_eq!(text.parse::<Side>().map(|side| side.to_string()), Ok(text.to_owned()));
         }
     }
 
     #[test]
     fn what_is_no_side_is_refused() {
-        for text in ["", "user:", "search:1s", "somebody"] {
+        for text in ["", "user:", "cmd:", "cmd: ", "search:1s", "somebody"] {
             assert!(text.parse::<Side>().is_err(), "{text}");
         }
     }

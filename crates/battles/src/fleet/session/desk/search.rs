@@ -162,6 +162,8 @@ impl Desk {
                 // that are accepted at once would be two battles.
                 search.at = Some(now + limits::ROOMS_RETURN);
             }
+            // Looking goes on, whoever waits.
+            Match::Watch { .. } => search.at = None,
             Match::Tournament(_) => {
                 let tournaments = self.tournaments.as_mut().expect("they are played");
                 search.at = tournaments.take_step(client, &self.settings.format, team).await?;
@@ -197,7 +199,7 @@ mod tests {
             matching: Match::Ladder,
         };
         let stage = watch::Sender::new(Stage::Playing);
-        let mut desk = Desk::new(settings, "bot".to_owned(), Vec::new(), stage.subscribe());
+        let mut desk = Desk::new(settings, "bot".to_owned(), Vec::new(), None, stage.subscribe());
         let (found, _battle) = oneshot::channel();
         desk.search = Some(Search::new(Finding { team: None, found }, Instant::now()));
         let mut pauses = Vec::new();

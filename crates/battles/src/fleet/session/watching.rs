@@ -1,0 +1,119 @@
+//! The battles of two others, for a session's task: when to look for them, and which rooms to enter.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    domain::lookout::{Listing, Lookout},
+    io::{Client, Gone, Room},
+    limits,
+};
+
+/// Looks out, and enters what it finds.
+pub(super) struct Watching {
+    lookout: Lookout,
+    /// In words: who is to play, and what.
+    what: String,
+    /// When to look next.
+    at: Instant,
+    /// When to say that nothing is found.
+    lonely: Instant,
+    /// Rooms that were entered and are nobody's business here.
+    strangers: Vec<Room>,
+    /// See [`Lookout::unread`].
+    unread: Arc<AtomicU64>,
+}
+
+impl Watching {
+    /// For the two with these ids. `known` are rooms that were found before.
+    pub(super) fn new(
+        pair: &[String; 2],
+        format: &str,
+        known: &[String],
+        unread: Arc<AtomicU64>,
+    ) -> Self {
+        let [one, two] = pair;
+        let now = Instant::now();
+        Self {
+            lookout: Lookout::new(format, pair.clone(), known.iter().map(String::as_str)),
+            what: format!("{one} and {two} in {format}"),
+            at: now,
+            lonely: now + limits::NOTHING_FOUND,
+            strangers: Vec::new(),
+            unread,
+        }
+    }
+
+    pub(super) fn alarm(&self) -> Instant {
+        self.at
+    }
+
+    pub(super) fn hear(&mut self, listing: &Listing) {
+        self.lookout.hear(listing);
+    }
+
+    pub(super) fn no_room(&mut self, room: &str) {
+        self.lookout.no_room(room);
+        self.note();
+    }
+
+    /// A room was entered. Returns it if it is a battle that is looked for.
+    pub(super) fn enter(&mut self, room: Room) -> Option<Room> {
+        // Where one was, the next may be.
+        self.at = Instant::now();
+        let is_found = self.lookout.enter(room.id(), room.title());
+        self.note();
+        if is_found {
+            return Some(room);
+        }
+        self.strangers.push(room);
+        None
+    }
+
+    /// A room that was found is left alone: there are too many.
+    pub(super) fn overlook(&mut self, room: &Room) {
+        self.lookout.lose(room.id());
+    }
+
+    /// The connection is lost, and with it rooms that were found and not yet watched.
+    pub(super) fn lost<'a>(&mut self, found: impl Iterator<Item = &'a Room>) {
+        found.for_each(|room| self.lookout.lose(room.id()));
+        self.lookout.ask_anew();
+        self.strangers.clear();
+        self.at = Instant::now();
+    }
+
+    /// Looks, if it is time to. `is_any`: whether a battle is watched now.
+    pub(super) async fn advance(&mut self, client: &Client, is_any: bool) -> Result<(), Gone> {
+        for room in self.strangers.drain(..) {
+            room.say("/leave").await?;
+        }
+        let now = Instant::now();
+        if is_any {
+            self.lonely = now + limits::NOTHING_FOUND;
+        } else if self.lonely <= now {
+            self.lonely = now + limits::NOTHING_FOUND;
+            let (seconds, who) = (limits::NOTHING_FOUND.as_secs(), &self.what);
+            tracing::warn!("no battle for {seconds} s: {who} must play each other, not in private");
+        }
+        if self.at > now {
+            return Ok(());
+        }
+        client.list_battles().await?;
+        for room in self.lookout.due() {
+            client.join(&room).await?;
+        }
+        self.note();
+        let is_blind = self.lookout.is_blind();
+        self.at = now + if is_blind { limits::LOOK_FIRST } else { limits::LOOK_AGAIN };
+        Ok(())
+    }
+
+    fn note(&self) {
+        self.unread.store(self.lookout.unread(), Relaxed);
+    }
+}
