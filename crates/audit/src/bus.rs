@@ -4,7 +4,7 @@
 //!
 //! - Each command that one wants is in the log exactly once, or `decide` would refuse it; those of a record are
 //!   there before those of the next record of its entity, and there is none that nobody wants.
-//! - Each row that one wants is written exactly once.
+//! - Each row that one wants is written exactly once; again, if a power loss took it.
 //! - Every read handler is called, in the order of its entity's records, and only when the record, and all that
 //!   the write handlers want done about it, is durable.
 //!
@@ -31,6 +31,7 @@ use interlock_runtime::{
 };
 
 use crate::{
+    disk::{RowEvent, standing},
     history,
     watch::{Call, Seen},
 };
@@ -45,8 +46,8 @@ pub(crate) struct Bus {
 pub(crate) struct Left<'a> {
     pub(crate) log: &'a [Chunk],
     pub(crate) letters: &'a [dead::Letter],
-    /// Changes of rows, in the order in which they were written.
-    pub(crate) rows: &'a [RowChange],
+    /// What happened to the rows, in order.
+    pub(crate) rows: &'a [RowEvent],
     pub(crate) seen: &'a Seen,
 }
 
@@ -216,14 +217,17 @@ impl Recount<'_> {
         refuses(fold.as_ref(), now)
     }
 
-    /// Each row is written as often as it is wanted.
+    /// Each row is written as often as it is wanted. Whoever was told that it was not may have written it again.
     fn rows(&self) -> Result<(), String> {
         let wanted: Vec<&RowChange> =
             self.handled.values().flat_map(|handled| &handled.rows).collect();
+        let standing = standing(self.left.rows);
+        let count = |event: RowEvent| standing.iter().filter(|other| ***other == event).count();
         for row in &wanted {
             let wanted = wanted.iter().filter(|other| *other == row).count();
-            let written = self.left.rows.iter().filter(|other| other == row).count();
-            if written != wanted {
+            let written = count(RowEvent::Written((*row).clone()));
+            let doubted = count(RowEvent::Doubted((*row).clone()));
+            if !(written..=written + doubted).contains(&wanted) {
                 return Err(format!("{row:?} is written {written} times, and wanted {wanted}"));
             }
         }
@@ -239,8 +243,9 @@ impl Recount<'_> {
                 return Err(format!("{handler} is shown {name} before its commit"));
             }
             let Some(handled) = self.handled.get_mut(&origin.position) else { continue };
-            let written = self.left.rows.get(..*rows).unwrap_or_default();
-            if handled.last_sent >= *end || handled.rows.iter().any(|row| !written.contains(row)) {
+            let there = standing(self.left.rows.get(..*rows).unwrap_or_default());
+            let is_there = |row| there.iter().any(|event| event.change() == Some(row));
+            if handled.last_sent >= *end || !handled.rows.iter().all(is_there) {
                 return Err(format!("{handler} is shown {name} before phase 1 is over"));
             }
             let newest = newest.entry((origin.entity, &origin.key)).or_default();

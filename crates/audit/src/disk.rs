@@ -2,9 +2,15 @@
 //!
 //! A commit has three scheduling points (it is submitted, it happens, its outcome is told), and others may go
 //! on, or the process crash, between any two. Besides, it may be refused, come late, or have an unknown outcome,
-//! kept or lost. It survives whole or not at all. Reads wait for their turn, too.
+//! kept or lost. It survives whole or not at all. So it is with every other write, and reads wait for their turn,
+//! too.
+//!
+//! A crash may come with a power loss, which takes the newest rows that were written lazily ([`rows`]); the log
+//! has what it said it has.
 //!
 //! One process has the disk at a time: whoever opens it shuts out those before, even if they only slept.
+
+mod rows;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -23,9 +29,12 @@ use interlock_runtime::{
 };
 use tokio::sync::watch;
 
+pub(crate) use self::rows::{RowEvent, standing};
+use self::rows::{Rows, now};
 use crate::{
     coverage,
-    faults::{self, FULL, Faults, JUMP_MS, LATE, Luck, MISHAPS, Mishap},
+    faults::{self, Count, FULL, Faults, JUMP_MS, LATE, Luck, MISHAPS, Mishap, Trouble},
+    history,
     stage::Shared,
     world::Sim,
 };
@@ -40,8 +49,10 @@ pub struct Disk {
     log: u64,
     rows: u64,
     full_until: Shared<Duration>,
-    /// Changes of rows that it has written.
-    written: Arc<Mutex<Vec<RowChange>>>,
+    /// What happened to the rows.
+    happened: Arc<Mutex<Rows>>,
+    /// What it was told to drop of the log, for whoever compares the whole of it.
+    dropped: Arc<Mutex<Vec<Chunk>>>,
     /// How often another process was to open it. Only its own machine looks, whose tasks share a memory.
     replaced: Arc<watch::Sender<u32>>,
 }
@@ -59,7 +70,8 @@ impl Disk {
             log: world.object(),
             rows: world.object(),
             full_until: Shared::new(&world.outside(), Duration::ZERO),
-            written: Arc::default(),
+            happened: Arc::default(),
+            dropped: Arc::default(),
             replaced: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -68,6 +80,17 @@ impl Disk {
     #[must_use]
     pub fn open(&self, process: &Sim) -> Mount {
         Mount { memory: self.reopen(), process: process.clone(), disk: self.clone() }
+    }
+
+    /// A crash may be a power loss.
+    pub fn crashed(&self) {
+        let mut rows = lock(&self.happened);
+        let power: Count = |faults| &mut faults.power;
+        let losses: Vec<(Count, usize)> = rows.losses().map(|groups| (power, groups)).collect();
+        if let Some(groups) = self.luck.strikes(&losses) {
+            self.touch_rows(Access::Write);
+            rows.lose(&lock(&self.memory), groups);
+        }
     }
 
     /// What is on it, for whoever looks when all is over.
@@ -88,6 +111,15 @@ impl Disk {
         lock(&self.memory).clone()
     }
 
+    /// All that ever was in the log.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn log(&self) -> Result<Vec<Chunk>, StoreError> {
+        let kept = history::read(&self.look())?;
+        Ok([lock(&self.dropped).clone(), kept].concat())
+    }
+
     /// The end of what is durable of the log.
     #[must_use]
     pub fn end(&self) -> Position {
@@ -97,18 +129,18 @@ impl Disk {
         span.expect("whoever opened it last may read it").end
     }
 
-    /// How many changes of rows it has written.
+    /// How much has happened to the rows.
     #[must_use]
-    pub fn rows_written(&self) -> usize {
+    pub fn row_events_count(&self) -> usize {
         self.touch_rows(Access::Read);
-        lock(&self.written).len()
+        lock(&self.happened).events().len()
     }
 
-    /// The changes of rows that it has written, in order.
+    /// What happened to the rows, in order.
     #[must_use]
-    pub fn rows(&self) -> Vec<RowChange> {
+    pub fn row_events(&self) -> Vec<RowEvent> {
         self.touch_rows(Access::Read);
-        lock(&self.written).clone()
+        lock(&self.happened).events().to_vec()
     }
 
     /// Changes whenever another process is to open it while this one is paused.
@@ -156,11 +188,32 @@ impl Disk {
         outcome
     }
 
+    /// A write that is no commit, and what befalls it.
+    async fn troubled<T>(
+        &self,
+        trouble: Option<Trouble>,
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match trouble {
+            None => write.await,
+            Some(Trouble::Fails) => Err(failed()),
+            Some(Trouble::Doubted) => write.await.and(Err(failed())),
+            Some(Trouble::Late) => {
+                self.world.sleep(LATE).await;
+                write.await
+            }
+            Some(Trouble::ToldLate) => {
+                let outcome = write.await;
+                self.world.sleep(LATE).await;
+                outcome
+            }
+        }
+    }
+
     async fn append(self, memory: MemoryStore, chunk: Chunk, mishap: Option<Mishap>) -> Append {
         if self.is_full() {
             return Append::Refused(full());
         }
-        let failed = || StoreError::Failed("as the audit wants it".to_owned());
         match mishap {
             Some(Mishap::Refused) => Append::Refused(failed()),
             Some(Mishap::UnknownLost) => Append::Unknown(failed()),
@@ -191,6 +244,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn full() -> StoreError {
     StoreError::Full("as the audit wants it".to_owned())
+}
+
+fn failed() -> StoreError {
+    StoreError::Failed("as the audit wants it".to_owned())
 }
 
 fn gone() -> StoreError {
@@ -224,6 +281,37 @@ impl Mount {
         world.spawn_apart(name, Box::pin(work));
         Box::pin(async move { receiver.await.ok() })
     }
+
+    /// The same of a write that is no commit; what befalls it counts into this number.
+    fn write_or_fail<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        count: Count,
+        write: impl FnOnce(Disk, MemoryStore, Option<Trouble>) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<Result<T, StoreError>> {
+        let trouble = self.disk.luck.strikes(&Trouble::all(count));
+        let (disk, memory) = (self.disk.clone(), self.memory.clone());
+        let written = self.write(name, async move {
+            let writes = async { write(disk.clone(), memory, trouble) };
+            disk.troubled(trouble, writes).await
+        });
+        Box::pin(async move { written.await.unwrap_or_else(|| Err(gone())) })
+    }
+
+    /// Reads when it is its turn.
+    fn look<T: Send + 'static>(
+        &self,
+        object: u64,
+        read: impl FnOnce(&MemoryStore) -> StoreFuture<T> + Send + 'static,
+    ) -> StoreFuture<T> {
+        let (memory, process, world) =
+            (self.memory.clone(), self.process.clone(), self.disk.world.clone());
+        Box::pin(async move {
+            process.give_way().await;
+            world.touches(object, Access::Read);
+            read(&memory).await
+        })
+    }
 }
 
 impl Store for Mount {
@@ -244,23 +332,33 @@ impl Store for Mount {
     }
 
     fn settle(&self) -> StoreFuture<Result<Span, StoreError>> {
-        self.disk.touch_log(Access::Write);
-        self.memory.settle()
+        self.write_or_fail(
+            "settle",
+            |faults| &mut faults.commits,
+            |disk, memory, _| {
+                disk.touch_log(Access::Write);
+                now(memory.settle())
+            },
+        )
     }
 
     fn read(&self, at: Position, bytes_max: usize) -> StoreFuture<Result<Vec<Chunk>, StoreError>> {
-        let (memory, process) = (self.memory.clone(), self.process.clone());
-        let disk = self.disk.clone();
-        Box::pin(async move {
-            process.give_way().await;
-            disk.touch_log(Access::Read);
-            memory.read(at, bytes_max).await
-        })
+        self.look(self.disk.log, move |memory| memory.read(at, bytes_max))
     }
 
     fn truncate(&self, below: Position) -> StoreFuture<Result<(), StoreError>> {
-        self.disk.touch_log(Access::Write);
-        self.memory.truncate(below)
+        self.write_or_fail(
+            "truncate",
+            |faults| &mut faults.commits,
+            move |disk, memory, _| {
+                disk.touch_log(Access::Write);
+                let mut dropped = history::read(&memory)?;
+                dropped.retain(|chunk| chunk.end() <= below);
+                now(memory.truncate(below))?;
+                lock(&disk.dropped).extend(dropped);
+                Ok(())
+            },
+        )
     }
 
     fn write_rows(
@@ -268,27 +366,28 @@ impl Store for Mount {
         changes: Vec<RowChange>,
         durability: Durability,
     ) -> StoreFuture<Result<(), StoreError>> {
-        let (disk, memory) = (self.disk.clone(), self.memory.clone());
-        let written = self.write("rows", async move {
-            if disk.is_full() {
-                return Err(full());
-            }
-            disk.touch_rows(Access::Write);
-            memory.write_rows(changes.clone(), durability).await?;
-            lock(&disk.written).extend(changes);
-            Ok(())
-        });
-        Box::pin(async move { written.await.unwrap_or_else(|| Err(gone())) })
+        self.write_or_fail(
+            "rows",
+            |faults| &mut faults.rows,
+            move |disk, memory, trouble| {
+                if disk.is_full() {
+                    return Err(full());
+                }
+                disk.touch_rows(Access::Write);
+                let is_doubted = trouble == Some(Trouble::Doubted);
+                let event = if is_doubted { RowEvent::Doubted } else { RowEvent::Written };
+                lock(&disk.happened).write(&memory, (changes, durability), event)
+            },
+        )
     }
 
     fn row(&self, table: &str, key: &[u8]) -> StoreFuture<Result<Option<Bytes>, StoreError>> {
-        self.disk.touch_rows(Access::Read);
-        self.memory.row(table, key)
+        let (table, key) = (table.to_owned(), key.to_owned());
+        self.look(self.disk.rows, move |memory| memory.row(&table, &key))
     }
 
     fn scan(&self, scan: Scan) -> StoreFuture<Result<Vec<Row>, StoreError>> {
-        self.disk.touch_rows(Access::Read);
-        self.memory.scan(scan)
+        self.look(self.disk.rows, move |memory| memory.scan(scan))
     }
 
     fn close(&self) -> StoreFuture<()> {

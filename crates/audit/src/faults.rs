@@ -18,8 +18,13 @@ use crate::world::Sim;
 pub struct Faults {
     /// Crashes of the process.
     pub crashes: u32,
-    /// Commits that are refused, whose outcome is unknown, or that take [`LATE`].
+    /// Crashes that are power losses, and take the newest rows that were written lazily.
+    pub power: u32,
+    /// Commits that are refused, whose outcome is unknown, or that take [`LATE`]; settlings and truncations of the
+    /// log, too.
     pub commits: u32,
+    /// Groups of rows that fail, written or not, or that take [`LATE`].
+    pub rows: u32,
     /// Times at which the disk is full, for [`FULL`].
     pub full: u32,
     /// Jumps of the wall clock, forward or back, by [`JUMP_MS`].
@@ -28,7 +33,8 @@ pub struct Faults {
     pub pauses: u32,
     /// Pauses during which a second process opens the same store; the first one comes back as a zombie.
     pub takeovers: u32,
-    /// Requests or answers that are lost, come late or come twice, each on the way of one client.
+    /// Requests or answers that are lost, come late or come twice, and clients that do not wait, each on the way of
+    /// one client.
     pub messages: u32,
 }
 
@@ -45,22 +51,36 @@ pub const JUMP_MS: i64 = 3_600_000;
 
 impl Faults {
     /// Nothing goes wrong.
-    pub const NONE: Self =
-        Self { crashes: 0, commits: 0, full: 0, clocks: 0, pauses: 0, takeovers: 0, messages: 0 };
+    pub const NONE: Self = Self::each(0);
     /// One of each.
-    pub const ONE: Self =
-        Self { crashes: 1, commits: 1, full: 1, clocks: 1, pauses: 1, takeovers: 1, messages: 1 };
+    pub const ONE: Self = Self::each(1);
     /// One of each but jumps of the clock: for promises that rest on time having passed, as that of a slot which is
     /// free once its engine has been idle for so long. A jump and then a crash look like an hour in the dark.
     pub const IN_TIME: Self = Self { clocks: 0, ..Self::ONE };
     /// The disk fails, whichever way, and the process with it.
-    pub const DISK: Self = Self { crashes: 1, commits: 2, full: 1, ..Self::NONE };
+    pub const DISK: Self =
+        Self { crashes: 1, power: 1, commits: 2, rows: 2, full: 1, ..Self::NONE };
     /// Only the clock, forward and back, and crashes between.
     pub const CLOCK: Self = Self { crashes: 1, clocks: 3, ..Self::NONE };
     /// Only messages, several of each client.
     pub const NETWORK: Self = Self { crashes: 1, messages: 3, ..Self::NONE };
     /// Processes that pause, are replaced, and come back.
     pub const ZOMBIES: Self = Self { crashes: 1, pauses: 1, takeovers: 2, ..Self::NONE };
+
+    /// So many of each.
+    const fn each(times: u32) -> Self {
+        Self {
+            crashes: times,
+            power: times,
+            commits: times,
+            rows: times,
+            full: times,
+            clocks: times,
+            pauses: times,
+            takeovers: times,
+            messages: times,
+        }
+    }
 }
 
 /// What befalls a machine as it commits.
@@ -88,6 +108,26 @@ pub(crate) enum Mishap {
     Replaced,
 }
 
+/// What befalls a write that is no commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It fails, and does not happen.
+    Fails,
+    /// It happens, and its writer is told that it failed.
+    Doubted,
+    /// It happens late.
+    Late,
+    /// It happens, and its outcome is told late.
+    ToldLate,
+}
+
+impl Trouble {
+    /// All of them, as what counts into this number.
+    pub(crate) fn all(count: Count) -> [(Count, Self); 4] {
+        [Self::Fails, Self::Doubted, Self::Late, Self::ToldLate].map(|trouble| (count, trouble))
+    }
+}
+
 /// What befalls a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -99,10 +139,12 @@ pub(crate) enum Loss {
     Late,
     /// It comes a second time, late.
     Twice,
+    /// Its sender does not wait for the answer and asks again: the two answers come in either order.
+    Impatience,
 }
 
 /// Which of the numbers in [`Faults`] something counts into.
-type Count = fn(&mut Faults) -> &mut u32;
+pub(crate) type Count = fn(&mut Faults) -> &mut u32;
 
 /// What may befall a machine as it commits.
 pub(crate) const MISHAPS: [(Count, Mishap); 10] = [
@@ -119,11 +161,12 @@ pub(crate) const MISHAPS: [(Count, Mishap); 10] = [
 ];
 
 /// What may befall a message.
-pub(crate) const LOSSES: [(Count, Loss); 4] = [
+pub(crate) const LOSSES: [(Count, Loss); 5] = [
     (|faults| &mut faults.messages, Loss::Request),
     (|faults| &mut faults.messages, Loss::Answer),
     (|faults| &mut faults.messages, Loss::Late),
     (|faults| &mut faults.messages, Loss::Twice),
+    (|faults| &mut faults.messages, Loss::Impatience),
 ];
 
 /// The faults that are left to strike. A clone draws on the same ones.

@@ -20,6 +20,7 @@ use interlock_kernel::{
 };
 use interlock_runtime::{
     Builder, Meta, Receipt, Runtime, SendError, View,
+    dispatch::dead::Letter,
     env::{Env, WatchReceiver, WatchSender, Witness, World, channel},
 };
 
@@ -156,6 +157,13 @@ impl Node {
         self.unless_replaced(term, handle.view(key)).await
     }
 
+    /// Has a parked entity's records handled again. False: it was refused, or nobody answers.
+    pub(crate) async fn retry_dead_letter(&self, letter: &Letter) -> bool {
+        let (term, runtime) = self.seat().await;
+        let answer = runtime.retry_dead_letter(&letter.entity, &letter.key);
+        self.unless_replaced(term, answer).await.is_some_and(|answer| answer.is_ok())
+    }
+
     /// Takes a command to the process that is the one to talk to, and its answer back.
     async fn deliver<E: Entity>(&self, asked: &Asked<E>, stage: &Stage) -> Answer<E> {
         let (term, runtime) = self.seat().await;
@@ -213,6 +221,8 @@ impl<B: Fn(Builder) -> Builder> Supervisor<B> {
             if is_replaced {
                 // The old one comes back from its pause, and is nobody's to start again.
                 process = process.process(0);
+            } else {
+                self.disk.crashed();
             }
         }
     }
@@ -274,16 +284,17 @@ impl Client {
             match loss {
                 Some(Loss::Request) => self.node.world.sleep(PATIENCE).await,
                 Some(Loss::Late) => {
-                    self.comes_late(&asked);
+                    self.comes_after(LATE, &asked);
                     self.node.world.sleep(PATIENCE).await;
                 }
+                Some(Loss::Impatience) => self.comes_after(Duration::ZERO, &asked),
                 Some(Loss::Answer) => {
                     // Whatever it was: it is not heard.
                     let _ = self.node.deliver(&asked, self.actor.stage()).await;
                 }
                 Some(Loss::Twice) | None => {
                     if loss.is_some() {
-                        self.comes_late(&asked);
+                        self.comes_after(LATE, &asked);
                     }
                     match self.node.deliver(&asked, self.actor.stage()).await {
                         Err(SendError::Busy | SendError::Stopping | SendError::Unavailable(_)) => {
@@ -305,20 +316,23 @@ impl Client {
             Loss::Answer => "the answer is lost",
             Loss::Late => "the request is late",
             Loss::Twice => "the request comes twice",
+            Loss::Impatience => "does not wait",
         };
         self.actor.says(|| format!("{}: {what}", E::command_name(&asked.command)));
     }
 
-    /// Lets a request arrive when nobody waits for it.
-    fn comes_late<E: Entity>(&self, asked: &Asked<E>) {
+    /// Lets a request arrive so much later, for nobody who waits.
+    fn comes_after<E: Entity>(&self, late: Duration, asked: &Asked<E>) {
         let (node, asked) = (self.node.clone(), asked.clone());
         let stage = self.actor.stage().clone();
         let courier = async move {
-            node.world.sleep(LATE).await;
+            if !late.is_zero() {
+                node.world.sleep(late).await;
+            }
             // Nobody hears the answer; the history does.
             let _ = node.deliver(&asked, &stage).await;
         };
-        self.node.world.spawn("late request", Box::pin(courier));
+        self.node.world.spawn("courier", Box::pin(courier));
     }
 
     /// Looks at an entity, again and again, until there is an answer.

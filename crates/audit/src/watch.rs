@@ -42,7 +42,7 @@ pub(crate) struct Call {
     pub(crate) handler: &'static str,
     /// The log's end, as durable, when it was made.
     pub(crate) end: Position,
-    /// Changes of rows that were written by then.
+    /// How much had happened to the rows by then.
     pub(crate) rows: usize,
 }
 
@@ -137,7 +137,7 @@ struct Process {
 
 impl Observer for Process {
     fn reads(&self, origin: &Origin, handler: &'static str) {
-        let (end, rows) = (self.disk.end(), self.disk.rows_written());
+        let (end, rows) = (self.disk.end(), self.disk.row_events_count());
         let call = Call { origin: origin.clone(), handler, end, rows };
         self.watch.lock().reads.push(call);
     }

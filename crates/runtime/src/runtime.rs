@@ -317,7 +317,7 @@ impl Runtime {
         dead::letters(self.shared.env.store().as_ref()).await
     }
 
-    /// Handles a parked entity's records again, in order.
+    /// Handles a parked entity's records again, in order. When this returns, its letter is gone for good.
     ///
     /// # Errors
     /// In words: there is no dead letter, or the log cannot be read.

@@ -104,9 +104,20 @@ fn calls() -> Vec<Call> {
 }
 
 fn settled(lines: &[Line<'_>], rows: &[&str], reads: Vec<Call>) -> Result<(), String> {
-    let rows: Vec<RowChange> = rows.iter().map(|what| row(what)).collect();
+    settled_after(lines, &rows.iter().map(|what| written(what)).collect::<Vec<_>>(), reads)
+}
+
+fn written(what: &str) -> RowEvent {
+    RowEvent::Written(row(what))
+}
+
+fn doubted(what: &str) -> RowEvent {
+    RowEvent::Doubted(row(what))
+}
+
+fn settled_after(lines: &[Line<'_>], rows: &[RowEvent], reads: Vec<Call>) -> Result<(), String> {
     let seen = Seen { reads, ..Seen::default() };
-    bus().settle(&Left { log: &log(lines), letters: &[], rows: &rows, seen: &seen })
+    bus().settle(&Left { log: &log(lines), letters: &[], rows, seen: &seen })
 }
 
 fn wrong(lines: &[Line<'_>], rows: &[&str], reads: Vec<Call>, expected: &str) {
@@ -142,6 +153,29 @@ fn commands_of_a_later_record_come_later() {
 fn a_row_that_is_missing_or_written_again_is_told() {
     wrong(&WELL, &["x"], calls(), "is written 0 times, and wanted 1");
     wrong(&WELL, &["x", "y", "x"], calls(), "is written 2 times, and wanted 1");
+}
+
+#[test]
+fn a_row_that_a_power_loss_took_is_written_again() {
+    let lost = RowEvent::Lost(1);
+    let again = [written("x"), written("y"), lost.clone(), written("y")];
+    assert_eq!(settled_after(&WELL, &again, calls()), Ok(()));
+    let wrong = settled_after(&WELL, &again[..3], calls()).unwrap_err();
+    assert!(wrong.contains("is written 0 times, and wanted 1"), "{wrong}");
+    let mut meanwhile = calls();
+    meanwhile[2] = call("source", 2, 2, 5, 3);
+    let wrong = settled_after(&WELL, &again, meanwhile).unwrap_err();
+    assert!(wrong.contains("look is shown tally/source@2 before phase 1 is over"), "{wrong}");
+}
+
+#[test]
+fn a_row_whose_writer_was_told_that_it_failed_may_be_written_again() {
+    let again = [doubted("x"), written("y"), written("x")];
+    assert_eq!(settled_after(&WELL, &again, calls()), Ok(()));
+    assert_eq!(settled_after(&WELL, &[doubted("x"), written("y")], calls()), Ok(()));
+    let twice = [doubted("x"), written("y"), written("x"), written("x")];
+    let wrong = settled_after(&WELL, &twice, calls()).unwrap_err();
+    assert!(wrong.contains("is written 2 times, and wanted 1"), "{wrong}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use interlock_runtime::{codec::Codec, dispatch::dead, env::World, store::StoreEr
 use crate::{
     bus::{Bus, Left},
     disk::Disk,
-    history::{self, History},
+    history::History,
     ledger::CrossChecked,
     stage::Stage,
     watch::Watch,
@@ -31,13 +31,18 @@ impl End {
     pub(super) fn settle(self) -> Result<CrossChecked, String> {
         let unreadable = |error: StoreError| format!("the disk cannot be read: {error}");
         let store = self.disk.reopen();
-        let log = history::read(&store).map_err(unreadable)?;
+        let log = self.disk.log().map_err(unreadable)?;
         self.watch.with(|seen| {
             let cross_checked = self.history.settle(&store, &log, &self.codecs, &seen.waits)?;
             let Some(bus) = self.bus else { return Ok(cross_checked) };
             let letters = dead::letters(&store).now_or_never().expect("memory answers at once");
             let letters = letters.map_err(unreadable)?;
-            bus.settle(&Left { log: &log, letters: &letters, rows: &self.disk.rows(), seen })?;
+            bus.settle(&Left {
+                log: &log,
+                letters: &letters,
+                rows: &self.disk.row_events(),
+                seen,
+            })?;
             Ok(cross_checked)
         })
     }
@@ -48,7 +53,7 @@ pub(super) async fn handled(stage: Stage, bus: Arc<Bus>, disk: Disk) {
     let mut behind = None;
     for _ in 0..HANDLED_LOOKS {
         let store = disk.look();
-        let log = history::read(&store).expect("whoever opened it last may read it");
+        let log = disk.log().expect("whoever opened it last may read it");
         behind = bus.is_behind(&store, &log);
         if behind.is_none() {
             return;

@@ -11,7 +11,7 @@ const WIDE: usize = 80;
 
 /// `TYPE/KEY {…}` for each entity that has a state. Empty when the disk cannot be read now.
 pub(super) fn committed(disk: &Disk, codecs: &[Codec]) -> String {
-    let Ok(log) = history::read(&disk.look()) else { return String::new() };
+    let Ok(log) = disk.log() else { return String::new() };
     let mut folds: BTreeMap<(&str, &str), Box<dyn AnyFold>> = BTreeMap::new();
     for (position, record) in history::records(&log) {
         let head = *record.head();

@@ -1,14 +1,18 @@
 //! The two phases: for every event all write handlers have ended before a read handler begins, and the command
-//! of each was applied once, in the order of events.
+//! of each was applied once, in the order of events. That holds, too, while the log lets go of old records.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use interlock_kernel::{
     bus::{HandlerError, On, Origin, Reaction, Read, RowChange, Write},
     entity::{Context, Decision, Entity, Never, Verdict},
+    ids::Position,
     time::Millis,
 };
-use interlock_runtime::env::World;
+use interlock_runtime::{env::World, limits};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,11 +26,25 @@ use crate::{
     stage::Stage,
 };
 
-pub(super) const OWN: &[Own] = &[Own {
-    name: "two phases, and what write handlers do, once",
-    faults: EVERYTHING,
-    scenario: &two_phases,
-}];
+pub(super) const OWN: &[Own] = &[
+    Own {
+        name: "two phases, and what write handlers do, once",
+        faults: EVERYTHING,
+        scenario: &|stage| two_phases(stage, Faults::ONE, None),
+    },
+    Own {
+        name: "two phases, while the log lets go of old records",
+        faults: "a failing and full disk, a crash, a power loss",
+        scenario: &|stage| two_phases(stage, Faults::DISK, Some(REST)),
+    },
+];
+
+/// The pause between two additions, longer than any record is kept.
+const REST: Millis = Millis::from_secs(100);
+/// Looks at whether something has happened that does so by itself.
+const LOOKS: u32 = 120;
+/// How long records are kept then: longer than anybody asks again.
+const KEPT: Millis = Millis::from_secs(30);
 
 /// The write handlers, and the entities that they write to.
 const WRITERS: [&str; 2] = ["first", "second"];
@@ -114,11 +132,29 @@ async fn look(
     Ok(())
 }
 
-async fn two_phases(stage: Stage) {
+/// Whether the log lets go of its first record, sooner or later.
+async fn lets_go(stage: &Stage, node: &Node) -> bool {
+    for _ in 0..LOOKS {
+        let span = node.runtime().await.env().store().span().await;
+        if span.is_ok_and(|span| span.first > Position(1)) {
+            return true;
+        }
+        stage.world().sleep(Duration::from_secs(5)).await;
+    }
+    false
+}
+
+/// Two clients add things, at once or with pauses, in which compaction lets go of what was before.
+async fn two_phases(stage: Stage, faults: Faults, rest: Option<Millis>) {
+    if rest.is_some() {
+        // With so much time to pass over, a read handler would miss all its deadlines, and be given up.
+        stage.world().overtakes(limits::HANDLER_ATTEMPTS - 1);
+    }
     let (itself, read) = (Itself::default(), Shared::<Vec<String>>::default());
     let (playing, given, noted) = (stage.clone(), itself.clone(), read.clone());
-    let node = Node::start(&stage, Faults::ONE, move |builder| {
+    let node = Node::start(&stage, faults, move |builder| {
         let handlers = handlers(&playing, &given, &noted);
+        let builder = if rest.is_some() { builder.retention(KEPT) } else { builder };
         builder.entity::<Mirror>().entity_with::<Tally, _>(handlers, None)
     });
     itself.set(node.clone()).unwrap_or_else(|_| unreachable!("it is set once"));
@@ -132,13 +168,19 @@ async fn two_phases(stage: Stage) {
                     Ok(_) => actor.says(|| format!("adds {thing}")),
                     Err(error) => unexpected(&error),
                 }
+                if let Some(rest) = rest {
+                    actor.sleep(rest).await;
+                }
             }
         });
     }
     stage.all_done().await;
+    if rest.is_some() {
+        stage.check(lets_go(&stage, &node).await, || "the log keeps its first record".to_owned());
+    }
     let source = node.state::<Tally>(&key("source")).await.order;
     // Both phases end by themselves, crashes and pauses included.
-    for _ in 0..120 {
+    for _ in 0..LOOKS {
         if source.iter().all(|what| read.lock().contains(what)) {
             break;
         }

@@ -11,9 +11,13 @@ use interlock_kernel::{
 
 use super::{Committed, Dispatcher, Stage, cursor::Left};
 use crate::{
+    env::OnceSender,
     limits,
     store::{Durability, StoreError, StoreFuture},
 };
+
+/// Waits for what comes of a question.
+pub(super) type Asker = OnceSender<Result<(), String>>;
 
 /// What is to be written together.
 pub(super) struct Group<E: Entity> {
@@ -21,6 +25,8 @@ pub(super) struct Group<E: Entity> {
     records: Vec<(Committed<E>, Vec<RowChange>)>,
     /// Changes of dead letters.
     pub letters: Vec<RowChange>,
+    /// Who asked for letters to be taken out: told when it is written.
+    pub retried: Vec<Asker>,
     /// Whether the cursor is to be written even if there is nothing else.
     cursor: bool,
 }
@@ -33,7 +39,7 @@ pub(super) struct Writing<E: Entity> {
 
 impl<E: Entity> Default for Group<E> {
     fn default() -> Self {
-        Self { records: Vec::new(), letters: Vec::new(), cursor: false }
+        Self { records: Vec::new(), letters: Vec::new(), retried: Vec::new(), cursor: false }
     }
 }
 
@@ -47,10 +53,16 @@ impl<E: Entity> Group<E> {
         self.cursor || !self.records.is_empty() || !self.letters.is_empty()
     }
 
+    /// Rows can be made again from the log; what somebody has told the letters cannot.
+    fn durability(&self) -> Durability {
+        if self.letters.is_empty() { Durability::Lazy } else { Durability::Synced }
+    }
+
     /// Puts what could not be written before what came meanwhile.
     fn put_back(&mut self, mut earlier: Self) {
         earlier.records.append(&mut self.records);
         earlier.letters.append(&mut self.letters);
+        earlier.retried.append(&mut self.retried);
         earlier.cursor = true;
         *self = earlier;
     }
@@ -80,7 +92,7 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
         let rows = group.records.iter().flat_map(|(_, rows)| rows);
         let mut changes: Vec<RowChange> = rows.chain(&group.letters).cloned().collect();
         changes.push(self.cursor.row(E::TYPE));
-        let done = self.around.env.store().write_rows(changes, Durability::Lazy);
+        let done = self.around.env.store().write_rows(changes, group.durability());
         self.writing = Some(Writing { done, group });
     }
 
@@ -88,6 +100,10 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
     pub(super) fn wrote(&mut self, result: Result<(), StoreError>) {
         let Writing { group, .. } = self.writing.take().expect("a write was under way");
         let Err(error) = result else {
+            for asker in group.retried {
+                // Who asked may have gone.
+                let _ = asker.send(Ok(()));
+            }
             for (record, _) in group.records {
                 self.read(record);
             }

@@ -45,13 +45,13 @@ pub use self::cursor::low;
 use self::{
     cursor::{Cursor, Left},
     dead::{Address, Parked},
-    group::{Group, Writing},
+    group::{Asker, Group, Writing},
     phases::{Failure, Phases, Progress},
     under_way::{Ended, UnderWay},
 };
 use crate::{
     engine::message::{LaneId, Parcel},
-    env::{Env, OnceSender, Receiver, Sender, Task, WatchReceiver},
+    env::{Env, Receiver, Sender, Task, WatchReceiver},
     limits,
     status::{Status, TypeStatus},
     store::StoreError,
@@ -76,7 +76,7 @@ impl<E: Entity> Committed<E> {
 /// Asks a dispatcher for something.
 pub(crate) enum Ask {
     /// Handle a parked entity's records again.
-    Retry(Key, OnceSender<Result<(), String>>),
+    Retry(Key, Asker),
 }
 
 /// What a dispatcher needs to know of the runtime.
@@ -353,9 +353,11 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
                 }
                 self.next(&key);
             }
-            Ended::Found(key, found, reply) => {
+            Ended::Found(key, Ok(found), asker) => self.retry_found(&key, found, asker),
+            Ended::Found(key, Err(error), asker) => {
+                self.parked.abandon_retry(&key);
                 // Who asked may have gone.
-                let _ = reply.send(self.retry_found(&key, found));
+                let _ = asker.send(Err(error));
             }
         }
     }
@@ -449,23 +451,19 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
     }
 
     /// Begins to handle a parked entity's records again.
-    fn retry(&mut self, key: Key, reply: OnceSender<Result<(), String>>) {
+    fn retry(&mut self, key: Key, asker: Asker) {
         match self.parked.begin_retry(&key) {
-            Ok(parked) => self.under_way.push(self.phases.clone().find(key, parked, reply)),
+            Ok(parked) => self.under_way.push(self.phases.clone().find(key, parked, asker)),
             // Who asked may have gone.
-            Err(error) => drop(reply.send(Err(error))),
+            Err(error) => drop(asker.send(Err(error))),
         }
     }
 
     /// The letter goes in the same write that opens its record again.
-    fn retry_found(
-        &mut self,
-        key: &Key,
-        found: Result<Vec<Position>, String>,
-    ) -> Result<(), String> {
-        let mut positions = found.inspect_err(|_| self.parked.abandon_retry(key))?;
+    fn retry_found(&mut self, key: &Key, mut positions: Vec<Position>, asker: Asker) {
         let (meanwhile, change) = self.parked.end_retry(key);
         self.group.letters.push(change);
+        self.group.retried.push(asker);
         positions.extend(meanwhile);
         positions.sort_unstable();
         positions.dedup();
@@ -475,7 +473,6 @@ impl<E: Entity, T: HandlerTable<E>> Dispatcher<E, T> {
         let queue = positions.into_iter().map(Waiting::InLog).collect();
         self.busy.insert(key.clone(), Busy { queue, left: false });
         self.next(key);
-        Ok(())
     }
 }
 

@@ -14,12 +14,12 @@ use interlock_kernel::{
 use super::{
     Committed,
     dead::Address,
+    group::Asker,
     phases::{Failure, Pending, Phases, Progress, Reading, Sends, Waited, Wants},
     replay,
 };
 use crate::{
     engine::message::{Body, Foreign, Parcel, Settled, ShowError, Shown},
-    env::OnceSender,
     history::Reader,
     limits,
     record::{self, Record},
@@ -38,7 +38,7 @@ pub(super) enum Ended<E: Entity> {
     /// A record of the log is here.
     Loaded(Committed<E>),
     /// These are the records that stand behind a dead letter.
-    Found(Key, Result<Vec<Position>, String>, OnceSender<Result<(), String>>),
+    Found(Key, Result<Vec<Position>, String>, Asker),
 }
 
 pub(super) type UnderWay<E> = Pin<Box<dyn Future<Output = Ended<E>> + std::marker::Send>>;
@@ -241,14 +241,14 @@ impl<T> Phases<T> {
         self: Arc<Self>,
         key: Key,
         parked: Position,
-        reply: OnceSender<Result<(), String>>,
+        asker: Asker,
     ) -> UnderWay<E>
     where
         T: HandlerTable<E>,
     {
         Box::pin(async move {
             let found = self.walk(&key, parked).await;
-            Ended::Found(key, found, reply)
+            Ended::Found(key, found, asker)
         })
     }
 

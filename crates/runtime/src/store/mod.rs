@@ -166,17 +166,18 @@ pub trait Store: Send + Sync + 'static {
     fn append(&self, chunk: Chunk) -> StoreFuture<Append>;
 
     /// After [`Append::Unknown`]: opens the log afresh, makes durable whatever of it is there, and says
-    /// what that is. Appends are accepted again once this succeeded.
+    /// what that is. Appends are accepted again once this succeeded; after an error it is to be called again.
     fn settle(&self) -> StoreFuture<Result<Span, StoreError>>;
 
     /// The chunk that holds `at` and those after it, up to `bytes_max` bytes in total but at least one
     /// chunk; empty if `at` is not in the log.
     fn read(&self, at: Position, bytes_max: usize) -> StoreFuture<Result<Vec<Chunk>, StoreError>>;
 
-    /// Drops all chunks that end at or before `below`.
+    /// Drops all chunks that end at or before `below`. After an error they may be there or not.
     fn truncate(&self, below: Position) -> StoreFuture<Result<(), StoreError>>;
 
-    /// Writes a group of row changes, in order.
+    /// Writes a group of row changes, in order. After an error it is written whole or not at all, and nobody can
+    /// say which: it may be written again.
     fn write_rows(
         &self,
         changes: Vec<RowChange>,

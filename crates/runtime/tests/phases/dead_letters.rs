@@ -1,8 +1,11 @@
 //! Write handlers that go on failing.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use interlock_kernel::{
@@ -143,6 +146,31 @@ fn a_retry_that_fails_again_leaves_the_letter_and_the_order() {
         moody.until_shown(&computer, "bad", 3).await;
         runtime.stop().await;
         assert_eq!(moody.shown("bad"), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_retry_is_answered_when_its_letter_is_gone_for_good() {
+    on_computer(5, |computer| async move {
+        let moody = Moody::new();
+        let runtime = moody.start(&computer).await;
+        fill(&runtime, "bad", 1).await;
+        until_parked(&computer, &runtime).await;
+        moody.broken.store(false, Ordering::Relaxed);
+        computer.fill_disk(true);
+        let bad = key("bad");
+        let mut retried = pin!(runtime.retry_dead_letter("tank", &bad));
+        tokio::select! {
+            biased;
+            answer = &mut retried => panic!("it cannot be written, and is answered {answer:?}"),
+            () = computer.pause(1_000) => {}
+        }
+        computer.fill_disk(false);
+        assert_eq!(retried.await, Ok(()));
+        computer.crash();
+        let runtime = moody.start(&computer).await;
+        assert_eq!(runtime.dead_letters().await.unwrap(), []);
+        moody.until_shown(&computer, "bad", 1).await;
     });
 }
 

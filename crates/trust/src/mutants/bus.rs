@@ -3,6 +3,7 @@
 use super::list::{Edit, Mutant};
 
 const DISPATCH: &str = "crates/runtime/src/dispatch/mod.rs";
+const GROUP: &str = "crates/runtime/src/dispatch/group.rs";
 const PHASES: &str = "crates/runtime/src/dispatch/phases.rs";
 const UNDER_WAY: &str = "crates/runtime/src/dispatch/under_way.rs";
 const STREAMS: &str = "crates/streams/src/domain/engines.rs";
@@ -58,6 +59,15 @@ pub const MUTANTS: &[Mutant] = &[
                 to: "        match self.phases.read(&record, true) {",
             },
         ],
+    },
+    Mutant {
+        name: "refused rows taken for written",
+        breaks: "phase 2 begins when the rows of phase 1 are written",
+        edits: &[Edit {
+            file: GROUP,
+            from: "let Err(error) = result else {",
+            to: "let Err(error) = result.or(Ok::<(), StoreError>(())) else {",
+        }],
     },
     Mutant {
         name: "handlers' commands without an id of their own",

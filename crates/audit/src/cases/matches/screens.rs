@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -20,6 +20,7 @@ use interlock_kernel::{
     json::Json,
     time::Millis,
 };
+use interlock_runtime::{dispatch::dead::Letter, env::World};
 
 use super::{
     BarrierEntity, BarrierHandlers, Itself, PLAYERS, arrive, comes, lock, open, party, start, text,
@@ -145,6 +146,9 @@ struct Game {
     itself: Itself,
     screen: Arc<Mutex<BTreeMap<Party, Json>>>,
     is_broken: Arc<AtomicBool>,
+    /// Which process draws, of so many.
+    process: u32,
+    processes: Arc<AtomicU32>,
 }
 
 impl Game {
@@ -175,6 +179,10 @@ impl Game {
         let stage = self.bot.stage();
         let early = || format!("the screen of {player} is drawn although a writer fails");
         stage.check(!self.is_broken.load(Ordering::Relaxed), early);
+        if self.process < self.processes.load(Ordering::Relaxed) {
+            // What it would look at is its successor's.
+            return Err(HandlerError("another process has its place".to_owned()));
+        }
         let store = self.itself.node().runtime().await.env().store().clone();
         let row = store.row(TABLE, player.as_str().as_bytes()).await;
         let row = row.map_err(|error| HandlerError(error.to_string()))?;
@@ -199,9 +207,12 @@ async fn interlock(stage: Stage, is_broken: bool) {
     stage.show(move || shown(&lock(&state)));
     let is_broken = Arc::new(AtomicBool::new(is_broken));
     let (drawn, fails) = (screen.clone(), is_broken.clone());
+    let processes = Arc::new(AtomicU32::new(0));
     let node = start(&stage, move |builder, itself| {
         let (bot, screen, is_broken) = (bot.clone(), drawn.clone(), fails.clone());
-        let game = Game { bot, itself, screen, is_broken };
+        let processes = processes.clone();
+        let process = processes.fetch_add(1, Ordering::Relaxed) + 1;
+        let game = Game { bot, itself, screen, is_broken, process, processes };
         let arrived = game.on(|event: &Arrived| (&event.party, &event.value));
         let revised = game.on(|event: &Revised| (&event.party, &event.value));
         let handlers = BarrierHandlers { arrived, revised, ..BarrierHandlers::nobody() };
@@ -230,21 +241,30 @@ async fn interlock(stage: Stage, is_broken: bool) {
         .collect();
     let came = comes(&stage, async || *lock(&screen) == wanted).await;
     stage.check(came, || format!("at the end: {}", shown(&lock(&screen))));
-    let letters = node.runtime().await.dead_letters().await;
-    stage.check(letters.as_ref().is_ok_and(Vec::is_empty), || format!("there are {letters:?}"));
+    let letters = letters(&stage, &node).await;
+    stage.check(letters.is_empty(), || format!("there are {letters:?}"));
+}
+
+/// All dead letters.
+async fn letters(stage: &Stage, node: &Node) -> Vec<Letter> {
+    loop {
+        if let Ok(letters) = node.runtime().await.dead_letters().await {
+            return letters;
+        }
+        // It crashes: it will be there again.
+        stage.world().sleep(Millis(100).as_duration()).await;
+    }
 }
 
 /// Waits for the dead letter, repairs the writer, and lets it try again.
 async fn repair(actor: Actor, node: Node, is_broken: Arc<AtomicBool>) {
     loop {
-        let runtime = node.runtime().await;
-        let letters = runtime.dead_letters().await.unwrap_or_default();
-        if let Some(letter) = letters.first() {
+        if let Some(letter) = letters(actor.stage(), &node).await.first() {
             if is_broken.swap(false, Ordering::Relaxed) {
                 actor.says(|| format!("finds the dead letter of {}, repairs it", letter.handler));
             }
             // A crash may come before the answer: then the letter may still be there.
-            if runtime.retry_dead_letter(&letter.entity, &letter.key).await.is_ok() {
+            if node.retry_dead_letter(letter).await {
                 actor.says(|| "lets it try again".to_owned());
             }
         } else if !is_broken.load(Ordering::Relaxed) {
