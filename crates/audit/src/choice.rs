@@ -20,6 +20,18 @@ pub enum Kind {
     Preempt,
     /// Whether something fails, and how.
     Fault,
+    /// How bad it is, where something fails: any answer is as likely as another.
+    Damage,
+}
+
+impl Kind {
+    /// Whether it is about what fails, not about who goes on.
+    pub(crate) fn is_failure(self) -> bool {
+        match self {
+            Self::Fault | Self::Damage => true,
+            Self::Switch | Self::Preempt => false,
+        }
+    }
 }
 
 /// A point at which a run could go on in several ways.
@@ -27,9 +39,9 @@ pub enum Kind {
 pub struct Point<'a> {
     /// What is chosen.
     pub kind: Kind,
-    /// The tasks that can go on, the calm one first. Empty for [`Kind::Fault`].
+    /// The tasks that can go on, the calm one first. Empty where something may fail.
     pub tasks: &'a [u32],
-    /// The processes that can crash: the last answers. Empty for [`Kind::Fault`].
+    /// The processes that can crash: the last answers. Empty where something may fail.
     pub crashes: &'a [usize],
     /// How many answers there are; those beyond `tasks` are faults: a clock that overtakes, a crash.
     pub options: usize,
@@ -84,7 +96,7 @@ impl Choice {
     pub fn cost(self, taken: u16) -> u32 {
         match self.kind {
             Kind::Switch => u32::from(taken >= self.tasks),
-            Kind::Preempt | Kind::Fault => u32::from(taken > 0),
+            Kind::Preempt | Kind::Fault | Kind::Damage => u32::from(taken > 0),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Disk {
         let mut rows = lock(&self.happened);
         let power: Count = |faults| &mut faults.power;
         let losses: Vec<(Count, usize)> = rows.losses().map(|groups| (power, groups)).collect();
-        if let Some(groups) = self.luck.strikes(&losses) {
+        if let Some(groups) = self.luck.worsens(&losses) {
             self.touch_rows(Access::Write);
             rows.lose(&lock(&self.memory), groups);
         }

@@ -185,6 +185,15 @@ impl Luck {
 
     /// Asks whether one of these strikes here, as far as any is left.
     pub(crate) fn strikes<T: Copy>(&self, among: &[(Count, T)]) -> Option<T> {
+        self.draws(among, Sim::fault)
+    }
+
+    /// Asks whether one of these makes it worse that something has failed here, as far as any is left.
+    pub(crate) fn worsens<T: Copy>(&self, among: &[(Count, T)]) -> Option<T> {
+        self.draws(among, Sim::damage)
+    }
+
+    fn draws<T: Copy>(&self, among: &[(Count, T)], ask: fn(&Sim, usize) -> usize) -> Option<T> {
         let mut all = self.all;
         if among.iter().all(|(count, _)| *count(&mut all) == 0) {
             return None;
@@ -192,7 +201,7 @@ impl Luck {
         let mut left = self.left.lock().expect("no code panics while it holds the lock");
         let possible: Vec<&(Count, T)> =
             among.iter().filter(|(count, _)| *count(&mut left) > 0).collect();
-        let taken = self.world.fault(possible.len()).checked_sub(1)?;
+        let taken = ask(&self.world, possible.len()).checked_sub(1)?;
         let (count, fault) = possible[taken];
         *count(&mut left) -= 1;
         Some(*fault)

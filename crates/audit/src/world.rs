@@ -187,6 +187,15 @@ impl Sim {
         })
     }
 
+    /// Asks how bad it is that something has failed. 0: not worse than that; otherwise which of so many kinds.
+    #[must_use]
+    pub fn damage(&self, kinds: usize) -> usize {
+        self.with(|state| {
+            state.touch(Object::Faults, Access::Write);
+            state.ask(Kind::Damage, &[], kinds + 1)
+        })
+    }
+
     /// How often the clock may overtake those who could go on: as often as it likes, unless told. Told 0,
     /// time passes only while everybody rests.
     pub fn overtakes(&self, times: u32) {

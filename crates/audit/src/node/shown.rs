@@ -1,13 +1,13 @@
 //! The committed state of a machine's entities, as a timeline shows it beside what actors say.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use interlock_runtime::codec::{AnyFold, Codec};
 
 use crate::{disk::Disk, history};
 
-/// Characters of a state that is shown; of a longer one only its version is.
-const WIDE: usize = 80;
+/// Characters of states that are shown; where they have more, only their versions are.
+const WIDE: usize = 100;
 
 /// `TYPE/KEY {…}` for each entity that has a state. Empty when the disk cannot be read now.
 pub(super) fn committed(disk: &Disk, codecs: &[Codec]) -> String {
@@ -20,14 +20,21 @@ pub(super) fn committed(disk: &Disk, codecs: &[Codec]) -> String {
         // What cannot be folded is found by the checks at the end.
         let _ = fold.fold(position, &record);
     }
-    let mut shown = String::new();
-    for ((entity, key), fold) in folds {
-        let json = fold.json().ok().filter(|json| json.get().chars().count() <= WIDE);
-        let separator = if shown.is_empty() { "" } else { ", " };
-        let _ = match json {
-            Some(json) => write!(shown, "{separator}{entity}/{key} {}", json.get()),
-            None => write!(shown, "{separator}{entity}/{key} version {}", fold.version()),
-        };
+    let states = each(&folds, |fold| fold.json().map_or("?".to_owned(), |json| json.to_string()));
+    if states.chars().count() <= WIDE {
+        states
+    } else {
+        each(&folds, |fold| format!("version {}", fold.version()))
     }
-    shown
+}
+
+fn each(
+    folds: &BTreeMap<(&str, &str), Box<dyn AnyFold>>,
+    shown: impl Fn(&dyn AnyFold) -> String,
+) -> String {
+    let mut words = Vec::new();
+    for ((entity, key), fold) in folds {
+        words.push(format!("{entity}/{key} {}", shown(fold.as_ref())));
+    }
+    words.join(", ")
 }

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::races::Races;
 use crate::{
-    choice::{Chooser, Kind, Point},
+    choice::{Chooser, Point},
     world::{Footprint, Step},
 };
 
@@ -220,7 +220,7 @@ impl Chooser for Exhaustive {
         if place < self.nodes.len() {
             return self.repeat(place);
         }
-        if point.kind == Kind::Fault {
+        if point.kind.is_failure() {
             return self.push(0, Choice::Fault { options: point.options });
         }
         let Some((first, turn)) = Turn::begin(point.steps().collect(), self.asleep.clone()) else {

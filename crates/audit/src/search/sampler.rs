@@ -6,7 +6,7 @@
 //! touch is not known yet; what its task touched last stands in for it, without the memory that all tasks of a
 //! scenario share. Any guess is sound: it only changes how likely a schedule is.
 //!
-//! Faults are rare in some samples and frequent in others.
+//! Faults are rare in some samples and frequent in others; how bad one is that has struck is a fair draw.
 
 use crate::{
     choice::{Chooser, Kind, Point},
@@ -61,13 +61,14 @@ impl Sampler {
 
 impl Chooser for Sampler {
     fn choose(&mut self, point: &Point<'_>) -> usize {
-        let calm = if point.kind == Kind::Fault { 1 } else { point.tasks.len() };
+        let calm = if point.kind.is_failure() { 1 } else { point.tasks.len() };
         let faults = point.options - calm;
         if faults > 0 && self.fault_odds < u64::MAX && self.draw().is_multiple_of(self.fault_odds) {
             return calm + self.below(faults);
         }
         match (point.kind, &self.pending) {
             (Kind::Fault, _) => 0,
+            (Kind::Damage, _) => self.below(point.options),
             (Kind::Switch | Kind::Preempt, None) => self.below(calm),
             (Kind::Switch | Kind::Preempt, Some(_)) => self.highest(point.tasks),
         }

@@ -262,7 +262,7 @@ impl State {
             return 0;
         }
         let chooser = self.chooser.as_mut().expect("a world has a chooser");
-        let crashes = if kind == Kind::Fault { &[][..] } else { &self.crashable };
+        let crashes = if kind.is_failure() { &[][..] } else { &self.crashable };
         let taken = chooser.choose(&Point { kind, tasks, crashes, options });
         let narrow = |number: usize| u16::try_from(number).expect("fewer than 65,536 options");
         let choice = Choice {

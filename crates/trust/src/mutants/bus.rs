@@ -3,6 +3,7 @@
 use super::list::{Edit, Mutant};
 
 const DISPATCH: &str = "crates/runtime/src/dispatch/mod.rs";
+const COMPACT: &str = "crates/runtime/src/compact.rs";
 const GROUP: &str = "crates/runtime/src/dispatch/group.rs";
 const PHASES: &str = "crates/runtime/src/dispatch/phases.rs";
 const UNDER_WAY: &str = "crates/runtime/src/dispatch/under_way.rs";
@@ -67,6 +68,24 @@ pub const MUTANTS: &[Mutant] = &[
             file: GROUP,
             from: "let Err(error) = result else {",
             to: "let Err(error) = result.or(Ok::<(), StoreError>(())) else {",
+        }],
+    },
+    Mutant {
+        name: "what letters were told written lazily",
+        breaks: "a dead letter that was retried does not come back, power losses included",
+        edits: &[Edit {
+            file: GROUP,
+            from: "if self.letters.is_empty() { Durability::Lazy } else { Durability::Synced }",
+            to: "Durability::Lazy",
+        }],
+    },
+    Mutant {
+        name: "the log cut before its rows are safe",
+        breaks: "rows survive as long as the records that could make them again do not",
+        edits: &[Edit {
+            file: COMPACT,
+            from: "store.write_rows(vec![note], Durability::Synced)",
+            to: "store.write_rows(vec![note], Durability::Lazy)",
         }],
     },
     Mutant {
