@@ -13,8 +13,11 @@ use std::{
 };
 
 use interlock_kernel::{ids::Key, time::Millis};
-use interlock_runtime::env::{
-    Access, OnceReceiver, OnceSender, Receiver, Sender, Task, WatchReceiver, Witness, World,
+use interlock_runtime::{
+    env::{
+        Access, OnceReceiver, OnceSender, Receiver, Sender, Task, WatchReceiver, Witness, World,
+    },
+    fold,
 };
 
 use crate::{ledger::CrossChecked, node::Node, timeline::Timeline, world::Sim};
@@ -51,9 +54,10 @@ struct Play {
 }
 
 impl Play {
-    /// The state that is shown now.
+    /// The state that is shown now. Whoever panicked may have left it unreadable: then it is not.
     fn shown(&self) -> String {
-        self.show.as_ref().map(|show| show()).unwrap_or_default()
+        let show = |show: &Box<dyn Fn() -> String + Send>| fold::caught(show).unwrap_or_default();
+        self.show.as_ref().map(show).unwrap_or_default()
     }
 }
 

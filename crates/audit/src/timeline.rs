@@ -52,7 +52,7 @@ impl Timeline {
     /// Something has gone wrong: what was said last is marked, unless it had gone wrong before.
     pub(crate) fn goes_wrong(&mut self) {
         if self.rows.iter().all(|row| !row.is_violation)
-            && let Some(last) = self.rows.last_mut()
+            && let Some(last) = self.rows.iter_mut().rfind(|row| row.actor.is_some())
         {
             last.is_violation = true;
         }
@@ -183,6 +183,8 @@ mod tests {
         assert_eq!(timeline.rows.len(), 1, "it is there");
         timeline.ends(Duration::from_millis(2), "3 hear".to_owned());
         assert!(timeline.to_string().ends_with("\n  T1 +2 ms        3 hear\n"), "{timeline}");
+        timeline.goes_wrong();
+        assert!(timeline.rows[0].is_violation, "it is somebody's");
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Hand {
                 Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
                 // An earlier life's, say, whose request was long on its way.
                 Err(CountError::Refused { why: Why::ShareUsed, .. }) => {
-                    if !self.is_searched_for().await? {
+                    if self.counter.view().await?.is_share_played(&self.name) {
                         return Ok(None);
                     }
                     None
@@ -90,12 +90,6 @@ impl Hand {
                 _ = stage.wait_for(|stage| *stage > Stage::Playing) => return Ok(None),
             }
         }
-    }
-
-    /// Whether a battle that nobody has begun is claimed under this worker's name.
-    async fn is_searched_for(&self) -> Result<bool, CountError> {
-        let live = self.counter.view().await?.live;
-        Ok(live.iter().any(|battle| battle.worker == self.name && battle.room.is_none()))
     }
 
     /// Does something while a claim is kept alive. Where nobody has said how long it lasts, the run is asked first.

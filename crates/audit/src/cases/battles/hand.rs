@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use interlock_battles::domain::{
     log,
     overhead::Overheads,
-    run::{Ending, LiveBattle, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+    run::{Ending, Room, Run, RunCommand, RunRejection, RunReply, RunView},
 };
 use interlock_kernel::{
     ids::{Key, Worker},
@@ -128,7 +128,7 @@ impl Hand {
                     return None;
                 }
                 Err(RunRejection::Refused(QuotaRefusal::WorkerQuotaReached(_))) => {
-                    if !self.is_searched_for().await {
+                    if self.view().await.is_share_played(&self.bench.worker) {
                         self.says(|| "has played its share".to_owned());
                         return None;
                     }
@@ -142,13 +142,6 @@ impl Hand {
                 other => unreachable!("a claim is granted or none is left, not {other:?}"),
             }
         }
-    }
-
-    /// Whether a battle that nobody has begun is claimed under its name: an earlier life's request was long on its way.
-    async fn is_searched_for(&self) -> bool {
-        let is_its =
-            |battle: &LiveBattle| battle.worker == self.bench.worker && battle.room.is_none();
-        self.view().await.live.iter().any(is_its)
     }
 
     /// One battle, from the search to the count.
