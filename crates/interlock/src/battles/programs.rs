@@ -228,10 +228,10 @@ fn last_words(said: &[u8]) -> String {
 /// Returns when nothing has happened in any battle for so long.
 async fn idle(tracker: &Tracker, patience: Duration) {
     let mut news = tracker.news();
-    let mut before = BTreeMap::new();
+    let mut before = heard(tracker);
     loop {
         match timeout(patience, news.changed()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => before = heard(tracker),
             // The fleet is gone, and says why.
             Ok(Err(_)) => return pending().await,
             // A long battle is no news; its lines are.
