@@ -79,11 +79,6 @@ impl Watching {
         None
     }
 
-    /// A room that was found is left alone: there are too many.
-    pub(super) fn overlook(&mut self, room: &Room) {
-        self.lookout.lose(room.id());
-    }
-
     /// The connection is lost, and with it rooms that were found and not yet watched.
     pub(super) fn lost<'a>(&mut self, found: impl Iterator<Item = &'a Room>) {
         found.for_each(|room| self.lookout.lose(room.id()));
