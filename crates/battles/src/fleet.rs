@@ -322,8 +322,8 @@ async fn connect(
             Match::Tournament(id)
         }
         Mode::Watch(pair) => {
-            let over = earlier.over.clone();
-            let matching = Match::Watch { pair: pair.each_ref().map(|name| id(name)), over };
+            let found = earlier.found.clone();
+            let matching = Match::Watch { pair: pair.each_ref().map(|name| id(name)), found };
             let account = settings.accounts.first().unwrap_or(&Account::Guest);
             let known = earlier.rooms(&id(&pair[0]));
             let counted = vec![session(account, matching, known, stage.clone()).await?];

@@ -98,6 +98,8 @@ pub const CHALLENGERS: usize = 256;
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The same while nothing is known of the server's numbers: what begins and ends between two looks is missed then.
 pub const LOOK_FIRST: Duration = Duration::from_millis(100);
+/// A look that is not answered for so long never will be: the server has thrown it away, or says what cannot be read.
+pub const LOOK_ANSWERED: Duration = Duration::from_secs(10);
 /// Rooms that are asked for at one look.
 pub const ROOMS_PER_LOOK: usize = 4;
 /// How often a room is asked for, if there is no answer, and after how many looks there will be none.

@@ -54,6 +54,21 @@ fn a_fleet_that_is_asked_for_once_more_does_not_end_with_the_start_before() {
 }
 
 #[test]
+fn a_fleet_that_is_asked_for_while_it_fails_ends_with_its_trouble() {
+    let mut fleet = Alone::<Fleet>::new();
+    fleet.send(crew("a"));
+    let failed = end(&fleet, Some("wrong password"));
+    let same = fleet.send(crew("a"));
+    started(&mut fleet, same, false);
+    fleet.send(failed);
+    let over = fleet.state().orders().unwrap().over.clone().unwrap();
+    assert_eq!(over.trouble.as_deref(), Some("wrong password"));
+    let anew = fleet.send(crew("a"));
+    started(&mut fleet, anew, true);
+    fleet.check_replay();
+}
+
+#[test]
 fn one_crew_plays_at_a_time() {
     let mut fleet = Alone::<Fleet>::new();
     let first = fleet.send(crew("a"));

@@ -13,7 +13,7 @@ use interlock_battles::{
     },
     io::{
         Account, Client, ConnectError, Event, Events, Finished, PlayError, Room, Searches,
-        Settings, play,
+        Settings, play, watch,
     },
     limits,
     players::{Bounds, Budget, Candidate, Player, Position, Random, Thinkers},
@@ -74,6 +74,15 @@ impl Liar {
         let playing = start(joined, settings(player));
         assert_eq!(self.hears().await, format!("{room}|/timer on"));
         playing
+    }
+
+    /// Opens a room and says too much in it before its player has come.
+    async fn floods(&mut self, room: &str, events: &mut Events) -> Room {
+        let flooded = self.open(room, events).await;
+        for number in 0..limits::ROOM_FRAMES + 10 {
+            self.say(format!(">{room}\n|c|☆Eve|{number}")).await;
+        }
+        flooded
     }
 
     /// Has us win.
@@ -230,11 +239,7 @@ impl Player for Stuck {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_battle_leaves_the_others_alone() {
     let (mut liar, _client, mut events) = meet().await;
-    // Its player has not come yet.
-    let flooded = liar.open("battle-flood-1", &mut events).await;
-    for number in 0..limits::ROOM_FRAMES + 10 {
-        liar.say(format!(">battle-flood-1\n|c|☆Eve|{number}")).await;
-    }
+    let flooded = liar.floods("battle-flood-1", &mut events).await;
     let calm = liar.open("battle-calm-2", &mut events).await;
     let playing = start(calm, settings(Random));
     assert_eq!(liar.hears().await, "battle-calm-2|/timer on");
@@ -244,6 +249,21 @@ async fn a_flood_in_one_battle_leaves_the_others_alone() {
     assert_eq!(soon(playing).await.unwrap().unwrap().end, End::Tied);
     let drowned = soon(start(flooded, settings(Random))).await.unwrap();
     assert!(matches!(drowned, Err(PlayError::Gone { .. })));
+}
+
+/// Who is in a room gets no answer to a wish to join it.
+#[tokio::test]
+async fn a_watched_battle_that_is_lost_in_a_flood_is_left_to_be_joined_again() {
+    let (mut liar, client, mut events) = meet().await;
+    let flooded = liar.floods("battle-flood-1", &mut events).await;
+    // What comes after the flood on the connection is heard after it.
+    liar.say("|popup|x").await;
+    assert!(matches!(soon(events.recv()).await, Some(Event::Popup(_))));
+    let lost = soon(watch(flooded, |_| ())).await;
+    assert!(matches!(lost, Err(PlayError::Gone { .. })));
+    client.join("battle-flood-1").await.unwrap();
+    assert_eq!(liar.hears().await, "battle-flood-1|/leave");
+    assert_eq!(liar.hears().await, "|/join battle-flood-1");
 }
 
 /// A player that thinks heeds what is said meanwhile.

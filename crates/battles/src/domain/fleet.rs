@@ -10,7 +10,8 @@
 //!
 //! A stage is never taken back. A fleet that is not over is not started with another crew, and one that was told to
 //! end not at all. Who asks for the crew that plays already is told that it does; should that fleet just have run out
-//! of battles, it is begun once more: an end is that of one start, and not of a later one.
+//! of battles, it is begun once more: such an end is that of one start, and not of a later one. Trouble ends it however
+//! often it was asked for: the next start would meet it again, and nobody would hear why.
 //!
 //! Not here: passwords. A crew says where its password is found, and no more.
 
@@ -128,7 +129,8 @@ pub enum FleetCommand {
     Drain,
     /// Give up what is in play.
     Forfeit,
-    /// Sent by whoever plays: it is over. Where it is to play, and was asked for since, that changes nothing.
+    /// Sent by whoever plays: it is over. Where it is to play, was asked for since, and has no trouble, that changes
+    /// nothing.
     End {
         /// Which one: see [`Orders::started`].
         started: Time,
@@ -267,7 +269,7 @@ impl Fleet {
         let orders = self.0.as_ref().ok_or(FleetRejection::Unknown)?;
         // Since it was told to end, nobody has asked for it.
         let is_asked_for = orders.wanted == Wanted::Playing && orders.started != started;
-        if orders.over.is_some() || is_asked_for {
+        if orders.over.is_some() || (is_asked_for && trouble.is_none()) {
             return Ok(Decision::unchanged(FleetReply::Done));
         }
         let over = Over { trouble: trouble.map(str::to_owned), at };

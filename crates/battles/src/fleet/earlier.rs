@@ -46,8 +46,8 @@ pub(super) async fn give_back(
 /// What an earlier life had begun on these accounts: by account, since nobody else can play it.
 pub(super) struct Earlier {
     begun: BTreeMap<String, Vec<Begun>>,
-    /// The rooms of battles that are over, where somebody may find them again.
-    pub(super) over: Vec<String>,
+    /// The rooms of battles that are begun or over, where somebody may find them again.
+    pub(super) found: Vec<String>,
 }
 
 impl Earlier {
@@ -63,15 +63,17 @@ impl Earlier {
             | Mode::Tournament(_) => named.map(id).collect(),
         };
         let begun = players.into_iter().map(|player| (player, Vec::new())).collect();
-        Self { begun, over: Vec::new() }
+        Self { begun, found: Vec::new() }
     }
 
     /// Reads it from the run.
     pub(super) fn of(view: &RunView, settings: &FleetSettings) -> io::Result<Self> {
-        let Self { mut begun, mut over } = Self::none(&view.plan.mode, settings);
-        // Who watches might find them again, but for a server that is a new one each time.
+        let Self { mut begun, mut found } = Self::none(&view.plan.mode, settings);
+        // Who watches might find them again, but for a server that is a new one each time, and numbers anew.
         if let (Mode::Watch(_), None) = (&view.plan.mode, &settings.server) {
-            over = Logs::new(settings.folder.clone()).rooms()?;
+            found = Logs::new(settings.folder.clone()).rooms()?;
+            let rooms = view.live.iter().filter_map(|battle| battle.room.as_ref());
+            found.extend(rooms.map(|room| room.id.clone()));
         }
         for battle in &view.live {
             if let Some(room) = &battle.room
@@ -82,7 +84,7 @@ impl Earlier {
                 begun.push(Begun { worker, claim, room, opponent });
             }
         }
-        Ok(Self { begun, over })
+        Ok(Self { begun, found })
     }
 
     pub(super) fn of_account(&self, account: &Account) -> Vec<String> {
@@ -115,10 +117,55 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::run::{Plan, Room},
+        domain::{
+            contestant::Contestant,
+            fleet::SaveReplay,
+            run::{Plan, Room},
+        },
         fleet::Fleets,
+        io::Settings,
         limits,
+        players::Thinkers,
     };
+
+    #[tokio::test]
+    async fn what_was_found_on_a_server_that_is_new_each_time_is_not_known_there() {
+        let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
+        let fleets = Fleets::new(std::path::Path::new(""));
+        let runtime = crate::register(Builder::new(env), &fleets).start().await.unwrap();
+        let counter = Counter::new(&runtime, Key::new("test").unwrap());
+        let plan = Plan {
+            server: "local".to_owned(),
+            format: "gen9randombattle".to_owned(),
+            mode: Mode::Watch(["Ann".to_owned(), "Bob".to_owned()]),
+            target: Limit::Of(3),
+            shares: None,
+        };
+        counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await.unwrap();
+        let worker = Worker::new("w0").unwrap();
+        let claim = counter.claim(worker.clone(), None).await.unwrap().claim;
+        let id = "battle-gen9randombattle-7";
+        let room = Room { id: id.to_owned(), account: "ann".to_owned(), opponent: None };
+        counter.begin(claim, room).await.unwrap();
+        let view = counter.view().await.unwrap();
+
+        let thinkers = Arc::new(Thinkers::on_all_cores());
+        let settings = |server: Option<&str>| FleetSettings {
+            server: server.map(str::to_owned),
+            accounts: vec![Account::Guest],
+            workers: vec![worker.clone()],
+            teams: Vec::new(),
+            playing: Settings::of(Contestant::Random, &thinkers, 1),
+            partner: None,
+            folder: "nowhere".into(),
+            save: SaveReplay::Never,
+        };
+        for (server, found) in [(None, vec![id]), (Some("ws://127.0.0.1:1/"), vec![])] {
+            let earlier = Earlier::of(&view, &settings(server)).unwrap();
+            assert_eq!(earlier.found, found);
+            assert_eq!(earlier.rooms("ann"), [id], "its worker asks for it");
+        }
+    }
 
     #[tokio::test]
     async fn a_battle_that_began_behind_the_back_of_who_gives_it_back_is_played() {

@@ -46,7 +46,7 @@ pub enum Match {
         /// Their ids.
         pair: [String; 2],
         /// Rooms of theirs that are not to be found again.
-        over: Vec<String>,
+        found: Vec<String>,
     },
 }
 
@@ -128,10 +128,9 @@ impl Session {
         client.formats().check(&settings.format)?;
         let mut unread = None;
         let (me, watching) = match &settings.matching {
-            Match::Watch { pair, over } => {
-                let found = [&known[..], over].concat();
+            Match::Watch { pair, found } => {
                 let told = unread.insert(Arc::default());
-                let watching = Watching::new(pair, &settings.format, &found, Arc::clone(told));
+                let watching = Watching::new(pair, &settings.format, found, Arc::clone(told));
                 (pair[0].clone(), Some(watching))
             }
             Match::Ladder | Match::Challenge(_) | Match::Accept(_) | Match::Tournament(_) => {

@@ -177,11 +177,7 @@ pub async fn play(
     watch: impl FnMut(BattleEvent),
 ) -> Result<Finished, PlayError> {
     let played = converse(&mut room, settings, watch).await;
-    if played.is_err() {
-        // A server shows a room to those who join it, not to those who are in it.
-        let _gone = room.say("/leave").await;
-    }
-    played
+    leave_lost(&room, played).await
 }
 
 async fn converse(
@@ -326,6 +322,18 @@ impl<'a, W: FnMut(BattleEvent)> Sitting<'a, W> {
 /// By the clock that tests move.
 fn now() -> Instant {
     time::Instant::now().into_std()
+}
+
+/// Leaves a room that was lost before its battle was over, so that it can be joined again: a server shows a room to
+/// those who join it, not to those who are in it.
+async fn leave_lost(
+    room: &Room,
+    ended: Result<Finished, PlayError>,
+) -> Result<Finished, PlayError> {
+    if ended.is_err() {
+        let _gone = room.say("/leave").await;
+    }
+    ended
 }
 
 /// Leaves a room whose battle is over, and hears what is said until then: the new ratings.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use interlock_battles::{
     domain::{
         run::{Mode, Plan, RunView},
@@ -143,7 +143,6 @@ impl<'a> Conduct<'a> {
                     true => brake.forfeit(),
                     false => brake.drain(),
                 }) => match never {},
-                never = obey(signals, &brake) => match never {},
                 never = judged(judge, &counter, &tracker, &brake) => match never {},
                 never = progress::show(&counter) => match never {},
             };
@@ -160,8 +159,11 @@ impl<'a> Conduct<'a> {
             // An error is the end as well.
             let _ = stopped.await;
         };
-        let (_, played) = tokio::join!(server.run(stopped), played);
-        played
+        tokio::select! {
+            (_, played) = async { tokio::join!(server.run(stopped), played) } => played,
+            // Programs are killed by whoever drops them.
+            hurry = obey(signals, &brake) => Err(hurry),
+        }
     }
 }
 
@@ -178,13 +180,14 @@ pub async fn join(address: &str, settings: FleetSettings, kept: &Kept) -> Result
     let brake = fleet.brake();
     tokio::select! {
         report = fleet.ended() => Ok(report?),
-        never = obey(signals, &brake) => match never {},
+        hurry = obey(signals, &brake) => Err(hurry),
         never = progress::show(&counter) => match never {},
     }
 }
 
-/// The first signal finishes what is in play, the second gives it up, the third waits for nothing.
-async fn obey(mut signals: Signals, brake: &Brake) -> Infallible {
+/// The first signal finishes what is in play, the second gives it up, the third waits for nothing:
+/// that is returned.
+async fn obey(mut signals: Signals, brake: &Brake) -> Error {
     signals.next().await;
     eprintln!("\nfinishing what is in play; once more gives it up");
     brake.drain();
@@ -192,7 +195,7 @@ async fn obey(mut signals: Signals, brake: &Brake) -> Infallible {
     eprintln!("\ngiving up what is in play");
     brake.forfeit();
     signals.next().await;
-    std::process::exit(1)
+    anyhow!("stopped before what is in play was over: the same --run goes on where it was")
 }
 
 /// Begins nothing new once the test has decided.

@@ -35,6 +35,12 @@ impl Pairing {
     pub fn of(wanted: &Match, is_local: bool) -> Result<Self> {
         let names = |usual| names(wanted, is_local, usual);
         let none = Vec::new;
+        let is_user = |side: &Side| matches!(side, Side::User(_));
+        if is_local && (is_user(&wanted.one) || is_user(&wanted.two)) {
+            bail!(
+                "a user cannot find a server that is started here: leave --local out, and name theirs with --server"
+            )
+        }
         let (mode, usernames, ours, partner, programs) = match (&wanted.one, &wanted.two) {
             (Side::Ours(one), Side::Ours(two)) => {
                 let names = names(&["Match A 1", "Match B 1", "Match A 2", "Match B 2"])?;
@@ -132,7 +138,9 @@ fn names(wanted: &Match, is_local: bool, usual: &[&str]) -> Result<Vec<String>> 
     match &wanted.username[..] {
         [_, ..] => Ok(wanted.username.clone()),
         [] if is_local => Ok(usual.iter().map(|name| (*name).to_owned()).collect()),
-        [] => bail!("--username says who the sides are on the server, but for users"),
+        [] => {
+            bail!("--username must name an account for each side but user:NAME, which has its own")
+        }
     }
 }
 

@@ -2,11 +2,16 @@
 //!
 //! Each is a command line for the shell. Its environment says what it is to do, and nothing else is asked of it: what
 //! it plays is seen on the server. It has a process group of its own, so that Ctrl-C reaches us alone, and that whatever
-//! it has started ends with it. Its standard input is a pipe that ends with us, however we end.
+//! it has started ends with it. What is for us alone in our own environment is kept from it.
+//!
+//! Its standard input is a pipe that ends with us, however we end. Who is killed kills nobody: a bot that does not heed
+//! the end of its standard input survives a `kill -9` of ours.
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
+    env,
+    ffi::OsStr,
     future::pending,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -14,7 +19,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use interlock_battles::{domain::run::RunView, fleet::Tracker, limits};
+use interlock_battles::{
+    domain::run::RunView,
+    fleet::{Tracker, host::PASSWORD_VARIABLE},
+    limits,
+};
 use interlock_kernel::quota::{ClaimId, Limit};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
@@ -65,7 +74,11 @@ impl Role {
 
 impl Launch {
     fn start(&self, battles: &str) -> Result<Child> {
-        let started = Command::new("sh")
+        let mut shell = Command::new("sh");
+        env::vars_os().map(|(name, _)| name).filter(|name| is_ours_alone(name)).for_each(|name| {
+            shell.env_remove(name);
+        });
+        let started = shell
             .args(["-c", &self.line])
             .env("INTERLOCK_SERVER", &self.server)
             .env("INTERLOCK_NAME", &self.name)
@@ -80,6 +93,13 @@ impl Launch {
             .spawn();
         started.with_context(|| format!("{} cannot be started: there is no shell", self.side))
     }
+}
+
+/// Whether a variable is none of a program's business: a password, the token, or a data folder that has its user.
+fn is_ours_alone(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PASSWORD_VARIABLE.as_bytes())
+        || name == "INTERLOCK_TOKEN"
+        || name == "INTERLOCK_DATA"
 }
 
 /// Programs that run. Who drops them kills them.
@@ -208,10 +228,10 @@ fn last_words(said: &[u8]) -> String {
 /// Returns when nothing has happened in any battle for so long.
 async fn idle(tracker: &Tracker, patience: Duration) {
     let mut news = tracker.news();
-    let mut before = BTreeMap::new();
+    let mut before = heard(tracker);
     loop {
         match timeout(patience, news.changed()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => before = heard(tracker),
             // The fleet is gone, and says why.
             Ok(Err(_)) => return pending().await,
             // A long battle is no news; its lines are.
@@ -237,6 +257,17 @@ fn heard(tracker: &Tracker) -> BTreeMap<ClaimId, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_told_what_to_do_and_no_secrets() {
+        let password = "INTERLOCK_SHOWDOWN_PASSWORD";
+        for name in [password, &format!("{password}_2"), "INTERLOCK_TOKEN", "INTERLOCK_DATA"] {
+            assert!(is_ours_alone(OsStr::new(name)), "{name}");
+        }
+        for name in ["PATH", "INTERLOCK_SERVER", "INTERLOCK_SHOWDOWN"] {
+            assert!(!is_ours_alone(OsStr::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn the_last_words_are_few_lines_that_do_nothing_to_a_terminal() {

@@ -90,6 +90,27 @@ fn programs_that_play_nothing_are_given_up_with_words() {
     assert!(said.err.contains(words), "{}", said.err);
 }
 
+#[test]
+fn the_third_signal_waits_for_no_program_and_leaves_none_behind() {
+    let (place, package) = (Place::new(), package().display().to_string());
+    let deaf = "cmd:trap '' TERM; echo $$ > new; mv new one; while :; do sleep 1; done";
+    let sides = ["match", deaf, "cmd:sleep 1000"];
+    let mut playing = place.start(&[&sides[..], &["--local", "--showdown", &package]].concat());
+    playing.line_with("cmd:sleep 1000 plays as");
+    let number = place.path().join("one");
+    while !number.exists() {
+        std::thread::yield_now();
+    }
+    for words in ["finishing what is in play", "giving up what is in play"] {
+        playing.signal("TERM");
+        playing.line_with(words);
+    }
+    playing.signal("TERM");
+    playing.line_with("the same --run goes on where it was");
+    assert_eq!(playing.wait().code(), Some(1));
+    assert!(!lives(&number));
+}
+
 /// Two users play each other, whoever watches.
 fn users(place: &Place, url: &str, battles: &str) -> [Fleet; 2] {
     let user = |name, mode, opponent| {

@@ -157,8 +157,20 @@ fn sides_that_can_never_play_each_other_are_refused_with_what_to_say_instead() {
     refused(&["user:Ann", "user:ann"], "name each account once");
     refused(&["user:Ann", "user:A name of nineteen."], "18 characters");
     refused(&["user:Ann", "user:Bob", "-u", "a,b"], "one is enough");
-    refused(&["user:Ann", "cmd:bot"], "--username says who the sides are");
+    refused(
+        &["user:Ann", "cmd:bot"],
+        "--username must name an account for each side but user:NAME",
+    );
     refused(&["user:Ann", "cmd:bot", "-u", "a,b"], "must name 1, and names 2");
     refused(&["cmd:a", "cmd:b", "-u", "a"], "must name 2, and names 1");
     refused(&["user:Ann", "user:Bob", "--team-dir", "."], "nobody of ours plays");
+}
+
+#[test]
+fn users_are_not_waited_for_on_a_server_that_they_cannot_find() {
+    for sides in [["user:Ann", "user:Bob"], ["greedy", "user:Ann"]] {
+        let said = Place::new().run(&["match", sides[0], sides[1], "--local"]);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(said.err.contains("leave --local out"), "{}", said.err);
+    }
 }

@@ -276,10 +276,8 @@ impl Desk {
         } else if let Some(search) = self.search.take() {
             self.hand_out(search.finding, room);
         } else {
-            if self.strays.len() >= limits::ROOMS
-                && let Some(first) = self.strays.pop_front()
-            {
-                self.watching.iter_mut().for_each(|watching| watching.overlook(&first));
+            if self.strays.len() >= limits::ROOMS {
+                self.strays.pop_front();
             }
             self.strays.push_back(room);
         }

@@ -20,6 +20,8 @@ pub(super) struct Watching {
     what: String,
     /// When to look next.
     at: Instant,
+    /// When the list was asked for that has not come yet.
+    asked: Option<Instant>,
     /// When to say that nothing is found.
     lonely: Instant,
     /// Rooms that were entered and are nobody's business here.
@@ -42,17 +44,20 @@ impl Watching {
             lookout: Lookout::new(format, pair.clone(), known.iter().map(String::as_str)),
             what: format!("{one} and {two} in {format}"),
             at: now,
+            asked: None,
             lonely: now + limits::NOTHING_FOUND,
             strangers: Vec::new(),
             unread,
         }
     }
 
+    /// When to look next: not before the last look is answered, but for an answer that never comes.
     pub(super) fn alarm(&self) -> Instant {
-        self.at
+        self.asked.map_or(self.at, |asked| self.at.max(asked + limits::LOOK_ANSWERED))
     }
 
     pub(super) fn hear(&mut self, listing: &Listing) {
+        self.asked = None;
         self.lookout.hear(listing);
     }
 
@@ -74,17 +79,12 @@ impl Watching {
         None
     }
 
-    /// A room that was found is left alone: there are too many.
-    pub(super) fn overlook(&mut self, room: &Room) {
-        self.lookout.lose(room.id());
-    }
-
     /// The connection is lost, and with it rooms that were found and not yet watched.
     pub(super) fn lost<'a>(&mut self, found: impl Iterator<Item = &'a Room>) {
         found.for_each(|room| self.lookout.lose(room.id()));
         self.lookout.ask_anew();
         self.strangers.clear();
-        self.at = Instant::now();
+        (self.at, self.asked) = (Instant::now(), None);
     }
 
     /// Looks, if it is time to. `is_any`: whether a battle is watched now.
@@ -100,10 +100,11 @@ impl Watching {
             let (seconds, who) = (limits::NOTHING_FOUND.as_secs(), &self.what);
             tracing::warn!("no battle for {seconds} s: {who} must play each other, not in private");
         }
-        if self.at > now {
+        if self.alarm() > now {
             return Ok(());
         }
         client.list_battles().await?;
+        self.asked = Some(now);
         for room in self.lookout.due() {
             client.join(&room).await?;
         }
