@@ -158,7 +158,7 @@ impl Node {
     }
 
     /// Has a parked entity's records handled again. False: it was refused, or nobody answers.
-    pub(crate) async fn retry_dead_letter(&self, letter: &Letter) -> bool {
+    pub async fn retry_dead_letter(&self, letter: &Letter) -> bool {
         let (term, runtime) = self.seat().await;
         let answer = runtime.retry_dead_letter(&letter.entity, &letter.key);
         self.unless_replaced(term, answer).await.is_some_and(|answer| answer.is_ok())

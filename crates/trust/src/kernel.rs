@@ -18,7 +18,10 @@ struct Accepted {
     because: &'static str,
 }
 
-const ACCEPTED: &[Accepted] = &[];
+const ACCEPTED: &[Accepted] = &[Accepted {
+    mutant: "crates/kernel/src/bus.rs: replace <impl HandlerTable<E> for NoHandlers>::flow -> Vec<Flow> with vec![]",
+    because: "it is the same",
+}];
 
 /// What `cargo mutants` exits with when it has tried mutants: all are caught, some are missed, some time out.
 const TRIED: [i32; 3] = [0, 2, 3];
