@@ -110,7 +110,7 @@ mod tests {
 
     use interlock_kernel::{ids::Key, quota::Limit};
     use interlock_runtime::{
-        Builder,
+        Builder, Runtime,
         env::{Env, tokio::Tokio},
         store::memory::MemoryStore,
     };
@@ -128,20 +128,27 @@ mod tests {
         players::Thinkers,
     };
 
-    #[tokio::test]
-    async fn what_was_found_on_a_server_that_is_new_each_time_is_not_known_there() {
+    /// A run of three battles, and the runtime that keeps it.
+    async fn open(server: &str, mode: Mode) -> (Runtime, Counter) {
         let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
         let fleets = Fleets::new(std::path::Path::new(""));
         let runtime = crate::register(Builder::new(env), &fleets).start().await.unwrap();
         let counter = Counter::new(&runtime, Key::new("test").unwrap());
         let plan = Plan {
-            server: "local".to_owned(),
+            server: server.to_owned(),
             format: "gen9randombattle".to_owned(),
-            mode: Mode::Watch(["Ann".to_owned(), "Bob".to_owned()]),
+            mode,
             target: Limit::Of(3),
             shares: None,
         };
         counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await.unwrap();
+        (runtime, counter)
+    }
+
+    #[tokio::test]
+    async fn what_was_found_on_a_server_that_is_new_each_time_is_not_known_there() {
+        let watches = Mode::Watch(["Ann".to_owned(), "Bob".to_owned()]);
+        let (_runtime, counter) = open("local", watches).await;
         let worker = Worker::new("w0").unwrap();
         let claim = counter.claim(worker.clone(), None).await.unwrap().claim;
         let id = "battle-gen9randombattle-7";
@@ -169,18 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_battle_that_began_behind_the_back_of_who_gives_it_back_is_played() {
-        let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
-        let fleets = Fleets::new(std::path::Path::new(""));
-        let runtime = crate::register(Builder::new(env), &fleets).start().await.unwrap();
-        let counter = Counter::new(&runtime, Key::new("test").unwrap());
-        let plan = Plan {
-            server: "ws://127.0.0.1:1/".to_owned(),
-            format: "gen9randombattle".to_owned(),
-            mode: Mode::Ladder,
-            target: Limit::Of(3),
-            shares: None,
-        };
-        counter.open(plan, limits::CLAIM_TTL, crate::RETENTION).await.unwrap();
+        let (_runtime, counter) = open("ws://127.0.0.1:1/", Mode::Ladder).await;
         let workers = ["w0", "w1", "w2"].map(|name| Worker::new(name).unwrap());
         let mut claims = Vec::new();
         for worker in &workers {
