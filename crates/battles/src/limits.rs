@@ -12,6 +12,8 @@ pub const ROOM_BYTES: usize = 128;
 pub const ID_BYTES: usize = 40;
 /// Pokémon of one side.
 pub const TEAM: usize = 6;
+/// Choices of one side that a battle remembers, the newest.
+pub const CHOICES: usize = 16;
 /// Bytes of a team's text.
 pub const TEAM_BYTES: usize = 16 << 10;
 /// Moves that a Pokémon was seen to know. More than four when it was somebody else in disguise.

@@ -7,6 +7,7 @@
 mod engine;
 mod greedy;
 mod mcts;
+mod opponent;
 mod random;
 mod thinkers;
 mod tree;

@@ -8,10 +8,12 @@
 
 mod changes;
 mod fold;
+mod past;
 mod pokemon;
 mod reveal;
 mod side;
 
+pub use past::{Act, Before, Chosen, Past, Standing};
 pub use pokemon::{Boosts, Copied, Held, Pokemon, Stat, Stint, Volatile};
 pub use side::{Layers, Side};
 
@@ -23,6 +25,8 @@ pub struct Battle {
     sides: [Side; 2],
     /// The turn that is being played; 0 before the first.
     pub turn: u16,
+    /// Whether somebody has moved in it.
+    moving: bool,
     /// The generation of the rules; 0 until it is said.
     pub generation: u8,
     /// The weather's id, and the turn of its beginning.

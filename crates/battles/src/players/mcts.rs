@@ -5,7 +5,7 @@
 //!
 //! A world that makes the engine panic is left out: the engine knows less than the server does.
 
-use super::{Bounds, Candidate, Player, Position, World, engine::guarded, tree::Tree};
+use super::{Bounds, Candidate, Player, Position, World, engine::guarded, opponent, tree::Tree};
 use crate::domain::{chance::Chance, choice};
 
 /// Searches so many worlds for each decision.
@@ -36,7 +36,7 @@ impl Player for Mcts {
         let part = part_of(bounds, self.worlds);
         for _ in 0..self.worlds {
             let Some(world) = World::guess(position, chance) else { break };
-            let found = guarded(|| search(&world, &mut candidates, part, chance));
+            let found = guarded(|| search(&world, position, &mut candidates, part, chance));
             for (share, found) in shares.iter_mut().zip(found.unwrap_or_default()) {
                 *share += found;
             }
@@ -61,6 +61,7 @@ fn part_of(Bounds { time, iterations }: Bounds, worlds: u32) -> Bounds {
 /// Adds visits and scores to the candidates, and returns each one's share of the visits.
 fn search(
     world: &World,
+    position: Position<'_>,
     candidates: &mut [Candidate],
     bounds: Bounds,
     chance: &mut Chance,
@@ -70,7 +71,8 @@ fn search(
     if mine.is_empty() {
         return Vec::new();
     }
-    let arms = Tree::new(world.state().clone(), mine, chance).search(bounds);
+    let greedy = opponent::greedy(world, position);
+    let arms = Tree::new(world.state().clone(), mine, greedy, chance).search(bounds);
     let total = arms.iter().map(|arm| arm.visits).sum::<u32>().max(1) as f32;
     let mut found = arms.iter();
     let mut shares = Vec::new();

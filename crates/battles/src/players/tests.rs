@@ -165,3 +165,37 @@ fn what_is_not_legal_is_not_played() {
     let position = position(&WEAK, "splash,wavecrash", "");
     assert_eq!(best(&Wrong, &position), Choice::Move { place: 0, tera: false });
 }
+
+/// Charizard has shown four moves, then chooses this for six turns.
+pub(super) fn after(choice: &str) -> (Battle, Request) {
+    let shows = ["Will-O-Wisp", "Flamethrower", "Hurricane", "Focus Blast"];
+    let mut lines = vec!["|switch|p2a: Charizard|Charizard, L85, M|100/100".to_owned()];
+    lines.extend(shows.map(|name| format!("|move|p2a: Charizard|{name}|p1a: Basculegion")));
+    for turn in 1..7 {
+        lines.extend([format!("|turn|{turn}"), choice.to_owned()]);
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    position(&lines, "splash,wavecrash", "")
+}
+
+fn greedy_after(choice: &str) -> f32 {
+    let (battle, request) = after(choice);
+    let position = Position { battle: &battle, request: &request };
+    let world = World::guess(position, &mut Chance::new(1)).unwrap();
+    opponent::greedy(&world, position)
+}
+
+#[test]
+fn who_always_takes_the_most_damaging_move_is_taken_for_greedy() {
+    // Basculegion resists fire, and nothing happens to a ghost that is hit.
+    let strong = greedy_after("|move|p2a: Charizard|Hurricane|p1a: Basculegion");
+    assert!(strong > 0.85, "{strong}");
+    for weaker in ["Flamethrower", "Will-O-Wisp", "Focus Blast"] {
+        let weaker = greedy_after(&format!("|move|p2a: Charizard|{weaker}|p1a: Basculegion"));
+        assert!(weaker < 0.05, "{weaker}");
+    }
+    let switches = greedy_after("|switch|p2a: Charizard|Charizard, L85, M|100/100");
+    assert!(switches < 0.01, "{switches}");
+    let unknown = greedy_after("|move|p2a: Charizard|Newmove|p1a: Basculegion");
+    assert!((0.2..0.4).contains(&unknown), "what tells nothing changes nothing: {unknown}");
+}

@@ -5,6 +5,10 @@
 //! knowing the other's. The engine's own search explores so widely that the other player is expected to choose nearly
 //! at random; [`WIDTH`] is less, since values differ by little here, and a threat must count as one.
 //!
+//! The other player may be greedy, as likely as [`opponent`] says: in so many of the iterations it takes the move that
+//! hurts most wherever it can, whatever the bounds say (a data-biased response: a best answer to what was seen that is
+//! safe against what was not).
+//!
 //! The same seed grows the same tree, as long as its iterations end before its time does.
 
 use std::time::Instant;
@@ -18,7 +22,7 @@ use poke_engine::{
     state::{Side, State},
 };
 
-use super::Bounds;
+use super::{Bounds, opponent};
 use crate::domain::chance::Chance;
 
 /// How far a bound lies above the mean: the square of the usual constant.
@@ -50,6 +54,8 @@ struct Node {
     theirs: Vec<Arm>,
     /// For each pair of arms, where its outcomes are; empty: not tried.
     pairs: Vec<std::ops::Range<u32>>,
+    /// Their arm that hurts most, once that was asked.
+    strongest: Option<Option<usize>>,
 }
 
 /// What chance may make of a pair of choices.
@@ -76,19 +82,31 @@ pub(super) struct Tree<'a> {
     path: Vec<Step>,
     /// What the root is worth to the evaluation: all else is measured from there.
     level: f32,
+    /// How likely the other player is greedy.
+    greedy: f32,
     chance: &'a mut Chance,
 }
 
 impl<'a> Tree<'a> {
     /// A tree whose root has these choices for us, and all that the engine knows for the other side.
-    pub(super) fn new(state: State, mine: Vec<MoveChoice>, chance: &'a mut Chance) -> Self {
+    pub(super) fn new(
+        state: State,
+        mine: Vec<MoveChoice>,
+        greedy: f32,
+        chance: &'a mut Chance,
+    ) -> Self {
         let (_, theirs) = state.root_get_all_options();
         let (nodes, level) = (vec![Node::new(mine, theirs)], points(&state));
-        Self { state, nodes, outcomes: Vec::new(), path: Vec::new(), level, chance }
+        Self { state, nodes, outcomes: Vec::new(), path: Vec::new(), level, greedy, chance }
     }
 
     /// Searches, and returns our arms at the root, in the order in which they were given.
     pub(super) fn search(mut self, bounds: Bounds) -> Vec<Arm> {
+        self.grow(bounds);
+        self.nodes.swap_remove(0).mine
+    }
+
+    fn grow(&mut self, bounds: Bounds) {
         let began = Instant::now();
         let goes_on = |done: u32| {
             let is_late = || done.is_multiple_of(LOOK_EVERY) && began.elapsed() >= bounds.time;
@@ -99,12 +117,12 @@ impl<'a> Tree<'a> {
             self.iterate();
             done += 1;
         }
-        self.nodes.swap_remove(0).mine
     }
 
     /// Down to something new, and back.
     fn iterate(&mut self) {
-        let score = self.descend();
+        let is_greedy = self.chance.part() < self.greedy;
+        let score = self.descend(is_greedy);
         while let Some(Step { node, mine, theirs, outcome }) = self.path.pop() {
             self.state.reverse_instructions(&self.outcomes[outcome as usize].instructions);
             let node = &mut self.nodes[node as usize];
@@ -115,7 +133,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Goes to a position that was not evaluated before, or to an end, and says what it is worth to us.
-    fn descend(&mut self) -> f32 {
+    fn descend(&mut self, is_greedy: bool) -> f32 {
         let mut at = 0;
         loop {
             match self.state.battle_is_over() {
@@ -124,8 +142,10 @@ impl<'a> Tree<'a> {
                 over if over < 0.0 => return 0.0,
                 _ => {}
             }
+            let strongest = if is_greedy { self.strongest(at) } else { None };
             let node = &self.nodes[at as usize];
-            let (mine, theirs) = (node.best(&node.mine), node.best(&node.theirs));
+            let mine = node.best(&node.mine);
+            let theirs = strongest.unwrap_or_else(|| node.best(&node.theirs));
             let pair = mine * node.theirs.len() + theirs;
             let is_new = node.pairs[pair].is_empty();
             if is_new {
@@ -139,6 +159,13 @@ impl<'a> Tree<'a> {
             }
             at = self.node_after(outcome);
         }
+    }
+
+    /// What the greedy do at a node; `None`: what others do.
+    fn strongest(&mut self, at: u32) -> Option<usize> {
+        let node = &mut self.nodes[at as usize];
+        let choices = node.theirs.iter().map(|arm| arm.choice);
+        *node.strongest.get_or_insert_with(|| opponent::strongest(&self.state, choices))
     }
 
     fn expand(&mut self, at: u32, mine: usize, theirs: usize, pair: usize) {
@@ -233,7 +260,7 @@ impl Node {
             choices.into_iter().map(|choice| Arm { choice, visits: 0, total: 0.0 }).collect()
         };
         let pairs = vec![0..0; mine.len() * theirs.len()];
-        Self { visits: 0, mine: arms(mine), theirs: arms(theirs), pairs }
+        Self { visits: 0, mine: arms(mine), theirs: arms(theirs), pairs, strongest: None }
     }
 
     /// The arm with the best bound; one that was never taken comes first.
@@ -258,5 +285,34 @@ impl Arm {
     fn add(&mut self, score: f32) {
         self.visits += 1;
         self.total += score;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::choice,
+        players::{Budget, Position, World, tests::after},
+    };
+
+    /// How many of their arms at the root were ever taken.
+    fn taken(greedy: f32) -> usize {
+        let (battle, request) = after("|move|p2a: Charizard|Hurricane|p1a: Basculegion");
+        let position = Position { battle: &battle, request: &request };
+        let mut chance = Chance::new(1);
+        let world = World::guess(position, &mut chance).unwrap();
+        let mine = choice::legal(&request);
+        let mine = mine.iter().filter_map(|choice| world.option(choice)).collect();
+        let mut tree = Tree::new(world.state().clone(), mine, greedy, &mut chance);
+        tree.grow(Budget::Iterations(300).into());
+        tree.nodes[0].theirs.iter().filter(|arm| arm.visits > 0).count()
+    }
+
+    #[test]
+    fn the_greedy_are_expected_to_do_one_thing_and_others_anything() {
+        assert_eq!(taken(1.0), 1);
+        assert!(taken(0.0) > 4);
+        assert!(taken(0.9) > 4);
     }
 }

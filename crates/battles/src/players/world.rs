@@ -9,12 +9,12 @@
 
 mod field;
 mod own;
+mod past;
 mod theirs;
 
 use poke_engine::{
-    choices::MOVES,
-    engine::{generate_instructions::calculate_both_damage_rolls, state::MoveChoice},
-    state::{Pokemon as EnginePokemon, PokemonIndex, State},
+    engine::state::MoveChoice,
+    state::{Pokemon as EnginePokemon, PokemonIndex, SideReference, State},
 };
 
 use super::{
@@ -76,27 +76,19 @@ impl World {
     pub(super) fn damage(&self, choice: &Choice) -> f32 {
         match self.option(choice) {
             Some(MoveChoice::Move(place) | MoveChoice::MoveTera(place)) => {
-                self.damage_by(&self.state, place as usize)
+                engine::damage(&self.state, SideReference::SideOne, place)
             }
             Some(MoveChoice::Switch(place)) => {
                 let mut state = self.state.clone();
                 state.side_one.active_index = place;
-                (0..4).map(|place| self.damage_by(&state, place)).fold(0.0, f32::max)
+                MOVES_BY_PLACE
+                    .map(|place| engine::damage(&state, SideReference::SideOne, place))
+                    .into_iter()
+                    .fold(0.0, f32::max)
             }
             Some(MoveChoice::None | MoveChoice::MoveMega(_) | MoveChoice::TeamPreview(..))
             | None => 0.0,
         }
-    }
-
-    fn damage_by(&self, state: &State, place: usize) -> f32 {
-        let attack =
-            state.side_one.get_active_immutable().moves[&MOVES_BY_PLACE[place]].choice.clone();
-        let accuracy = (attack.accuracy / 100.0).min(1.0);
-        let tackle = MOVES[&poke_engine::choices::Choices::TACKLE].clone();
-        let (rolls, _) = calculate_both_damage_rolls(state, attack, tackle, true);
-        let most = rolls.and_then(|rolls| rolls.first().copied()).unwrap_or(0);
-        let target = state.side_two.get_active_immutable();
-        f32::from(most.min(target.hp)) * accuracy / f32::from(target.maxhp.max(1))
     }
 }
 

@@ -11,7 +11,10 @@ impl Battle {
     pub fn fold(&mut self, line: &Line<'_>) {
         match line {
             Line::Init(_) => *self = Self::default(),
-            Line::Battle(line) => self.happens(line),
+            Line::Battle(line) => {
+                self.remember(line);
+                self.happens(line);
+            }
             Line::Title(_)
             | Line::NoInit
             | Line::Challstr(_)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pokemon::Pokemon;
+use super::{past::Past, pokemon::Pokemon};
 use crate::{
     domain::protocol::{Details, Ident},
     limits,
@@ -25,6 +25,8 @@ pub struct Side {
     pub wish: Option<(u16, usize)>,
     /// The turn in which a sight of the future was sent at the other side, and by whom in the team.
     pub future_sight: Option<(u16, usize)>,
+    /// What it chose.
+    pub past: Past,
 }
 
 /// A condition of one side.

@@ -187,3 +187,63 @@ proptest! {
         }
     }
 }
+
+/// What the second player chose, after two Pokémon a side stand on the field in turn 1.
+fn chosen(lines: &[&str]) -> Vec<Act> {
+    let start = [
+        "|switch|p1a: A|Venusaur, L84, M|100/100",
+        "|switch|p2a: B|Charizard, L84, M|100/100",
+        "|turn|1",
+    ];
+    let battle = folded(&[&start, lines].concat());
+    battle.side(Slot::P2).past.chosen().iter().map(|chosen| chosen.act.clone()).collect()
+}
+
+const COMES_IN: &str = "|switch|p2a: C|Ditto, L87|100/100";
+
+#[test]
+fn the_first_thing_that_a_side_does_in_a_turn_is_what_it_chose() {
+    let tackle = || Act::Move("tackle".to_owned());
+    assert_eq!(chosen(&["|move|p2a: B|Tackle|p1a: A", COMES_IN]), [tackle()]);
+    assert_eq!(chosen(&[COMES_IN, "|move|p1a: A|Tackle|p2a: C"]), [Act::Switch]);
+    let tera = ["|-terastallize|p2a: B|Fire", "|move|p2a: B|Tackle|p1a: A"];
+    assert_eq!(chosen(&tera), [Act::Terastallize]);
+    let dance = ["|move|p2a: B|Swords Dance|p2a: B|[from]ability: Dancer", "|move|p2a: B|Tackle|"];
+    assert_eq!(chosen(&dance), [tackle()]);
+}
+
+#[test]
+fn whoever_comes_in_after_a_move_was_not_called_by_choice() {
+    let eject = ["|move|p1a: A|Tackle|p2a: B", "|-enditem|p2a: B|Eject Button", COMES_IN];
+    assert_eq!(chosen(&eject), []);
+    let faint = ["|move|p1a: A|Tackle|p2a: B", "|faint|p2a: B", COMES_IN, "|turn|2"];
+    assert_eq!(chosen(&faint), []);
+    assert_eq!(chosen(&["|cant|p2a: B|par", "|turn|2", COMES_IN]), [Act::Switch]);
+}
+
+#[test]
+fn a_choice_is_kept_with_what_stood_on_the_field() {
+    let battle = folded(&[
+        "|switch|p1a: A|Venusaur, L84, M|100/100",
+        "|switch|p2a: B|Charizard, L84, M|100/100",
+        "|-damage|p1a: A|40/100",
+        "|-boost|p2a: B|spa|2",
+        "|turn|1",
+        "|-unboost|p2a: B|spa|2",
+        "|move|p2a: B|Tackle|p1a: A",
+    ]);
+    let [Chosen { before, .. }] = battle.side(Slot::P2).past.chosen() else { panic!("one") };
+    assert_eq!((before.own.place, before.opposite.place, before.opposite.hp), (0, 0, 40));
+    assert_eq!(before.own.boosts.of(Stat::SpecialAttack), 2);
+    assert!(!before.has_moved);
+}
+
+#[test]
+fn the_newest_choices_are_kept() {
+    let lines: Vec<String> = (2..50)
+        .flat_map(|turn| [format!("|move|p2a: B|Move{turn}|p1a: A"), format!("|turn|{turn}")])
+        .collect();
+    let chosen = chosen(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(chosen.len(), crate::limits::CHOICES);
+    assert_eq!(chosen.last(), Some(&Act::Move("move49".to_owned())));
+}
