@@ -111,7 +111,7 @@ impl Liar {
 async fn met(name: &str, reply: &str) -> (Liar, Result<(Client, Events), ConnectError>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/showdown/websocket", listener.local_addr().unwrap());
-    let account = Account::Unproven(name.to_owned());
+    let account = Account::unregistered(name);
     let client = tokio::spawn(async move { Client::connect(&url, &account).await });
     let mut liar = Liar(accept_async(listener.accept().await.unwrap().0).await.unwrap());
     liar.say("|updateuser| Guest 1|0|1|{}\n|challstr|4|ab").await;

@@ -203,7 +203,7 @@ fn settings(
 ) -> Result<FleetSettings, FleetError> {
     let proof = proof(&crew.secret, || fleets.password(run))?;
     let account = |name: &String| match &proof {
-        None => Account::Unproven(name.clone()),
+        None => Account::unregistered(name.clone()),
         Some((password, login_url)) => Account::Registered {
             name: name.clone(),
             password: password.clone(),

@@ -46,8 +46,13 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub enum Account {
     /// Whoever the server makes of a newcomer.
     Guest,
-    /// A name on a server that asks for no proof of it.
-    Unproven(String),
+    /// A name that is nobody's. A server that asks for proof of that gets it from a login service.
+    Unregistered {
+        /// The name.
+        name: String,
+        /// The login service, which is told the name alone, and only if the server asks.
+        login_url: String,
+    },
     /// A name that a login service proves.
     Registered {
         /// The name.
@@ -60,12 +65,18 @@ pub enum Account {
 }
 
 impl Account {
+    /// A name that is nobody's, as the public login service may have to say.
+    #[must_use]
+    pub fn unregistered(name: impl Into<String>) -> Self {
+        Self::Unregistered { name: name.into(), login_url: login::PUBLIC.to_owned() }
+    }
+
     /// The name that it asks for; none for a guest.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Guest => None,
-            Self::Unproven(name) | Self::Registered { name, .. } => Some(name),
+            Self::Unregistered { name, .. } | Self::Registered { name, .. } => Some(name),
         }
     }
 }
@@ -359,6 +370,8 @@ struct Welcome {
 
 async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, ConnectError> {
     let (mut searches, mut formats) = (None, Formats::default());
+    // Until a proof was asked for.
+    let mut challenge = None;
     while let Some(message) = socket.next().await {
         let message = message.map_err(ended)?;
         let Ok(text) = message.to_text() else { continue };
@@ -368,9 +381,15 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
         for line in frame.lines() {
             match (line, account) {
                 (Line::Challstr(challstr), account) => {
-                    let Some(command) = rename(account, challstr).await? else { continue };
-                    let sent = socket.send(Message::text(format!("|{}", one_line(&command)))).await;
-                    sent.map_err(ended)?;
+                    challenge = Some(challstr.to_owned());
+                    match account {
+                        Account::Guest => (),
+                        Account::Unregistered { name, .. } => rename(socket, name, "").await?,
+                        Account::Registered { name, password, login_url } => {
+                            let proof = login::assertion(login_url, name, password, challstr);
+                            rename(socket, name, &proof.await?).await?;
+                        }
+                    }
                 }
                 (Line::Formats(text), _) => formats = Formats::parse(text),
                 (Line::UpdateSearch(json), _) => searches = serde_json::from_str(json).ok(),
@@ -380,10 +399,18 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
                 (Line::UpdateUser { name, named: true }, _) => {
                     return Ok(Welcome { name: name.to_owned(), searches, formats });
                 }
-                (Line::NameTaken { name, reason }, _) => {
-                    let (name, reason) = (name.to_owned(), reason.to_owned());
-                    return Err(ConnectError::NameTaken { name, reason });
-                }
+                (Line::NameTaken { name, reason }, account) => match (account, challenge.take()) {
+                    (Account::Unregistered { name, login_url }, Some(challstr))
+                        if asks_for_proof(reason) =>
+                    {
+                        let proof = login::unregistered(login_url, name, &challstr).await?;
+                        rename(socket, name, &proof).await?;
+                    }
+                    _ => {
+                        let (name, reason) = (name.to_owned(), reason.to_owned());
+                        return Err(ConnectError::NameTaken { name, reason });
+                    }
+                },
                 _ => (),
             }
         }
@@ -391,16 +418,15 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
     Err(ConnectError::Ended)
 }
 
-/// How to ask for the account's name; a guest does not ask.
-async fn rename(account: &Account, challstr: &str) -> Result<Option<String>, LoginError> {
-    Ok(match account {
-        Account::Guest => None,
-        Account::Unproven(name) => Some(format!("/trn {name},0,")),
-        Account::Registered { name, password, login_url } => {
-            let proof = login::assertion(login_url, name, password, challstr).await?;
-            Some(format!("/trn {name},0,{proof}"))
-        }
-    })
+/// Asks for a name, with a proof that it may be had; none where the server asks for none.
+async fn rename(socket: &mut Socket, name: &str, proof: &str) -> Result<(), ConnectError> {
+    let command = format!("|/trn {name},0,{proof}");
+    socket.send(Message::text(one_line(&command))).await.map_err(ended)
+}
+
+/// Whether a name was refused for want of a proof, not because somebody has it.
+fn asks_for_proof(reason: &str) -> bool {
+    reason.to_ascii_lowercase().contains("token")
 }
 
 async fn run(

@@ -126,7 +126,7 @@ impl LocalServer {
     /// # Errors
     /// See [`LocalError`].
     pub async fn start(package: &Path) -> Result<Self, LocalError> {
-        Self::launch(package, PROGRAM.to_owned()).await
+        Self::start_with(package, "").await
     }
 
     /// The same, for matches: the n-th battle of any two accounts has the teams and the dice of the n-th of any other
@@ -135,10 +135,15 @@ impl LocalServer {
     /// # Errors
     /// See [`LocalError`].
     pub async fn start_with_pairs(package: &Path) -> Result<Self, LocalError> {
-        Self::launch(package, format!("{PAIRS}\n{PROGRAM}")).await
+        Self::start_with(package, PAIRS).await
     }
 
-    async fn launch(package: &Path, program: String) -> Result<Self, LocalError> {
+    /// The same, with a script that runs first in the server's process.
+    ///
+    /// # Errors
+    /// See [`LocalError`].
+    pub async fn start_with(package: &Path, script: &str) -> Result<Self, LocalError> {
+        let program = format!("{script}\n{PROGRAM}");
         let lock = prepare(package).await?;
         let port = free_port().await.map_err(LocalError::NoPort)?;
         let mut process = Command::new("node")

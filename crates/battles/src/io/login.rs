@@ -1,4 +1,5 @@
-//! Proving a name: a login service turns name, password and the server's challenge into an assertion.
+//! Proving a name: a login service turns name, password and the server's challenge into an assertion, and the name
+//! alone if it is nobody's.
 //!
 //! The password goes into the body of one request and nowhere else: not into logs, errors or `Debug`.
 
@@ -17,7 +18,7 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
 };
 
-use crate::limits;
+use crate::{domain::id::id, limits};
 
 /// The login service of the public server.
 pub const PUBLIC: &str = "https://play.pokemonshowdown.com/api/login";
@@ -68,31 +69,47 @@ impl LoginError {
     }
 }
 
-/// Asks for an assertion of a name.
+/// Asks for an assertion of a name and its password.
 pub(super) async fn assertion(
     url: &str,
     name: &str,
     password: &Password,
     challstr: &str,
 ) -> Result<String, LoginError> {
+    let fields = [("name", name), ("pass", &password.0), ("challstr", challstr)];
+    proven(&ask(url, &fields).await?)
+}
+
+/// Asks for an assertion that a name is nobody's: of the service's action beside the one that takes passwords.
+pub(super) async fn unregistered(
+    url: &str,
+    name: &str,
+    challstr: &str,
+) -> Result<String, LoginError> {
+    let folder = url.rsplit_once('/').map_or(url, |(folder, _)| folder);
+    let fields = [("userid", &*id(name)), ("challstr", challstr)];
+    free(&ask(&format!("{folder}/getassertion"), &fields).await?)
+}
+
+/// What the service answers to these fields.
+async fn ask(url: &str, fields: &[(&str, &str)]) -> Result<String, LoginError> {
     let no_url = || LoginError::Url(url.to_owned());
     let uri: Uri = url.parse().map_err(|_| no_url())?;
     let host = uri.host().ok_or_else(no_url)?;
-    let body = form(&[("name", name), ("pass", &password.0), ("challstr", challstr)]);
-    let answer = match uri.scheme_str() {
+    let body = form(fields);
+    match uri.scheme_str() {
         Some("http") => {
             let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
-            post(socket, &uri, host, body).await?
+            post(socket, &uri, host, body).await
         }
         Some("https") => {
             let socket = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
             let server = ServerName::try_from(host.to_owned()).map_err(|_| no_url())?;
             let socket = TlsConnector::from(trust()).connect(server, socket).await?;
-            post(socket, &uri, host, body).await?
+            post(socket, &uri, host, body).await
         }
-        _ => return Err(no_url()),
-    };
-    read(&answer)
+        _ => Err(no_url()),
+    }
 }
 
 /// Trusts whom this machine trusts.
@@ -129,7 +146,8 @@ async fn post(
     answer
 }
 
-fn read(answer: &str) -> Result<String, LoginError> {
+/// Reads the answer to a name and its password.
+fn proven(answer: &str) -> Result<String, LoginError> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]
@@ -149,6 +167,20 @@ fn read(answer: &str) -> Result<String, LoginError> {
             let reason = reason.filter(|reason| !reason.is_empty()).or(answer.error);
             Err(LoginError::Refused(reason.unwrap_or_else(|| "wrong name or password".to_owned())))
         }
+    }
+}
+
+/// Reads the answer to a name alone: the assertion itself.
+fn free(answer: &str) -> Result<String, LoginError> {
+    let answer = answer.trim();
+    let refused = |reason: &str| Err(LoginError::Refused(reason.to_owned()));
+    match answer.strip_prefix(';').map(|reason| reason.trim_start_matches(';')) {
+        Some("") => refused("the name is registered, and needs its password"),
+        Some(reason) => refused(reason),
+        None if answer.matches(',').count() >= 3 && !answer.contains(['\n', '<']) => {
+            Ok(answer.to_owned())
+        }
+        None => Err(LoginError::BadAnswer("no assertion".to_owned())),
     }
 }
 
@@ -176,7 +208,7 @@ mod tests {
     use super::*;
 
     /// Asks a service that gives this answer: what it was told, and what came of it.
-    async fn ask(answer: &str) -> (String, Result<String, LoginError>) {
+    async fn told(answer: &str, password: Option<&str>) -> (String, Result<String, LoginError>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/login", listener.local_addr().unwrap());
         let head = format!(
@@ -195,16 +227,47 @@ mod tests {
             socket.write_all(reply.as_bytes()).await.unwrap();
             told
         };
-        let password = Password::new("p&ss wörd");
-        tokio::join!(service, assertion(&url, "Ann B", &password, "4|ab"))
+        let asks = async {
+            match password.map(Password::new) {
+                Some(password) => assertion(&url, "Ann B", &password, "4|ab").await,
+                None => unregistered(&url, "Ann B", "4|ab").await,
+            }
+        };
+        tokio::join!(service, asks)
     }
 
     #[tokio::test]
     async fn a_name_is_proven_with_its_password() {
-        let (told, answer) = ask(r#"]{"actionsuccess":true,"assertion":"4,annb,4,123"}"#).await;
+        let answer = r#"]{"actionsuccess":true,"assertion":"4,annb,4,123"}"#;
+        let (told, answer) = told(answer, Some("p&ss wörd")).await;
         assert!(told.starts_with("POST /api/login HTTP/1.1\r\n"), "{told}");
         assert!(told.ends_with("name=Ann%20B&pass=p%26ss%20w%C3%B6rd&challstr=4%7Cab"), "{told}");
         assert_eq!(answer.unwrap(), "4,annb,4,123");
+    }
+
+    #[tokio::test]
+    async fn a_name_without_a_password_is_proven_to_be_nobodys() {
+        let (told, answer) = told("4,annb,1,123,host;5a5a\n", None).await;
+        assert!(told.starts_with("POST /api/getassertion HTTP/1.1\r\n"), "{told}");
+        assert!(told.ends_with("userid=annb&challstr=4%7Cab"), "{told}");
+        assert_eq!(answer.unwrap(), "4,annb,1,123,host;5a5a");
+    }
+
+    #[tokio::test]
+    async fn somebodys_name_needs_its_password() {
+        for (answer, reason) in [
+            (";", "the name is registered, and needs its password"),
+            (";;Your name is banned", "Your name is banned"),
+        ] {
+            let Err(LoginError::Refused(said)) = told(answer, None).await.1 else {
+                panic!("{answer}")
+            };
+            assert_eq!(said, reason);
+        }
+        for answer in ["", "<!doctype html>", "a,b\nc,d,e"] {
+            let (_, result) = told(answer, None).await;
+            assert!(matches!(result, Err(LoginError::BadAnswer(_))), "{result:?}");
+        }
     }
 
     #[tokio::test]
@@ -217,7 +280,9 @@ mod tests {
             (r#"]{"error":"Try later"}"#, "Try later"),
             (r#"]{"actionsuccess":false}"#, "wrong name or password"),
         ] {
-            let Err(LoginError::Refused(said)) = ask(answer).await.1 else { panic!("{answer}") };
+            let Err(LoginError::Refused(said)) = told(answer, Some("x")).await.1 else {
+                panic!("{answer}")
+            };
             assert_eq!(said, reason);
         }
     }
@@ -226,7 +291,7 @@ mod tests {
     async fn what_is_no_answer_is_said_so() {
         let large = "x".repeat(limits::LOGIN_ANSWER_BYTES + 1);
         for answer in ["<html>", "]", &large] {
-            let (_, result) = ask(answer).await;
+            let (_, result) = told(answer, Some("x")).await;
             assert!(matches!(result, Err(LoginError::BadAnswer(_))), "{result:?}");
         }
         let bad = assertion("ftp://x/", "a", &Password::new("b"), "c").await;

@@ -131,7 +131,7 @@ pub fn settings(prefix: &str, workers: u32, accounts: &[&str], folder: &Path) ->
     let name = |number| Worker::new(&format!("{prefix}{number}")).unwrap();
     FleetSettings {
         server: None,
-        accounts: accounts.iter().map(|name| Account::Unproven((*name).to_owned())).collect(),
+        accounts: accounts.iter().map(|name| Account::unregistered(*name)).collect(),
         workers: (0..workers).map(name).collect(),
         teams: Vec::new(),
         playing: Settings {

@@ -89,7 +89,7 @@ async fn who_has_no_battle_left_to_play_keeps_no_tournament_waiting() {
     let (stage, staged) = watch::channel(Stage::Playing);
     let as_bot = SessionSettings {
         url: ground.server.url(),
-        account: Account::Unproven("bot".to_owned()),
+        account: Account::unregistered("bot"),
         format: FORMAT.to_owned(),
         matching: Match::Tournament("lobby".to_owned()),
     };
@@ -105,7 +105,7 @@ async fn who_has_no_battle_left_to_play_keeps_no_tournament_waiting() {
             break;
         }
     }
-    let watcher = Account::Unproven("watcher".to_owned());
+    let watcher = Account::unregistered("watcher");
     let (client, mut events) = Client::connect(&ground.server.url(), &watcher).await.unwrap();
     client.join("lobby").await.unwrap();
     let told = async |events: &mut Events| {

@@ -22,7 +22,7 @@ pub const FORMAT: &str = "gen9randombattle";
 pub struct Server(LocalServer);
 
 /// Where `./test` puts it; `INTERLOCK_SHOWDOWN_DIR` names another folder of the package.
-fn package() -> PathBuf {
+pub fn package() -> PathBuf {
     let usual = || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
         root.join("target/showdown/node_modules/pokemon-showdown")
@@ -37,7 +37,7 @@ impl Server {
     }
 
     pub async fn enter(&self, name: &str) -> (Client, Events) {
-        Client::connect(self.0.url(), &Account::Unproven(name.to_owned())).await.unwrap()
+        Client::connect(self.0.url(), &Account::unregistered(name)).await.unwrap()
     }
 }
 

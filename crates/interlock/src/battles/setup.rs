@@ -144,17 +144,15 @@ fn accounts(is_local: bool, place: &Place, names: Vec<String>) -> Result<Vec<Acc
     }
     let known = || variable(PASSWORD_VARIABLE).filter(|_| !is_local);
     let password = place.password.clone().or_else(known);
+    let login_url = place.login_url.as_deref().unwrap_or(PUBLIC_LOGIN).to_owned();
     let Some(password) = password.map(Password::new) else {
-        if place.login_url.is_some() {
-            bail!("--login-url needs a password: --password, or {PASSWORD_VARIABLE}");
-        }
-        return Ok(names.into_iter().map(Account::Unproven).collect());
+        let account = |name| Account::Unregistered { name, login_url: login_url.clone() };
+        return Ok(names.into_iter().map(account).collect());
     };
-    let login_url = place.login_url.as_deref().unwrap_or(PUBLIC_LOGIN);
     let account = |name| Account::Registered {
         name,
         password: password.clone(),
-        login_url: login_url.to_owned(),
+        login_url: login_url.clone(),
     };
     Ok(names.into_iter().map(account).collect())
 }

@@ -152,7 +152,7 @@ pub struct Place {
     /// never sees]
     #[arg(long, value_name = "PASSWORD", conflicts_with = "local")]
     pub password: Option<String>,
-    /// Where the password is proved [default: the public login service]
+    /// Where names are proved, on servers that ask for it [default: the public login service]
     #[arg(long, value_name = "URL", conflicts_with = "local")]
     pub login_url: Option<String>,
     /// The format [default: gen9randombattle, or as before]

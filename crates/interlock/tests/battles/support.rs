@@ -48,7 +48,7 @@ impl Showdown {
 
     /// Holds a tournament of two in the lobby, and another one as soon as it is over, while this lives.
     pub fn hold_tournaments(&self, format: &str) {
-        let (url, host) = (self.url().to_owned(), Account::Unproven("Host".to_owned()));
+        let (url, host) = (self.url().to_owned(), Account::unregistered("Host"));
         let create = format!("create {format}, elimination, 2");
         self.runtime.spawn(async move {
             let (client, mut events) = Client::connect(&url, &host).await.unwrap();

@@ -148,7 +148,7 @@ pub async fn fleet(
     let worker = |number| Worker::new(&format!("w{number}")).expect("a name");
     let settings = FleetSettings {
         server: Some(url.to_owned()),
-        accounts: side.accounts.iter().map(|name| Account::Unproven((*name).to_owned())).collect(),
+        accounts: side.accounts.iter().map(|name| Account::unregistered(*name)).collect(),
         workers: (0..side.workers).map(worker).collect(),
         teams: Vec::new(),
         playing: Settings::of(side.player, &thinkers, 1),

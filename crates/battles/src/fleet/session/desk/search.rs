@@ -194,7 +194,7 @@ mod tests {
     async fn pauses(popups: &[&str]) -> Vec<Duration> {
         let settings = SessionSettings {
             url: String::new(),
-            account: Account::Unproven("bot".to_owned()),
+            account: Account::unregistered("bot"),
             format: "gen9randombattle".to_owned(),
             matching: Match::Ladder,
         };
