@@ -198,7 +198,7 @@ impl Client {
             Ok::<_, ConnectError>((socket, welcome))
         });
         let (socket, welcome) = logged_in.await.map_err(|_| ConnectError::TimedOut)??;
-        let Welcome { name, searches, formats } = welcome;
+        let Welcome { name, is_proven, searches, formats } = welcome;
         let (outgoing, to_send) = mpsc::channel(limits::OUTGOING);
         let (events, receiver) = mpsc::channel(limits::EVENTS);
         let rooms = Rooms::new(&name, events, outgoing.downgrade());
@@ -206,7 +206,7 @@ impl Client {
             rooms.tell(Event::Searches(searches));
         }
         let mut pace = Pace::default();
-        if let Account::Registered { .. } = account {
+        if is_proven {
             pace.keep(Instant::now());
         }
         tokio::spawn(run(socket, to_send, rooms, pace));
@@ -363,6 +363,8 @@ pub async fn formats(url: &str) -> Option<Formats> {
 /// What a login comes to.
 struct Welcome {
     name: String,
+    /// A server that asks for proofs does not let everybody speak as fast as they like, either.
+    is_proven: bool,
     /// What the server said of searches and battles, if it did.
     searches: Option<Searches>,
     formats: Formats,
@@ -370,8 +372,7 @@ struct Welcome {
 
 async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, ConnectError> {
     let (mut searches, mut formats) = (None, Formats::default());
-    // Until a proof was asked for.
-    let mut challenge = None;
+    let (mut challenge, mut is_proven) = (None, false);
     while let Some(message) = socket.next().await {
         let message = message.map_err(ended)?;
         let Ok(text) = message.to_text() else { continue };
@@ -380,24 +381,24 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
         };
         for line in frame.lines() {
             match (line, account) {
-                (Line::Challstr(challstr), account) => {
-                    challenge = Some(challstr.to_owned());
-                    match account {
-                        Account::Guest => (),
-                        Account::Unregistered { name, .. } => rename(socket, name, "").await?,
-                        Account::Registered { name, password, login_url } => {
-                            let proof = login::assertion(login_url, name, password, challstr);
-                            rename(socket, name, &proof.await?).await?;
-                        }
+                (Line::Challstr(challstr), account) => match account {
+                    Account::Guest => (),
+                    Account::Unregistered { name, .. } => {
+                        challenge = Some(challstr.to_owned());
+                        rename(socket, name, "").await?;
                     }
-                }
+                    Account::Registered { name, password, login_url } => {
+                        let proof = login::assertion(login_url, name, password, challstr).await?;
+                        rename(socket, name, &proof).await?;
+                        is_proven = true;
+                    }
+                },
                 (Line::Formats(text), _) => formats = Formats::parse(text),
                 (Line::UpdateSearch(json), _) => searches = serde_json::from_str(json).ok(),
-                (Line::UpdateUser { name, named: false }, Account::Guest) => {
-                    return Ok(Welcome { name: name.to_owned(), searches, formats });
-                }
-                (Line::UpdateUser { name, named: true }, _) => {
-                    return Ok(Welcome { name: name.to_owned(), searches, formats });
+                (Line::UpdateUser { name, named }, account)
+                    if named || *account == Account::Guest =>
+                {
+                    return Ok(Welcome { name: name.to_owned(), is_proven, searches, formats });
                 }
                 (Line::NameTaken { name, reason }, account) => match (account, challenge.take()) {
                     (Account::Unregistered { name, login_url }, Some(challstr))
@@ -405,6 +406,7 @@ async fn log_in(socket: &mut Socket, account: &Account) -> Result<Welcome, Conne
                     {
                         let proof = login::unregistered(login_url, name, &challstr).await?;
                         rename(socket, name, &proof).await?;
+                        is_proven = true;
                     }
                     _ => {
                         let (name, reason) = (name.to_owned(), reason.to_owned());

@@ -16,20 +16,18 @@
 //!   and effects never wait for themselves.
 
 use std::{
-    any::Any,
     collections::BTreeSet,
-    future::Future,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use interlock_kernel::{
-    bus::RowChange,
     ids::{Key, Position},
     time::Time,
 };
 
 mod clock;
+mod core;
 pub(crate) mod lane;
 pub(crate) mod load;
 pub mod message;
@@ -41,14 +39,15 @@ mod upkeep;
 pub(crate) use poison::PoisonList;
 pub use poison::TABLE as POISONED;
 
+pub(crate) use self::core::{Core, Due, JobDone};
 use self::{
     clock::LogClock,
     lane::AnyLane,
-    message::{Body, LaneId, Parcel},
+    message::{Body, Parcel},
 };
 use crate::{
     dispatch::Backlog,
-    env::{Env, OnceSender, Receiver, Sender, Task, WatchSender},
+    env::{Env, OnceSender, Receiver, Task, WatchSender},
     index::Index,
     limits,
     record::ChunkBuilder,
@@ -56,100 +55,12 @@ use crate::{
     store::{Append, Span, StoreError, StoreFuture},
 };
 
-/// What lanes share.
-pub(crate) struct Core {
-    pub env: Env,
-    /// Entity → newest record and next wake-up.
-    pub heads: Index,
-    /// Command id → record.
-    pub ids: Index,
-    /// The records of the next commit.
-    pub builder: ChunkBuilder,
-    /// Everything below is committed.
-    pub durable: Position,
-    /// Log time of this turn of the loop.
-    pub now: Time,
-    /// Who wants to be woken when.
-    pub schedule: BTreeSet<(Time, Due)>,
-    pub poisoned: PoisonList,
-    pub resident_bytes: usize,
-    pub status: Arc<Status>,
-    pub backlog: Arc<Backlog>,
-    jobs: Sender<JobDone>,
-    jobs_pending: usize,
-    tickets: u64,
-}
-
-/// Who is to be woken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
-    /// An entity.
-    Key(LaneId, Key),
-    /// The entity of this record: all that the index knows after a restart.
-    Record(Position),
-}
-
-/// What an asynchronous job ended with.
-pub(crate) enum JobDone {
-    /// A read on behalf of one entity.
-    Entity(LaneId, Key, Box<dyn Any + Send>),
-    /// Whose record it is that wants to be woken.
-    Whose(Position, Result<Option<(String, String)>, StoreError>),
-    /// The indexes' upkeep.
-    Upkeep(upkeep::Ended),
-    /// A side record was written, or not.
-    Noted,
-}
-
 /// Asks the engine itself for something.
 pub(crate) enum Control {
     /// Finish what was begun, make the next start quick, and end.
     Stop(OnceSender<()>),
     /// Command ids decided before that time, below that position, are past their retention.
     Expire(Time, Position),
-}
-
-impl Core {
-    /// Runs something asynchronous and gives its result to the engine. It shares with others what does not change:
-    /// runs of an index, bytes of the log.
-    pub(crate) fn job(&mut self, job: impl Future<Output = JobDone> + Send + 'static) {
-        let jobs = self.jobs.clone();
-        self.jobs_pending += 1;
-        self.env.spawn_apart("job", async move {
-            let done = job.await;
-            // The engine ends only when it expects no more.
-            drop(jobs.send(done).await);
-        });
-    }
-
-    /// A number for a question whose answer comes later.
-    pub(crate) fn ticket(&mut self) -> u64 {
-        self.tickets += 1;
-        self.tickets
-    }
-
-    /// Wakes an entity once the store had time to recover.
-    pub(crate) fn wake_later(&mut self, lane: LaneId, key: &Key) {
-        let at = self.now + limits::STORE_BACKOFF;
-        self.schedule.insert((at, Due::Key(lane, key.clone())));
-    }
-
-    /// Writes the side record of an entity that is set aside, or no longer.
-    pub(crate) fn note_poison(&mut self, change: RowChange) {
-        let store = self.env.store().clone();
-        self.job(async move {
-            poison::write(store, change).await;
-            JobDone::Noted
-        });
-    }
-
-    fn has_room(&self) -> bool {
-        usize::try_from(self.builder.count()).is_ok_and(|count| count < limits::CHUNK_RECORDS)
-            && self.builder.len() < limits::CHUNK_BYTES
-            && self.jobs_pending < limits::LOADS_AT_ONCE
-            && !self.heads.is_behind()
-            && !self.ids.is_behind()
-    }
 }
 
 struct InFlight {
