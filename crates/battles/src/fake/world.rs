@@ -10,7 +10,7 @@ use super::{
     battle::{Battle, End, Side},
     tournaments::Tournaments,
 };
-use crate::domain::{chance::Chance, id::id, run::Outcome};
+use crate::domain::{chance::Chance, id::id, protocol::BattleRoom, run::Outcome};
 
 /// A connection's number.
 pub(super) type Connection = u64;
@@ -288,7 +288,7 @@ impl World {
 
     pub(super) fn open(&mut self, format: &str, players: [(String, Option<String>); 2]) -> String {
         self.opened += 1;
-        let name = format!("battle-{}-{}", id(format), self.opened);
+        let name = BattleRoom { format: &id(format), number: self.opened }.to_string();
         let present: BTreeSet<String> =
             players.iter().filter_map(|(_, user)| user.clone()).collect();
         let battle = Battle::new(players, format);

@@ -13,6 +13,7 @@ use axum::{
 };
 use interlock_battles::{
     domain::{
+        protocol::BattleRoom,
         run::{LiveBattle, Over, Phase, Run, RunView, Tally},
         score::{Estimate, Score},
     },
@@ -306,9 +307,8 @@ fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)
 }
 
 /// A room without its format, which is the run's, and without the secret of a private one: `17` for `battle-gen9ou-17`.
-fn number(room: &str) -> &str {
-    let mut parts = room.strip_prefix("battle-").unwrap_or("").split('-').skip(1);
-    parts.next().unwrap_or(room)
+fn number(room: &str) -> String {
+    BattleRoom::parse(room).map_or_else(|| room.to_owned(), |room| room.number.to_string())
 }
 
 /// The newest battles of these, each with a way to its page, and a way to those that are older.
