@@ -38,8 +38,6 @@ const LINES: usize = 5;
 
 /// A program that is to be started.
 pub struct Launch {
-    /// What it is called on the command line.
-    pub side: String,
     /// For the shell.
     pub line: String,
     /// The server's socket.
@@ -73,6 +71,11 @@ impl Role {
 }
 
 impl Launch {
+    /// What it is called on the command line.
+    fn side(&self) -> String {
+        format!("cmd:{}", self.line)
+    }
+
     fn start(&self, battles: &str) -> Result<Child> {
         let mut shell = Command::new("sh");
         env::vars_os().map(|(name, _)| name).filter(|name| is_ours_alone(name)).for_each(|name| {
@@ -91,7 +94,7 @@ impl Launch {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn();
-        started.with_context(|| format!("{} cannot be started: there is no shell", self.side))
+        started.with_context(|| format!("{} cannot be started: there is no shell", self.side()))
     }
 }
 
@@ -123,8 +126,8 @@ impl Programs {
             let process = launch.start(&left)?;
             let id = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
             programs.groups.push(id.expect("a process that nobody has waited for has an id"));
-            eprintln!("{} plays as {}", launch.side, launch.name);
-            programs.running.spawn(end(launch.side, process));
+            eprintln!("{} plays as {}", launch.side(), launch.name);
+            programs.running.spawn(end(launch.side(), process));
         }
         Ok(programs)
     }

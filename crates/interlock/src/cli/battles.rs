@@ -17,7 +17,7 @@ use interlock_battles::{
 use interlock_kernel::{ids::Key, quota::Limit};
 use interlock_server::config::parse_address;
 
-pub use self::side::Side;
+pub use self::side::{Outsider, Side};
 
 /// What can be done with battles.
 #[derive(Debug, Subcommand)]
