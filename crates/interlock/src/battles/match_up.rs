@@ -26,7 +26,7 @@ use super::{
     progress,
     setup::{self, Ground, LOCAL, Lineup, Luck, settings, teams, workers},
 };
-use crate::cli::battles::{Match, Side};
+use crate::cli::battles::Match;
 
 /// How many games at most, unless told.
 const GAMES: Limit = Limit::Of(1000);
@@ -67,7 +67,8 @@ pub async fn play(wanted: &Match) -> Result<()> {
     let Played { report, trouble } = conduct.run(plan, settings, bout).await?;
 
     let pairs = pairs.map(|mut pairs| pairs.read()).transpose()?;
-    let result = Outcome { wanted, test, report, pairs };
+    let sides = pairing.sides(&wanted.one, &wanted.two);
+    let result = Outcome { wanted, test, report, pairs, sides };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });
     trouble.map_or(Ok(()), |trouble| Err(anyhow!(trouble)))
 }
@@ -108,6 +109,8 @@ struct Outcome<'a> {
     report: Report,
     /// Where games are paired.
     pairs: Option<Pairs>,
+    /// Who challenges, where they are not.
+    sides: String,
 }
 
 impl Outcome<'_> {
@@ -144,6 +147,7 @@ impl Outcome<'_> {
             "score": score.rate(),
             "elo": self.elo(),
             "pairs": self.pairs,
+            "sides": self.pairs.is_none().then_some(&self.sides),
             "sprt": {
                 "elo0": test.low,
                 "elo1": test.high,
@@ -174,13 +178,7 @@ impl Outcome<'_> {
                 pairs.pairs(),
                 pairs.0
             ),
-            None => match &self.wanted.two {
-                Side::Ours(_) => {
-                    "the server deals teams and dice; sides alternate as far as can be"
-                }
-                Side::Outsider(_) => "the server deals teams and dice",
-            }
-            .to_owned(),
+            None => format!("the server deals teams and dice; {}", self.sides),
         };
         format!(
             "{}\n{luck}\n{one} against {two}, in Elo: {elo}\n\

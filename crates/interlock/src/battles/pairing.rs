@@ -122,6 +122,18 @@ impl Pairing {
         }
     }
 
+    /// How the two take sides, in words. Who challenges is the server's first player.
+    pub fn sides(&self, one: &Side, two: &Side) -> String {
+        let always = |side: &Side| format!("{side} challenges in every game");
+        match self {
+            Self::Ours { .. } => "sides alternate as far as can be".to_owned(),
+            Self::Challenge { .. } => always(one),
+            Self::Watch { others: [Other { program: Some(_), .. }, _], .. } => always(one),
+            Self::Watch { others: [_, Other { program: Some(_), .. }], .. } => always(two),
+            Self::Watch { .. } => "who challenges is the users' own choice".to_owned(),
+        }
+    }
+
     /// Whether either side challenges in half of the games: each has two accounts, which are challenged the other way
     /// round, and as many workers on either.
     pub fn takes_turns(&self, workers: u32) -> bool {
@@ -277,6 +289,17 @@ mod tests {
         let challenge = pairing(&["greedy", "user:Bob", "-u", "Ann"]);
         assert_eq!(challenge.mode(), Mode::Challenge("Bob".to_owned()));
         assert_eq!(challenge.players(), (Contestant::Greedy, None));
+    }
+
+    #[test]
+    fn the_result_says_who_challenges() {
+        let [one, two] = ["cmd:a", "user:Ann"].map(|side| side.parse::<Side>().unwrap());
+        let sides = |words: &[&str], one, two| pairing(words).sides(one, two);
+        let says = "cmd:a challenges in every game";
+        assert_eq!(sides(&["cmd:a", "user:Ann", "-u", "Bot"], &one, &two), says);
+        assert_eq!(sides(&["user:Ann", "cmd:a", "-u", "Bot"], &two, &one), says);
+        let users = sides(&["user:Ann", "user:Bob"], &two, &two);
+        assert_eq!(users, "who challenges is the users' own choice");
     }
 
     #[test]
