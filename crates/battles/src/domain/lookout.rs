@@ -177,7 +177,9 @@ impl Lookout {
         };
         let gap = number.saturating_sub(before).saturating_sub(1);
         let within = gap.min(limits::NUMBERS_LOOKED_INTO);
-        self.unread = self.unread.saturating_add(gap - within);
+        let is_too_old = |shown: &&u64| **shown > before && **shown < number - within;
+        let listed = shown.iter().filter(is_too_old).count() as u64;
+        self.unread = self.unread.saturating_add(gap - within - listed);
         for missing in number - within..number {
             if !shown.contains(&missing) && !self.found.contains(&missing) {
                 if self.open.len() < limits::ROOMS {

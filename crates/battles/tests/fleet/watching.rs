@@ -3,9 +3,11 @@
 use interlock_battles::{
     domain::run::{Mode, Plan},
     fake::Faults,
-    fleet::{Fleet, FleetSettings},
+    fleet::{Fleet, FleetSettings, Report, counter::Counter, logs::Logs},
     io::{Account, Client, Event, Events, Room},
+    limits,
 };
+use interlock_kernel::ids::Key;
 
 use crate::{
     joined::{Home, TOKEN, any_port},
@@ -96,4 +98,30 @@ async fn of_two_machines_that_watch_one_battle_the_second_leaves_it_and_says_not
         let report = machine.ended().await.unwrap();
         is_exact(&report, 2, ground.truth("ann"));
     }
+}
+
+/// A server on which more happens than anybody can look into.
+#[tokio::test]
+async fn what_a_flood_of_strangers_hides_is_counted_as_unread_and_told_afterwards_as_well() {
+    let mut ground = Ground::new(Faults { double: Some(3), ..Faults::default() }, 31).await;
+    ground.server.open_strangers(FORMAT, 2);
+    let plan = watch(&ground, 1);
+    let runtime = ground.runtime().await;
+    ground.open(&runtime, &plan).await;
+    let counter = Counter::new(&runtime, Key::new("test").unwrap());
+    let folder = ground.folder.path();
+    let watching = Fleet::start(counter, guest("w", 1, folder)).await.unwrap();
+    until(|| ground.server.looks() > 0).await;
+    let many = 2 * usize::try_from(limits::NUMBERS_LOOKED_INTO).unwrap();
+    // Those that go on are shown, so that the flood is seen at all.
+    ground.server.open_strangers(FORMAT, many);
+    until(|| ground.server.looks() > 1).await;
+    let (mut ann, mut bob) = (User::come(&ground, "Ann").await, User::come(&ground, "Bob").await);
+    ann.meet(&mut bob).await.say("/forfeit").await.unwrap();
+    let report = watching.ended().await.unwrap();
+    is_exact(&report, 1, ground.truth("ann"));
+    // Every second one of those that are too many was shown.
+    assert_eq!(report.unread, Some(limits::NUMBERS_LOOKED_INTO / 2));
+    let (view, logs) = (ground.view(&runtime).await, Logs::new(folder.to_owned()));
+    assert_eq!(Report::of("test", &view, &logs).unwrap().unread, report.unread);
 }
