@@ -7,7 +7,8 @@
 //!
 //! Invariants: a room is found once; every number since the first look is listed, asked for, or counted as unread.
 //!
-//! Not here: asking, and time, which goes by in looks.
+//! Not here: asking, and time, which goes by in looks; a server that was restarted and numbers its battles anew, which
+//! cannot be told from one that shows old battles: its numbers that were found before are not found again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -91,6 +91,13 @@ impl Watching {
 
     /// The connection is lost, and with it rooms that were found and not yet watched.
     pub(super) fn lost<'a>(&mut self, found: impl Iterator<Item = &'a Room>) {
+        // Nothing says whether the server is the same one still.
+        if !self.lookout.is_blind() {
+            let who = &self.what;
+            tracing::warn!(
+                "if the server was restarted and numbers its battles anew, some of {who} are missed"
+            );
+        }
         found.for_each(|room| self.lookout.lose(room.id()));
         self.lookout.ask_anew();
         self.strangers.clear();
