@@ -4,7 +4,7 @@
 //! moves that take a random part of the other's HP. It keeps the real server's rules: one search per account
 //! and format; requests with ids that skip numbers; choices that are too late or impossible are refused, a
 //! second one is taken in silence; whoever comes back gets the whole log and the current request; a name in use
-//! is not given twice. And it goes wrong on demand: see [`Faults`].
+//! is not given twice; whoever asks is told which battles go on, and whoever comes to see one is told its log. And it goes wrong on demand: see [`Faults`].
 //!
 //! What it knows of each battle ([`Fake::played`]) comes from nobody else, so counts can be judged by it.
 //!
@@ -12,6 +12,7 @@
 
 mod battle;
 mod tournaments;
+mod watching;
 mod world;
 
 use std::{
@@ -86,10 +87,33 @@ impl Fake {
         lock(&self.world).tournaments = Some(Tournaments::new(room, format, size, rivals));
     }
 
+    /// Two whom nobody knows begin so many battles; every second one is over at once, the others go on for ever.
+    pub fn open_strangers(&self, format: &str, count: usize) {
+        lock(&self.world).open_strangers(format, count);
+    }
+
     /// Every battle so far, in the order in which they began.
     #[must_use]
     pub fn played(&self) -> Vec<Played> {
         lock(&self.world).played()
+    }
+
+    /// How often somebody has asked which battles go on.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        lock(&self.world).looks
+    }
+
+    /// How often somebody has left a battle of others.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        lock(&self.world).left
+    }
+
+    /// How often somebody has said something in a battle of others.
+    #[must_use]
+    pub fn heckles(&self) -> u64 {
+        lock(&self.world).heckles
     }
 
     /// The server dies and starts again: connections, rooms, and battles in play are gone, and rooms are

@@ -120,7 +120,33 @@ pub struct Fleet {
     /// Who plays against them, where we do; they go on until the hands are done.
     partners: JoinSet<Result<(), FleetError>>,
     /// Who watches, where we do not play.
-    watcher: Option<Session>,
+    watcher: Option<Watcher>,
+}
+
+/// Who watches, and how many battles could not be read.
+struct Watcher {
+    session: Session,
+    /// In earlier lives.
+    before: u64,
+    /// What was kept last.
+    kept: u64,
+}
+
+impl Watcher {
+    fn new(session: Session, logs: &Logs) -> io::Result<Self> {
+        let before = logs.unread()?;
+        Ok(Self { session, before, kept: before })
+    }
+
+    /// Keeps their number, if it has changed.
+    fn keep(&mut self, logs: &Logs) -> io::Result<()> {
+        let unread = self.before.saturating_add(self.session.unread().unwrap_or_default());
+        if unread != self.kept {
+            logs.keep_unread(unread)?;
+            self.kept = unread;
+        }
+        Ok(())
+    }
 }
 
 /// Tells a fleet to end. Clones are the same.
@@ -230,6 +256,7 @@ impl Fleet {
             }
         }
         let watcher = sessions.counted.into_iter().find(Session::is_watching);
+        let watcher = watcher.map(|session| Watcher::new(session, &logs)).transpose()?;
         Ok(Self { counter, logs, tracker, brake, hands, partners, watcher })
     }
 
@@ -250,9 +277,16 @@ impl Fleet {
     /// # Errors
     /// The first that kept a hand from going on; the others go on until they are done.
     pub async fn ended(mut self) -> Result<Report, FleetError> {
-        let mut trouble = None;
+        let (mut trouble, mut news) = (None, self.tracker.news());
         loop {
             let done = tokio::select! {
+                Ok(()) = news.changed(), if self.watcher.is_some() => {
+                    // A full disk may have room at the end.
+                    if let Err(error) = self.keep_unread() {
+                        tracing::warn!(%error, "how much could not be read cannot be kept yet");
+                    }
+                    continue;
+                }
                 done = self.hands.join_next() => match done {
                     Some(done) => done,
                     None => break,
@@ -268,10 +302,13 @@ impl Fleet {
         if let Some(error) = trouble {
             return Err(error);
         }
+        self.keep_unread()?;
         let view = self.counter.view().await?;
-        let run = self.counter.run().as_str();
-        let unread = self.watcher.and_then(|session| session.unread());
-        Ok(Report { unread, ..Report::of(run, &view, &self.logs)? })
+        Ok(Report::of(self.counter.run().as_str(), &view, &self.logs)?)
+    }
+
+    fn keep_unread(&mut self) -> io::Result<()> {
+        self.watcher.as_mut().map_or(Ok(()), |watcher| watcher.keep(&self.logs))
     }
 }
 

@@ -99,7 +99,11 @@ pub const CHALLENGERS: usize = 256;
 /// Between two looks for battles of others.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The same while nothing is known of the server's numbers: what begins and ends between two looks is missed then.
+/// It grows while the server shows no battle at all.
 pub const LOOK_FIRST: Duration = Duration::from_millis(100);
+/// The longest of these pauses: shorter than a battle.
+pub const LOOK_FIRST_LONGEST: Duration = Duration::from_millis(500);
+const _: () = assert!(LOOK_FIRST_LONGEST.as_millis() < LOOK_AGAIN.as_millis());
 /// A look that is not answered for so long never will be: the server has thrown it away, or says what cannot be read.
 pub const LOOK_ANSWERED: Duration = Duration::from_secs(10);
 /// Rooms that are asked for at one look.

@@ -7,7 +7,8 @@
 //!
 //! Invariants: a room is found once; every number since the first look is listed, asked for, or counted as unread.
 //!
-//! Not here: asking, and time, which goes by in looks.
+//! Not here: asking, and time, which goes by in looks; a server that was restarted and numbers its battles anew, which
+//! cannot be told from one that shows old battles: its numbers that were found before are not found again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 
 use super::{
     id::id,
-    protocol::{self, is_room},
+    protocol::{self, BattleRoom, players},
 };
 use crate::limits;
 
@@ -72,8 +73,9 @@ impl Lookout {
         pair: [String; 2],
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let number = |room| place(room).filter(|(of, _)| *of == format).map(|(_, number)| number);
-        let mut found: BTreeSet<u64> = known.into_iter().filter_map(number).collect();
+        let rooms = known.into_iter().filter_map(BattleRoom::parse);
+        let mut found: BTreeSet<u64> =
+            rooms.filter(|room| room.format == format).map(|room| room.number).collect();
         bound(&mut found);
         let newest = found.last().copied();
         let (format, open) = (format.to_owned(), BTreeMap::new());
@@ -96,7 +98,7 @@ impl Lookout {
     pub fn hear(&mut self, listing: &Listing) {
         let mut shown = BTreeSet::new();
         for (room, players) in &listing.rooms {
-            let Some((format, number)) = place(room) else { continue };
+            let Some(BattleRoom { format, number }) = BattleRoom::parse(room) else { continue };
             shown.insert(number);
             let is_theirs = format == self.format && self.are_they(&players.p1, &players.p2);
             if is_theirs && !self.found.contains(&number) && self.open.len() < limits::ROOMS {
@@ -122,17 +124,17 @@ impl Lookout {
         };
         let mut numbers: Vec<u64> = due.take(limits::ROOMS_PER_LOOK).map(ask).collect();
         numbers.extend(self.newest.and_then(|newest| newest.checked_add(1)));
-        numbers.into_iter().map(|number| format!("battle-{}-{number}", self.format)).collect()
+        let room = |number| BattleRoom { format: &self.format, number }.to_string();
+        numbers.into_iter().map(room).collect()
     }
 
     /// A room was entered that has this title. Whether it is a battle that is looked for, and was not found before.
     pub fn enter(&mut self, room: &str, title: &str) -> bool {
-        let Some((format, number)) = place(room) else { return false };
+        let Some(BattleRoom { format, number }) = BattleRoom::parse(room) else { return false };
         self.open.remove(&number);
         self.reach(number, &BTreeSet::from([number]));
-        let players = title.split_once(" vs. ");
         let is_theirs = format == self.format
-            && players.is_some_and(|(one, two)| self.are_they(one, two))
+            && players(title).is_some_and(|[one, two]| self.are_they(one, two))
             && self.found.insert(number);
         bound(&mut self.found);
         is_theirs
@@ -140,7 +142,7 @@ impl Lookout {
 
     /// There is no such room, or it is not shown to us.
     pub fn no_room(&mut self, room: &str) {
-        if let Some((_, number)) = place(room)
+        if let Some(BattleRoom { number, .. }) = BattleRoom::parse(room)
             && self.open.remove(&number).is_some()
         {
             self.unread = self.unread.saturating_add(1);
@@ -149,7 +151,7 @@ impl Lookout {
 
     /// A room that was found and entered was lost before anybody watched it: it is asked for again.
     pub fn lose(&mut self, room: &str) {
-        if let Some((_, number)) = place(room)
+        if let Some(BattleRoom { number, .. }) = BattleRoom::parse(room)
             && self.found.remove(&number)
         {
             self.open.entry(number).or_default();
@@ -176,7 +178,9 @@ impl Lookout {
         };
         let gap = number.saturating_sub(before).saturating_sub(1);
         let within = gap.min(limits::NUMBERS_LOOKED_INTO);
-        self.unread = self.unread.saturating_add(gap - within);
+        let is_too_old = |shown: &&u64| **shown > before && **shown < number - within;
+        let listed = shown.iter().filter(is_too_old).count() as u64;
+        self.unread = self.unread.saturating_add(gap - within - listed);
         for missing in number - within..number {
             if !shown.contains(&missing) && !self.found.contains(&missing) {
                 if self.open.len() < limits::ROOMS {
@@ -194,13 +198,6 @@ fn bound(found: &mut BTreeSet<u64>) {
     while found.len() > limits::FOUND_REMEMBERED {
         found.pop_first();
     }
-}
-
-/// The format and the number of a battle's room; `None`: it is no battle.
-fn place(room: &str) -> Option<(&str, u64)> {
-    let (format, rest) = room.strip_prefix("battle-").filter(|_| is_room(room))?.split_once('-')?;
-    // A private one has a password after its number.
-    Some((format, rest.split('-').next()?.parse().ok()?))
 }
 
 /// What a server answers to `/cmd roomlist`; `None`: it answers something else.

@@ -9,9 +9,11 @@
 //! Not here: doubles and free-for-alls. Their lines are `Other`.
 
 mod battle_line;
+mod battle_room;
 mod parts;
 
 pub use battle_line::{BattleLine, BoostChange};
+pub use battle_room::{BattleRoom, players};
 pub use parts::{Cause, Condition, Details, Ident, Slot, Status};
 
 use crate::limits;

@@ -70,11 +70,12 @@ impl Player {
 }
 
 impl Battle {
-    pub(super) fn new(players: [(String, Option<String>); 2], format: &str) -> Self {
+    /// `began`: when, in the server's seconds.
+    pub(super) fn new(players: [(String, Option<String>); 2], format: &str, began: u64) -> Self {
         let sides = players.map(|(name, user)| Player::new(name, user));
         let log = Vec::new();
         let mut battle = Self { sides, log, turn: 0, rqid: 0, end: None };
-        battle.say("|gametype|singles");
+        battle.say(&format!("|t:|{began}\n|gametype|singles"));
         for side in 0..2 {
             battle.say(&format!("|player|p{}|{}|1|1000", side + 1, battle.sides[side].name));
             battle.say(&format!("|teamsize|p{}|2", side + 1));

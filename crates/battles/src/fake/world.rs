@@ -10,7 +10,7 @@ use super::{
     battle::{Battle, End, Side},
     tournaments::Tournaments,
 };
-use crate::domain::{chance::Chance, id::id, run::Outcome};
+use crate::domain::{chance::Chance, id::id, protocol::BattleRoom, run::Outcome};
 
 /// A connection's number.
 pub(super) type Connection = u64;
@@ -33,24 +33,36 @@ pub(super) struct World {
     connections: BTreeMap<Connection, UnboundedSender<String>>,
     connected: Connection,
     /// By id.
-    users: BTreeMap<String, User>,
-    rooms: BTreeMap<String, Room>,
+    pub(super) users: BTreeMap<String, User>,
+    pub(super) rooms: BTreeMap<String, Room>,
     opened: u64,
+    /// In seconds: one goes by between two battles.
+    clock: u64,
     rivals: u64,
+    /// See [`super::Fake::looks`].
+    pub(super) looks: u64,
+    /// See [`super::Fake::left`].
+    pub(super) left: u64,
+    /// See [`super::Fake::heckles`].
+    pub(super) heckles: u64,
     pub(super) tournaments: Option<Tournaments>,
     /// Of servers before the last restart.
     past: Vec<Played>,
 }
 
-struct User {
+/// Somebody who was here.
+pub(super) struct User {
     name: String,
     connection: Option<Connection>,
     searching: BTreeSet<String>,
+    /// Nobody comes back as a guest.
+    is_guest: bool,
 }
 
-struct Room {
+/// The room of a battle.
+pub(super) struct Room {
     number: u64,
-    battle: Battle,
+    pub(super) battle: Battle,
     /// Lines of the log that were told already.
     told: usize,
     /// Accounts that hear of it.
@@ -67,7 +79,11 @@ impl World {
             users: BTreeMap::new(),
             rooms: BTreeMap::new(),
             opened: 0,
+            clock: 0,
             rivals: 0,
+            looks: 0,
+            left: 0,
+            heckles: 0,
             tournaments: None,
             past: Vec::new(),
         }
@@ -76,6 +92,7 @@ impl World {
     pub(super) fn connect(&mut self, outbox: UnboundedSender<String>) -> Connection {
         self.connected += 1;
         // Its owner has just made it.
+        let _ = outbox.send(self.welcome(self.connected));
         let _ = outbox.send("|challstr|4|0123456789abcdef".to_owned());
         self.connections.insert(self.connected, outbox);
         self.connected
@@ -86,10 +103,15 @@ impl World {
         for user in self.users.values_mut().filter(|user| user.connection == Some(connection)) {
             user.connection = None;
             user.searching.clear();
+            let me = id(&user.name);
             if let Some(held) = &mut self.tournaments {
-                held.present.remove(&id(&user.name));
+                held.present.remove(&me);
+            }
+            for room in self.rooms.values_mut() {
+                room.present.remove(&me);
             }
         }
+        self.users.retain(|_, user| !user.is_guest || user.connection.is_some());
     }
 
     pub(super) fn drop_all(&mut self) {
@@ -145,6 +167,10 @@ impl World {
         let is_theirs = |user: &&User| user.connection == Some(connection);
         let Some(user) = self.users.values().find(is_theirs) else { return };
         let me = id(&user.name);
+        let plays = |room: &Room| room.side(&me).is_some();
+        if self.rooms.get(room).is_some_and(|room| !plays(room)) {
+            *if command == "/leave" { &mut self.left } else { &mut self.heckles } += 1;
+        }
         match command {
             "/search" => self.search(&me, argument),
             "/cancelsearch" => {
@@ -154,6 +180,7 @@ impl World {
             "/challenge" => self.challenge(&me, argument),
             "/accept" => self.accept(&me, argument),
             "/join" => self.join(&me, argument),
+            "/cmd" if argument == "roomlist" => self.list_rooms(&me),
             "/leave" => {
                 let room = if argument.is_empty() { room } else { argument }.to_owned();
                 if self.rooms.get_mut(&room).is_some_and(|room| room.present.remove(&me)) {
@@ -201,7 +228,8 @@ impl World {
             let frame = format!("|nametaken|{name}|Someone is already using the name \"{name}\".");
             return self.send(connection, frame);
         }
-        let fresh = || User { name: name.clone(), connection: None, searching: BTreeSet::new() };
+        self.users.retain(|_, user| !user.is_guest || user.connection != Some(connection));
+        let fresh = || User::new(&name);
         self.users.entry(me.clone()).or_insert_with(fresh).connection = Some(connection);
         self.update_search(&me);
         self.tell(&me, format!("|updateuser| {name}|1|1|{{}}"));
@@ -288,10 +316,11 @@ impl World {
 
     pub(super) fn open(&mut self, format: &str, players: [(String, Option<String>); 2]) -> String {
         self.opened += 1;
-        let name = format!("battle-{}-{}", id(format), self.opened);
+        let name = BattleRoom { format: &id(format), number: self.opened }.to_string();
         let present: BTreeSet<String> =
             players.iter().filter_map(|(_, user)| user.clone()).collect();
-        let battle = Battle::new(players, format);
+        self.clock += 1;
+        let battle = Battle::new(players, format, self.clock);
         let told = battle.log.len();
         let room = Room { number: self.opened, battle, told, present: present.clone() };
         self.rooms.insert(name.clone(), room);
@@ -385,6 +414,17 @@ impl World {
         if let Some(end) = end {
             self.hold(|held, world| held.over(world, name, end));
         }
+    }
+}
+
+impl User {
+    fn new(name: &str) -> Self {
+        let name = name.to_owned();
+        Self { name, connection: None, searching: BTreeSet::new(), is_guest: false }
+    }
+
+    pub(super) fn guest(name: &str, connection: Connection) -> Self {
+        Self { connection: Some(connection), is_guest: true, ..Self::new(name) }
     }
 }
 

@@ -11,7 +11,10 @@
 
 use std::{collections::BTreeMap, env, fmt::Display, time::Duration};
 
-use interlock_kernel::{ids::Key, time::Time};
+use interlock_kernel::{
+    ids::{CommandId, Key},
+    time::Time,
+};
 use interlock_runtime::{Handle, Meta, Runtime};
 use tokio::{
     task::{self, JoinError, JoinHandle, JoinSet},
@@ -133,7 +136,10 @@ impl Keeper {
             tracing::error!(%run, trouble, "a fleet stops");
         }
         let end = FleetCommand::End { started, trouble };
-        patiently(|| self.orders.send(&run, end.clone(), Meta::default())).await;
+        // Said once more because nobody answered, it must not end a fleet that was started meanwhile.
+        let id = CommandId::new(&format!("end-{:016x}", self.runtime.env().random()));
+        let meta = Meta::id(id.expect("letters, digits and a hyphen"));
+        patiently(|| self.orders.send(&run, end.clone(), meta.clone())).await;
         self.fleets.note(&run, None);
         self.playing.remove(&run);
         // It may have been started anew, or asked for once more, meanwhile.
@@ -244,7 +250,7 @@ fn proof(
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::{collections::BTreeSet, path::Path, sync::Arc};
 
     use interlock_kernel::ids::Worker;
     use interlock_runtime::{
@@ -271,36 +277,65 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_fleet_that_is_asked_for_while_it_runs_out_of_battles_is_begun_once_more() {
-        let fleets = Fleets::new(Path::new(""));
+    async fn runtime(fleets: &Fleets) -> Runtime {
         let env = Env::new(Tokio::current(), Arc::new(MemoryStore::new()));
-        let runtime = crate::register(Builder::new(env), &fleets).start().await.unwrap();
-        let (run, orders) = (Key::new("night").unwrap(), runtime.handle::<fleet::Fleet>());
-        let start = async || {
-            let sent = orders.send(&run, FleetCommand::Start(crew()), Meta::default()).await;
-            // Its bell rings.
-            assert_eq!(fleets.rung().await, run);
-            sent.unwrap().reply
-        };
-        assert_eq!(start().await, FleetReply::Started { anew: true });
+        crate::register(Builder::new(env), fleets).start().await.unwrap()
+    }
+
+    /// Starts a fleet. Its bell rings.
+    async fn start(runtime: &Runtime, fleets: &Fleets, run: &Key) -> FleetReply {
+        let orders = runtime.handle::<fleet::Fleet>();
+        let sent = orders.send(run, FleetCommand::Start(crew()), Meta::default()).await;
+        assert_eq!(fleets.rung().await, *run);
+        sent.unwrap().reply
+    }
+
+    /// Somebody who looks after a fleet that was started and has nothing left to play.
+    async fn keeper(runtime: &Runtime, fleets: &Fleets, run: &Key) -> Keeper {
         let mut hands = JoinSet::new();
         let hand = hands.spawn(async { Ok(()) }).id();
-        let started = orders.view(&run).await.unwrap().state.orders().unwrap().started;
+        let orders = runtime.handle::<fleet::Fleet>();
+        let started = orders.view(run).await.unwrap().state.orders().unwrap().started;
         let playing = Playing { brake: Brake::default(), hand, started };
-        let mut keeper = Keeper {
+        Keeper {
             fleets: fleets.clone(),
-            orders: runtime.handle(),
+            orders,
             runtime: runtime.clone(),
             hands,
             playing: BTreeMap::from([(run.clone(), playing)]),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fleet_that_is_asked_for_while_it_runs_out_of_battles_is_begun_once_more() {
+        let (fleets, run) = (Fleets::new(Path::new("")), Key::new("night").unwrap());
+        let runtime = runtime(&fleets).await;
+        assert_eq!(start(&runtime, &fleets, &run).await, FleetReply::Started { anew: true });
+        let mut keeper = keeper(&runtime, &fleets, &run).await;
         let done = keeper.hands.join_next_with_id().await.unwrap();
-        assert_eq!(start().await, FleetReply::Started { anew: false });
+        assert_eq!(start(&runtime, &fleets, &run).await, FleetReply::Started { anew: false });
         keeper.over(done).await;
-        assert_eq!(orders.view(&run).await.unwrap().state.orders().unwrap().over, None);
+        assert_eq!(keeper.orders.view(&run).await.unwrap().state.orders().unwrap().over, None);
         let rung = fleets.rung().await;
         keeper.look(rung).await;
         assert!(keeper.playing.contains_key(&run), "it plays again");
+    }
+
+    /// Else its end, said once more, would be that of a fleet that was started since.
+    #[tokio::test]
+    async fn the_end_of_a_fleet_is_a_command_with_an_id_of_its_own() {
+        let (fleets, run) = (Fleets::new(Path::new("")), Key::new("night").unwrap());
+        let runtime = runtime(&fleets).await;
+        for _ in 0..2 {
+            start(&runtime, &fleets, &run).await;
+            let mut keeper = keeper(&runtime, &fleets, &run).await;
+            let done = keeper.hands.join_next_with_id().await.unwrap();
+            keeper.over(done).await;
+            fleets.rung().await;
+        }
+        let timeline = runtime.timeline("fleet", &run, None, 10).await.unwrap().unwrap();
+        let ends = timeline.entries.into_iter().filter(|entry| entry.command == "end");
+        let ids: BTreeSet<String> = ends.map(|entry| entry.id).collect();
+        assert!(ids.len() == 2 && ids.iter().all(|id| id.starts_with("end-")), "{ids:?}");
     }
 }

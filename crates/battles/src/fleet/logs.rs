@@ -106,6 +106,23 @@ impl Logs {
         found(find(&self.path(name), log::turn)).map(Option::flatten)
     }
 
+    /// Keeps how many battles of the server could not be read by whoever watches from here.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_unread(&self, unread: u64) -> io::Result<()> {
+        write_whole(&self.folder.join("unread"), &unread.to_string())
+    }
+
+    /// How many that were, as it was kept last; 0: it never was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn unread(&self) -> io::Result<u64> {
+        let kept = found(fs::read_to_string(self.folder.join("unread")))?;
+        Ok(kept.and_then(|text| text.parse().ok()).unwrap_or_default())
+    }
+
     /// From now on this worker is judged here.
     ///
     /// # Errors

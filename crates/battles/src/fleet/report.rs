@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::logs::{self, Logs};
 use crate::domain::{
-    run::{self, RunView, Tally, WorkerView},
+    run::{self, Mode, RunView, Tally, WorkerView},
     score::{Estimate, Score},
 };
 
@@ -30,8 +30,8 @@ pub struct Report {
     /// Battles that count for workers of other machines, which judge them; not said where there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub elsewhere: u64,
-    /// Where others were watched: battles of the server that could not be read in this life of the fleet, and may have
-    /// been some of theirs. See [`super::session::Session::unread`].
+    /// Where others are watched: battles of the server that could not be read from here, and may have been some of
+    /// theirs. See [`super::session::Session::unread`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unread: Option<u64>,
     /// By worker.
@@ -116,6 +116,7 @@ impl Report {
             tallies.iter().map(|(name, tally)| (name.clone(), Part::from(*tally))).collect()
         };
         let recount = logs.recount()?;
+        let is_watched = matches!(view.plan.mode, Mode::Watch(_));
         let ms = |micros: u64| micros as f64 / 1e3;
         let run::Percentiles { p50, p99 } = view.decision_overhead_us;
         Ok(Self {
@@ -126,7 +127,7 @@ impl Report {
             claimed: view.claimed + view.in_doubt,
             drift: logs::drift(view, &recount),
             elsewhere: logs::elsewhere(view, &recount),
-            unread: None,
+            unread: is_watched.then(|| logs.unread()).transpose()?,
             workers: view.workers.iter().map(worker).collect(),
             teams: parts(&view.teams),
             opponents: parts(&view.opponents),

@@ -99,8 +99,19 @@ pub enum NotFound {
 pub struct Session {
     me: String,
     asks: mpsc::Sender<Ask>,
-    /// Rooms of others that could not be read; `None`: nobody watches.
-    unread: Option<Arc<AtomicU64>>,
+    kind: Kind,
+}
+
+/// What the account is there for.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// It plays.
+    Plays,
+    /// It watches others.
+    Watches {
+        /// Rooms that could not be read.
+        unread: Arc<AtomicU64>,
+    },
 }
 
 /// What workers ask for.
@@ -126,34 +137,36 @@ impl Session {
     ) -> Result<Self, ConnectError> {
         let (client, events) = link::begin(&settings).await?;
         client.formats().check(&settings.format)?;
-        let mut unread = None;
-        let (me, watching) = match &settings.matching {
+        let (me, watching, kind) = match &settings.matching {
             Match::Watch { pair, found } => {
-                let told = unread.insert(Arc::default());
-                let watching = Watching::new(pair, &settings.format, found, Arc::clone(told));
-                (pair[0].clone(), Some(watching))
+                let unread = Arc::<AtomicU64>::default();
+                let watching = Watching::new(pair, &settings.format, found, Arc::clone(&unread));
+                (pair[0].clone(), Some(watching), Kind::Watches { unread })
             }
             Match::Ladder | Match::Challenge(_) | Match::Accept(_) | Match::Tournament(_) => {
-                (id(client.name()), None)
+                (id(client.name()), None, Kind::Plays)
             }
         };
         let (asks, asked) = mpsc::channel(limits::ASKS);
         let desk = Desk::new(settings, me.clone(), known, watching, stage);
         tokio::spawn(desk.serve(client, events, asked));
-        Ok(Self { me, asks, unread })
+        Ok(Self { me, asks, kind })
     }
 
     /// How many of the server's battles could not be read so far, and may have been some that are watched for: they
     /// were private, or gone too soon, or of another format. `None`: nobody watches.
     #[must_use]
     pub fn unread(&self) -> Option<u64> {
-        self.unread.as_ref().map(|unread| unread.load(Relaxed))
+        match &self.kind {
+            Kind::Plays => None,
+            Kind::Watches { unread } => Some(unread.load(Relaxed)),
+        }
     }
 
     /// Whether the battles of others are watched, and nobody here plays.
     #[must_use]
     pub fn is_watching(&self) -> bool {
-        self.unread.is_some()
+        matches!(self.kind, Kind::Watches { .. })
     }
 
     /// The id of the account that plays: our own, or the first of two that are watched.
@@ -210,7 +223,7 @@ mod tests {
     /// What has begun is neither void nor done with because nobody here knows of it.
     #[tokio::test]
     async fn a_session_that_breaks_down_is_no_answer() {
-        let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0, unread: None };
+        let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0, kind: Kind::Plays };
         let broken = NotFound::Broken("bot".to_owned());
         assert_eq!(session.find(None).await.unwrap_err(), broken);
         assert_eq!(session.again("battle-x-1", None).await.unwrap_err(), broken);

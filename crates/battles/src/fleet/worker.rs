@@ -144,6 +144,12 @@ impl Hand {
             let CountError::Refused { why, says } = &error else { return Err(error.into()) };
             tracing::warn!(claim = %battle.claim, room = battle.room, says, "a battle is not claimed");
             match why {
+                // Another machine watches it.
+                Why::RoomTaken if self.session.is_watching() => {
+                    self.leave(&battle, &room).await;
+                    self.counter.give_back(battle.claim).await?;
+                    return Ok(true);
+                }
                 Why::RoomTaken => {
                     let along = self.sit_opposite(&battle, room);
                     return self.alive(battle.claim, Some(ttl), along).await.map(|()| true);
@@ -153,8 +159,7 @@ impl Hand {
                     Some(again) => (battle.claim, ttl) = (again.claim, again.ttl),
                     None => {
                         // Others have played what was left.
-                        let _gone = room.say("/forfeit").await;
-                        self.session.done(&battle.room).await;
+                        self.leave(&battle, &room).await;
                         return Ok(true);
                     }
                 },
@@ -176,6 +181,13 @@ impl Hand {
         let account = self.session.me().to_owned();
         let room = Room { id: room.clone(), account, opponent: opponent.clone() };
         self.counter.begin(*claim, room).await
+    }
+
+    /// Nothing more about a battle that does not count for us. Who plays it gives it up; who watches has no say in it.
+    async fn leave(&self, battle: &Begun, room: &io::Room) {
+        let word = if self.session.is_watching() { "/leave" } else { "/forfeit" };
+        let _gone = room.say(word).await;
+        self.session.done(&battle.room).await;
     }
 
     /// Another of the run's accounts sits opposite, and counts the battle; it cannot play alone.

@@ -33,7 +33,7 @@ use crate::{
         formats::{Formats, NoFormat},
         id::id,
         lookout::Listing,
-        protocol::{Frame, Line, is_room},
+        protocol::{Frame, Line, is_room, players},
         tournament::News,
     },
     limits,
@@ -305,8 +305,8 @@ impl Room {
 
     /// The id of whoever plays against `me`, by the room's title; `None` if `me` does not play there.
     pub fn opponent(&self, me: &str) -> Option<String> {
-        let (one, two) = self.title.split_once(" vs. ")?;
-        let (one, two, me) = (id(one), id(two), id(me));
+        let [one, two] = players(&self.title)?.map(id);
+        let me = id(me);
         if one == me { Some(two) } else { (two == me).then_some(one) }
     }
 

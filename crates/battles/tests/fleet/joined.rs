@@ -29,16 +29,16 @@ use tokio::{
 
 use crate::support::{Ground, settings};
 
-const TOKEN: &str = "a-token-of-16-characters";
+pub const TOKEN: &str = "a-token-of-16-characters";
 
 /// The API of a run's home, until it is dropped.
-struct Home {
+pub struct Home {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
 impl Home {
-    async fn start(runtime: &Runtime, address: SocketAddr) -> Self {
+    pub async fn start(runtime: &Runtime, address: SocketAddr) -> Self {
         let listener = listen(address);
         let address = listener.local_addr().unwrap();
         let tokens = [AccessToken { name: "b".to_owned(), secret: TOKEN.to_owned() }];
@@ -51,7 +51,7 @@ impl Home {
         Self { address, serving }
     }
 
-    fn counter(&self, token: Option<&str>, process: u64) -> Counter {
+    pub fn counter(&self, token: Option<&str>, process: u64) -> Counter {
         let api = Api::new(&format!("http://{}", self.address), token.map(str::to_owned)).unwrap();
         Counter::joined(api, Key::new("test").unwrap(), process)
     }
@@ -73,7 +73,7 @@ fn listen(address: SocketAddr) -> TcpListener {
     socket.listen(64).unwrap()
 }
 
-fn any_port() -> SocketAddr {
+pub fn any_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 

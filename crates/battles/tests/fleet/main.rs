@@ -4,6 +4,7 @@
 mod joined;
 mod support;
 mod tournaments;
+mod watching;
 
 use std::{collections::BTreeMap, path::Path};
 

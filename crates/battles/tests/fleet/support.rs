@@ -53,12 +53,18 @@ impl Ground {
     }
 
     pub async fn fleet(&self, runtime: &Runtime, plan: &Plan, accounts: &[&str]) -> Fleet {
+        self.open(runtime, plan).await;
         let counter = Counter::new(runtime, Key::new("test").unwrap());
-        let retention = Millis::from_secs(86_400);
-        counter.open(plan.clone(), limits::CLAIM_TTL, retention).await.unwrap();
         let workers = plan.shares.map_or(4, NonZeroU32::get);
         let settings = settings("w", workers, accounts, self.folder.path());
         Fleet::start(counter, settings).await.unwrap()
+    }
+
+    /// Opens a run that nobody plays yet.
+    pub async fn open(&self, runtime: &Runtime, plan: &Plan) {
+        let counter = Counter::new(runtime, Key::new("test").unwrap());
+        let retention = Millis::from_secs(86_400);
+        counter.open(plan.clone(), limits::CLAIM_TTL, retention).await.unwrap();
     }
 
     /// The run as it stands.

@@ -136,13 +136,13 @@ impl<'a> Conduct<'a> {
             let tracker = fleet.tracker();
             fleets.note(&name, Some(fleet.tracker()));
             // Not before somebody watches.
-            let mut programs = Programs::start(programs, &counter.view().await?)?;
+            let mut programs = Programs::new(programs);
             let report = tokio::select! {
-                report = fleet.ended() => report,
-                never = programs.look_after(&tracker, patience, || match is_watched {
+                report = fleet.ended() => report.map_err(Error::from),
+                error = programs.play(&counter, &tracker, patience, || match is_watched {
                     true => brake.forfeit(),
                     false => brake.drain(),
-                }) => match never {},
+                }) => Err(error),
                 never = judged(judge, &counter, &tracker, &brake) => match never {},
                 never = progress::show(&counter) => match never {},
             };

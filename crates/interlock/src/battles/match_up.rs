@@ -26,66 +26,80 @@ use super::{
     progress,
     setup::{self, Ground, LOCAL, Lineup, Luck, settings, teams, workers},
 };
-use crate::cli::battles::{Match, Side};
+use crate::cli::battles::Match;
 
-/// How many games at most, and how many at once, unless told.
+/// How many games at most, unless told.
 const GAMES: Limit = Limit::Of(1000);
-const WORKERS: u32 = 2;
-/// How many of others' battles are watched at once.
-const WATCHED: u32 = 8;
 /// How often the test may be wrong, either way.
 const ERROR: f64 = 0.05;
 
 pub async fn play(wanted: &Match) -> Result<()> {
-    if wanted.elo0 >= wanted.elo1 {
-        bail!("--elo0 {} must be less than --elo1 {}", wanted.elo0, wanted.elo1);
-    }
-    let test = Sprt { low: wanted.elo0, high: wanted.elo1, alpha: ERROR, beta: ERROR };
+    let test = test(wanted)?;
     let conduct = Conduct::begin(&wanted.kept).await?;
     let before = conduct.before();
     let server = setup::server(&wanted.place, before)?;
-    let Pairing { mode, usernames, ours, partner, programs } =
-        Pairing::of(wanted, server == LOCAL)?;
-    let is_watched = matches!(mode, Mode::Watch(_));
-    let usual = match programs.is_empty() {
-        _ if is_watched => WATCHED,
-        true => WORKERS,
-        false => 1,
+    let pairing = Pairing::of(wanted, server == LOCAL)?;
+    let workers = workers(wanted.workers, before, pairing.workers());
+    let plan = plan(wanted, before, server, &pairing, workers);
+    let (ours, partner) = pairing.players();
+    let lineup = Lineup {
+        usernames: pairing.accounts(),
+        workers,
+        prefix: WORKER_PREFIX,
+        teams: teams(&wanted.place)?,
+        ours,
+        partner,
     };
-    let workers = workers(wanted.workers, before, usual);
-    let target = wanted.games.map(Limit::Of).or(before.map(|plan| plan.target));
-    let plan = Plan {
-        server,
-        format: setup::format(&wanted.place, before),
-        mode,
-        target: target.unwrap_or(GAMES),
-        // Whose turn it is to play, those who are watched know best.
-        shares: NonZeroU32::new(workers).filter(|_| !is_watched),
-    };
-    let teams = teams(&wanted.place)?;
-    let lineup = Lineup { usernames, workers, prefix: WORKER_PREFIX, teams, ours, partner };
     let settings = settings(&wanted.place, Some(&plan), &wanted.kept, lineup)?;
-    // Two accounts each, who challenge each other the other way round, and half of the games for either.
-    let are_paired = plan.server == LOCAL
-        && plan.mode == Mode::SelfPlay
-        && settings.accounts.len() == 4
-        && workers.is_multiple_of(2);
-    let luck = if are_paired { Luck::Paired } else { Luck::Any };
-    let pairs = || are_paired.then(|| PairReader::new(conduct.logs()));
+
+    let is_paired = plan.server == LOCAL && pairing.takes_turns(workers);
+    let luck = if is_paired { Luck::Paired } else { Luck::Any };
+    let pairs = || is_paired.then(|| PairReader::new(conduct.logs()));
     let (judge, pairs) = (Judge::new(test, pairs()), pairs());
     let ground = Ground::prepare(&wanted.place, &plan, luck).await?;
     let settings = FleetSettings { server: ground.socket(), ..settings };
     let socket = settings.server.as_ref().unwrap_or(&plan.server);
     let bout = Bout {
         judge: (!wanted.all_games).then_some(judge),
-        programs: programs.into_iter().map(|it| it.launch(socket, &plan.format)).collect(),
+        programs: pairing.launches(socket, &plan.format),
         patience: Duration::from_secs(wanted.patience),
     };
     let Played { report, trouble } = conduct.run(plan, settings, bout).await?;
+
     let pairs = pairs.map(|mut pairs| pairs.read()).transpose()?;
-    let result = Outcome { wanted, test, report, pairs };
+    let sides = pairing.sides(&wanted.one, &wanted.two);
+    let result = Outcome { wanted, test, report, pairs, sides };
     println!("{}", if wanted.kept.json { result.json() } else { result.text() });
     trouble.map_or(Ok(()), |trouble| Err(anyhow!(trouble)))
+}
+
+/// When a match is decided.
+fn test(wanted: &Match) -> Result<Sprt> {
+    if wanted.elo0 >= wanted.elo1 {
+        bail!("--elo0 {} must be less than --elo1 {}", wanted.elo0, wanted.elo1);
+    }
+    Ok(Sprt { low: wanted.elo0, high: wanted.elo1, alpha: ERROR, beta: ERROR })
+}
+
+/// What is played, as is said, or as before.
+fn plan(
+    wanted: &Match,
+    before: Option<&Plan>,
+    server: String,
+    pairing: &Pairing,
+    workers: u32,
+) -> Plan {
+    let mode = pairing.mode();
+    // Whose turn it is to play, those who are watched know best.
+    let shares = NonZeroU32::new(workers).filter(|_| !matches!(mode, Mode::Watch(_)));
+    let target = wanted.games.map(Limit::Of).or(before.map(|plan| plan.target));
+    Plan {
+        server,
+        format: setup::format(&wanted.place, before),
+        mode,
+        target: target.unwrap_or(GAMES),
+        shares,
+    }
 }
 
 /// What a match has come to.
@@ -95,6 +109,8 @@ struct Outcome<'a> {
     report: Report,
     /// Where games are paired.
     pairs: Option<Pairs>,
+    /// Who challenges, where they are not.
+    sides: String,
 }
 
 impl Outcome<'_> {
@@ -131,6 +147,7 @@ impl Outcome<'_> {
             "score": score.rate(),
             "elo": self.elo(),
             "pairs": self.pairs,
+            "sides": self.pairs.is_none().then_some(&self.sides),
             "sprt": {
                 "elo0": test.low,
                 "elo1": test.high,
@@ -161,13 +178,7 @@ impl Outcome<'_> {
                 pairs.pairs(),
                 pairs.0
             ),
-            None => match &self.wanted.two {
-                Side::Ours(_) => {
-                    "the server deals teams and dice; sides alternate as far as can be"
-                }
-                Side::User(_) | Side::Program(_) => "the server deals teams and dice",
-            }
-            .to_owned(),
+            None => format!("the server deals teams and dice; {}", self.sides),
         };
         format!(
             "{}\n{luck}\n{one} against {two}, in Elo: {elo}\n\

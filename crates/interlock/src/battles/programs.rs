@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     env,
     ffi::OsStr,
     future::pending,
@@ -18,10 +17,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use interlock_battles::{
     domain::run::RunView,
-    fleet::{Tracker, host::PASSWORD_VARIABLE},
+    fleet::{
+        Tracker, Watched,
+        counter::{CountError, Counter},
+        host::PASSWORD_VARIABLE,
+    },
     limits,
 };
 use interlock_kernel::quota::{ClaimId, Limit};
@@ -38,8 +41,6 @@ const LINES: usize = 5;
 
 /// A program that is to be started.
 pub struct Launch {
-    /// What it is called on the command line.
-    pub side: String,
     /// For the shell.
     pub line: String,
     /// The server's socket.
@@ -73,6 +74,11 @@ impl Role {
 }
 
 impl Launch {
+    /// What it is called on the command line.
+    fn side(&self) -> String {
+        format!("cmd:{}", self.line)
+    }
+
     fn start(&self, battles: &str) -> Result<Child> {
         let mut shell = Command::new("sh");
         env::vars_os().map(|(name, _)| name).filter(|name| is_ours_alone(name)).for_each(|name| {
@@ -91,7 +97,7 @@ impl Launch {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn();
-        started.with_context(|| format!("{} cannot be started: there is no shell", self.side))
+        started.with_context(|| format!("{} cannot be started: there is no shell", self.side()))
     }
 }
 
@@ -102,8 +108,9 @@ fn is_ours_alone(name: &OsStr) -> bool {
         || name == "INTERLOCK_DATA"
 }
 
-/// Programs that run. Who drops them kills them.
+/// Programs that are to run, or run. Who drops them kills them.
 pub struct Programs {
+    launches: Vec<Launch>,
     /// Each says how it has ended.
     running: JoinSet<String>,
     groups: Vec<Pid>,
@@ -111,33 +118,30 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Starts them to play what is left of the run; none if nothing is.
-    pub fn start(launches: Vec<Launch>, view: &RunView) -> Result<Self> {
-        let mut programs = Self { running: JoinSet::new(), groups: Vec::new(), trouble: None };
-        let left = match view.plan.target {
-            Limit::Of(target) if target <= view.total.finished() => return Ok(programs),
-            Limit::Of(target) => (target - view.total.finished()).to_string(),
-            Limit::Unlimited => "unlimited".to_owned(),
-        };
-        for launch in launches {
-            let process = launch.start(&left)?;
-            let id = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-            programs.groups.push(id.expect("a process that nobody has waited for has an id"));
-            eprintln!("{} plays as {}", launch.side, launch.name);
-            programs.running.spawn(end(launch.side, process));
-        }
-        Ok(programs)
+    /// None is started yet.
+    pub fn new(launches: Vec<Launch>) -> Self {
+        Self { launches, running: JoinSet::new(), groups: Vec::new(), trouble: None }
     }
 
-    /// Waits until one has ended, or they have played nothing for so long. Then the match is given up.
-    pub async fn look_after(
+    /// Starts them to play what is left of the run, and looks after them, for ever; if one cannot be started, that is
+    /// returned. When one has ended, or they have played nothing for so long, the match is given up.
+    pub async fn play(
         &mut self,
+        counter: &Counter,
         tracker: &Tracker,
         patience: Duration,
         give_up: impl Fn(),
-    ) -> Infallible {
-        if self.running.is_empty() {
+    ) -> Error {
+        if self.launches.is_empty() {
             return pending().await;
+        }
+        let started = match left(counter, tracker).await {
+            Ok(Limit::Of(0)) => Ok(()),
+            Ok(left) => self.start(left),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = started {
+            return error;
         }
         let trouble = tokio::select! {
             Some(ended) = self.running.join_next() => {
@@ -154,6 +158,21 @@ impl Programs {
         self.trouble = Some(trouble);
         give_up();
         pending().await
+    }
+
+    fn start(&mut self, left: Limit) -> Result<()> {
+        let battles = match left {
+            Limit::Of(left) => left.to_string(),
+            Limit::Unlimited => "unlimited".to_owned(),
+        };
+        for launch in &self.launches {
+            let process = launch.start(&battles)?;
+            let id = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+            self.groups.push(id.expect("a process that nobody has waited for has an id"));
+            eprintln!("{} plays as {}", launch.side(), launch.name);
+            self.running.spawn(end(launch.side(), process));
+        }
+        Ok(())
     }
 
     /// Stops them all, with whatever they have started. Returns why they were given up, if they were.
@@ -177,6 +196,36 @@ impl Drop for Programs {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
+}
+
+/// How many battles are still to begin, as soon as that is known: see [`to_begin`].
+async fn left(counter: &Counter, tracker: &Tracker) -> Result<Limit, CountError> {
+    let mut news = tracker.news();
+    loop {
+        let view = counter.view().await?;
+        let seen = tracker.battles();
+        if let Some(left) = to_begin(&view, |claim| seen.contains_key(&claim)) {
+            return Ok(left);
+        }
+        if news.changed().await.is_err() {
+            return pending().await; // the fleet is gone, and says why
+        }
+    }
+}
+
+/// How many battles are still to begin. One that had begun in an earlier life goes on and counts if its room is still
+/// there, and is played anew if it is not; until that is seen, nobody knows.
+fn to_begin(view: &RunView, is_seen: impl Fn(ClaimId) -> bool) -> Option<Limit> {
+    let begun = view.live.iter().filter(|battle| battle.room.is_some());
+    if !begun.clone().all(|battle| is_seen(battle.claim)) {
+        return None;
+    }
+    Some(match view.plan.target {
+        Limit::Of(target) => {
+            Limit::Of(target.saturating_sub(view.total.finished() + begun.count() as u64))
+        }
+        Limit::Unlimited => Limit::Unlimited,
+    })
 }
 
 /// Waits until it has ended, and says how.
@@ -248,15 +297,46 @@ async fn idle(tracker: &Tracker, patience: Duration) {
 
 /// How much was heard of each battle.
 fn heard(tracker: &Tracker) -> BTreeMap<ClaimId, u64> {
-    let heard = |(claim, watched): (ClaimId, interlock_battles::fleet::Watched)| {
-        (claim, *watched.board.news().borrow())
-    };
+    let heard = |(claim, watched): (ClaimId, Watched)| (claim, *watched.board.news().borrow());
     tracker.battles().into_iter().map(heard).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use interlock_battles::domain::run::{Mode, Plan, Room, Run, RunCommand, RunReply};
+    use interlock_kernel::{ids::Worker, kit::Alone, time::Millis};
+
     use super::*;
+
+    /// What an earlier life had begun counts when it ends: programs that would play it once more play one too many.
+    #[test]
+    fn programs_are_told_to_begin_what_nobody_has_begun() {
+        let mut run = Alone::<Run>::new();
+        let plan = Plan {
+            server: "ws://127.0.0.1:1/".to_owned(),
+            format: "gen9ou".to_owned(),
+            mode: Mode::Watch(["ann".to_owned(), "bob".to_owned()]),
+            target: Limit::Of(5),
+            shares: None,
+        };
+        let (claim_ttl_ms, retention_ms) = (Millis(60_000), Millis(86_400_000));
+        run.send(RunCommand::Open { plan, claim_ttl_ms, retention_ms });
+        let worker = Worker::new("w0").unwrap();
+        let claims = [(); 2].map(|()| {
+            let sent = run.send(RunCommand::Claim { worker: worker.clone(), team: None });
+            let RunReply::Claimed(grant) = run.reply(sent) else { panic!("it is granted") };
+            grant.claim
+        });
+        let left = |run: &Alone<Run>, is_seen| {
+            to_begin(&run.state().ledger().unwrap().view(run.now()), |_| is_seen)
+        };
+        assert_eq!(left(&run, false), Some(Limit::Of(5)), "what is claimed has not begun");
+        let (id, account) = ("battle-gen9ou-1".to_owned(), "ann".to_owned());
+        let room = Room { id, account, opponent: None };
+        run.send(RunCommand::Begin { claim: claims[0], room });
+        assert_eq!(left(&run, false), None, "it may be gone");
+        assert_eq!(left(&run, true), Some(Limit::Of(4)));
+    }
 
     #[test]
     fn a_program_is_told_what_to_do_and_no_secrets() {

@@ -17,7 +17,7 @@ use interlock_battles::{
 use interlock_kernel::{ids::Key, quota::Limit};
 use interlock_server::config::parse_address;
 
-pub use self::side::Side;
+pub use self::side::{Outsider, Side};
 
 /// What can be done with battles.
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,7 @@ pub enum Battles {
     /// must play each other by themselves, while this runs; programs are started for it, by the shell, and stopped when
     /// it ends. A program finds in its environment what it is to do: INTERLOCK_SERVER, the socket; INTERLOCK_NAME, the
     /// account that it takes; INTERLOCK_OPPONENT, whom it plays; INTERLOCK_FORMAT; INTERLOCK_ROLE, challenge or accept;
-    /// INTERLOCK_BATTLES, how often. Of two programs the first one challenges, and so does a program against a user;
+    /// INTERLOCK_BATTLES, how many are still to begin. Of two programs the first one challenges, and so does a program against a user;
     /// against one of ours it accepts.
     ///
     /// The same --run once more goes on where it was: each battle counts once, and one that went on meanwhile is read

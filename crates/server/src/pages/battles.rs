@@ -13,7 +13,8 @@ use axum::{
 };
 use interlock_battles::{
     domain::{
-        run::{LiveBattle, Over, Phase, Run, RunView, Tally},
+        protocol::BattleRoom,
+        run::{LiveBattle, Mode, Over, Phase, Run, RunView, Tally},
         score::{Estimate, Score},
     },
     fleet::{
@@ -92,7 +93,7 @@ pub async fn show(
     let feed = format!("{}/feed", path(&run));
     let body = html! {
         p class="quiet" {
-            (view.plan.format) ", " (view.plan.mode.word()) ", on " (view.plan.server) " · "
+            (view.plan.format) ", " (mode(&view.plan.mode)) ", on " (view.plan.server) " · "
             a href=(entity_path("run", run.as_str())) { "timeline" }
         }
         (live("fleet", html! { @if let Some(fleet) = &fleet { (fleets::control(fleet)) } }))
@@ -112,7 +113,7 @@ pub async fn show(
         (live("opponents", tallies("Opponent", frequent(&view).into_iter())))
         h2 { "Finished" }
         (live("over", finished(&run, &over, &turns)))
-        @if is_over && site.desk.fleets.is_hosting() {
+        @if is_over && is_ours(&view.plan.mode) && site.desk.fleets.is_hosting() {
             h2 { "Play for it" }
             (fleets::start_form(&run, fleet.as_ref().and_then(|fleet| fleet.crew.as_ref())))
         }
@@ -161,6 +162,23 @@ async fn turns_of(logs: Logs, over: &[Over]) -> BTreeMap<ClaimId, u16> {
         listed.iter().filter_map(|over| Some((over.claim, turns(over)?))).collect()
     });
     read.await.unwrap_or_default()
+}
+
+/// How opponents are found, or who is watched.
+pub(super) fn mode(mode: &Mode) -> String {
+    match mode {
+        Mode::Watch([one, two]) => format!("watching {one} and {two}"),
+        Mode::Ladder
+        | Mode::Challenge(_)
+        | Mode::Accept(_)
+        | Mode::SelfPlay
+        | Mode::Tournament(_) => mode.word().to_owned(),
+    }
+}
+
+/// Whether somebody of ours plays in it.
+fn is_ours(mode: &Mode) -> bool {
+    !matches!(mode, Mode::Watch(_))
 }
 
 fn counts(view: &RunView, drift: Option<Drift>) -> Markup {
@@ -306,9 +324,8 @@ fn tallies<'a>(what: &str, tallies: impl Iterator<Item = (&'a String, &'a Tally)
 }
 
 /// A room without its format, which is the run's, and without the secret of a private one: `17` for `battle-gen9ou-17`.
-fn number(room: &str) -> &str {
-    let mut parts = room.strip_prefix("battle-").unwrap_or("").split('-').skip(1);
-    parts.next().unwrap_or(room)
+fn number(room: &str) -> String {
+    BattleRoom::parse(room).map_or_else(|| room.to_owned(), |room| room.number.to_string())
 }
 
 /// The newest battles of these, each with a way to its page, and a way to those that are older.
@@ -348,5 +365,18 @@ fn finished(run: &Key, over: &[Over], turns: &BTreeMap<ClaimId, u16>) -> Markup 
         @if let Some(last) = shown.last().filter(|_| shown.len() < over.len()) {
             p { a href=(format!("{}?before={}", path(run), last.claim)) rel="next" { "Older" } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_watches_says_whom_and_is_not_to_be_played_for() {
+        let watch = Mode::Watch(["Ann".to_owned(), "Bob".to_owned()]);
+        assert_eq!(mode(&watch), "watching Ann and Bob");
+        assert!(!is_ours(&watch) && is_ours(&Mode::SelfPlay));
+        assert_eq!(mode(&Mode::Ladder), "ladder");
     }
 }

@@ -34,7 +34,7 @@ use maud::{Markup, html};
 
 use super::{
     apology,
-    battles::{path, rate},
+    battles::{mode, path, rate},
     figures::{clock, count},
     page,
 };
@@ -94,7 +94,7 @@ async fn row(site: &Site, known: &KnownRun) -> Vec<Markup> {
             @if let Limit::Of(target) = view.plan.target { " of " (count(target)) }
         } },
         html! { (known.plan.format) },
-        html! { (known.plan.mode.word()) },
+        html! { (mode(&known.plan.mode)) },
         clock(known.opened),
     ]
 }

@@ -119,6 +119,28 @@ async fn a_fleet_goes_on_by_itself_when_the_server_comes_back_and_drains_when_it
 }
 
 #[tokio::test]
+async fn a_drain_that_is_sent_once_more_ends_no_fleet_that_was_started_since() {
+    let ground = Ground::new(6).await;
+    let server = ground.server().await;
+    ground.open(&server, "twice", "\"unlimited\"").await;
+    let fleet = "/api/v1/battles/runs/twice/fleet";
+    for (id, word, ends) in [("d", "drain", 1), ("f", "forfeit", 3)] {
+        server.command("PUT", "battles/runs/twice/fleet", CREW).await;
+        let slow = async || server.ask_as(id, "POST", &format!("{fleet}/{word}"), "").await;
+        has(&slow().await, &["HTTP/1.1 200"]);
+        happened(&server, "fleet/twice", "ended", ends).await;
+        has(&server.ask("PUT", fleet, CREW).await, &["HTTP/1.1 201"]);
+        has(&slow().await, &["HTTP/1.1 200", "idempotent-replayed: true"]);
+        let stands = server.get(fleet).await;
+        let goes_on = ["starting", "playing"].map(|state| format!("\"state\":\"{state}\""));
+        assert!(goes_on.iter().any(|state| stands.contains(state)), "{stands}");
+        server.command("POST", "battles/runs/twice/fleet/forfeit", "").await;
+        happened(&server, "fleet/twice", "ended", ends + 1).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_password_is_kept_nowhere_and_missed_after_a_restart() {
     let ground = Ground::new(3).await;
     let server = ground.server().await;

@@ -58,6 +58,12 @@ impl Running {
         self.begin(method, path, body).await.rest().await
     }
 
+    /// The same, under an `Idempotency-Key`.
+    pub async fn ask_as(&self, id: &str, method: &str, path: &str, body: &str) -> String {
+        let headers = format!("connection: close\r\nidempotency-key: {id}\r\n");
+        Feed(BufReader::new(self.send(method, path, &headers, body).await)).rest().await
+    }
+
     /// The whole answer to what a page's form sends.
     pub async fn submit(&self, path: &str, form: &str) -> String {
         let media_type = "application/x-www-form-urlencoded";

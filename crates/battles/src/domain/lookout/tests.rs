@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::protocol::Line;
+use crate::domain::protocol::{Line, is_room};
 
 fn lookout() -> Lookout {
     Lookout::new("gen9randombattle", ["ann".to_owned(), "bob1".to_owned()], [])

@@ -20,7 +20,7 @@ use super::{
     watching::Watching,
 };
 use crate::{
-    domain::protocol::is_room,
+    domain::protocol::{BattleRoom, is_room},
     io::{Client, Event, Events, Gone, Room, Searches},
     limits,
 };
@@ -284,8 +284,7 @@ impl Desk {
     }
 
     fn is_of_format(&self, room: &str) -> bool {
-        let format = room.strip_prefix("battle-").and_then(|rest| rest.split('-').next());
-        format == Some(self.settings.format.as_str())
+        BattleRoom::parse(room).is_some_and(|room| room.format == self.settings.format)
     }
 
     fn hand_out(&mut self, finding: Finding, room: Room) {

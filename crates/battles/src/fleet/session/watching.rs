@@ -1,8 +1,11 @@
 //! The battles of two others, for a session's task: when to look for them, and which rooms to enter.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -20,6 +23,8 @@ pub(super) struct Watching {
     what: String,
     /// When to look next.
     at: Instant,
+    /// The next pause between two looks while nothing is known of the server's numbers.
+    blind: Duration,
     /// When the list was asked for that has not come yet.
     asked: Option<Instant>,
     /// When to say that nothing is found.
@@ -44,6 +49,7 @@ impl Watching {
             lookout: Lookout::new(format, pair.clone(), known.iter().map(String::as_str)),
             what: format!("{one} and {two} in {format}"),
             at: now,
+            blind: limits::LOOK_FIRST,
             asked: None,
             lonely: now + limits::NOTHING_FOUND,
             strangers: Vec::new(),
@@ -58,7 +64,11 @@ impl Watching {
 
     pub(super) fn hear(&mut self, listing: &Listing) {
         self.asked = None;
+        let was_blind = self.lookout.is_blind();
         self.lookout.hear(listing);
+        if was_blind && !self.lookout.is_blind() {
+            self.at = Instant::now();
+        }
     }
 
     pub(super) fn no_room(&mut self, room: &str) {
@@ -81,10 +91,17 @@ impl Watching {
 
     /// The connection is lost, and with it rooms that were found and not yet watched.
     pub(super) fn lost<'a>(&mut self, found: impl Iterator<Item = &'a Room>) {
+        // Nothing says whether the server is the same one still.
+        if !self.lookout.is_blind() {
+            let who = &self.what;
+            tracing::warn!(
+                "if the server was restarted and numbers its battles anew, some of {who} are missed"
+            );
+        }
         found.for_each(|room| self.lookout.lose(room.id()));
         self.lookout.ask_anew();
         self.strangers.clear();
-        (self.at, self.asked) = (Instant::now(), None);
+        (self.at, self.asked, self.blind) = (Instant::now(), None, limits::LOOK_FIRST);
     }
 
     /// Looks, if it is time to. `is_any`: whether a battle is watched now.
@@ -109,12 +126,59 @@ impl Watching {
             client.join(&room).await?;
         }
         self.note();
-        let is_blind = self.lookout.is_blind();
-        self.at = now + if is_blind { limits::LOOK_FIRST } else { limits::LOOK_AGAIN };
+        self.at = now + self.pause();
         Ok(())
+    }
+
+    /// How long until the next look.
+    fn pause(&mut self) -> Duration {
+        if !self.lookout.is_blind() {
+            return limits::LOOK_AGAIN;
+        }
+        let pause = self.blind;
+        self.blind = (pause * 9 / 8).min(limits::LOOK_FIRST_LONGEST);
+        pause
     }
 
     fn note(&self) {
         self.unread.store(self.lookout.unread(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::lookout::Players;
+
+    fn watching() -> Watching {
+        let pair = ["ann".to_owned(), "bob".to_owned()];
+        Watching::new(&pair, "gen9ou", &[], Arc::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_sees_no_battle_looks_less_and_less_often_and_at_once_when_one_shows() {
+        let mut watching = watching();
+        let pauses: Vec<Duration> = (0..40).map(|_| watching.pause()).collect();
+        assert_eq!(pauses.first(), Some(&limits::LOOK_FIRST));
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses.last(), Some(&limits::LOOK_FIRST_LONGEST));
+
+        watching.at = Instant::now() + limits::LOOK_FIRST_LONGEST;
+        watching.hear(&Listing::default());
+        assert!(watching.alarm() > Instant::now(), "there is still none");
+        let rooms = [("battle-gen9ou-1".to_owned(), Players::default())].into();
+        watching.hear(&Listing { rooms });
+        assert_eq!(watching.alarm(), Instant::now());
+        assert_eq!(watching.pause(), limits::LOOK_AGAIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_is_looked_at_as_often_as_the_first_one() {
+        let mut watching = watching();
+        for _ in 0..40 {
+            watching.pause();
+        }
+        watching.lost(std::iter::empty());
+        assert_eq!(watching.pause(), limits::LOOK_FIRST);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         id::id,
         lookout::listing,
-        protocol::{Frame, LOBBY, Line},
+        protocol::{BattleRoom, Frame, LOBBY, Line},
         tournament::News,
     },
     limits,
@@ -37,7 +37,7 @@ impl Rooms {
     pub(super) fn hear(&mut self, message: &str) {
         match Frame::parse(message) {
             None => tracing::debug!("a message for something that is no room was skipped"),
-            Some(frame) if frame.room.starts_with("battle-") => self.inside(&frame, message),
+            Some(frame) if BattleRoom::parse(frame.room).is_some() => self.inside(&frame, message),
             Some(frame) if frame.room.is_empty() => {
                 frame.lines().for_each(|line| self.outside(LOBBY, &line));
             }

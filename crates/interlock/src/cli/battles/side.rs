@@ -9,6 +9,13 @@ use interlock_battles::domain::contestant::Contestant;
 pub enum Side {
     /// One of our players.
     Ours(Contestant),
+    /// Somebody else.
+    Outsider(Outsider),
+}
+
+/// Somebody who is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outsider {
     /// Whoever has this name on the server.
     User(String),
     /// A program that is started for the match: a command line for the shell.
@@ -20,8 +27,12 @@ impl FromStr for Side {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some(("user", name)) if !name.is_empty() => Ok(Self::User(name.to_owned())),
-            Some(("cmd", line)) if !line.trim().is_empty() => Ok(Self::Program(line.to_owned())),
+            Some(("user", name)) if !name.is_empty() => {
+                Ok(Self::Outsider(Outsider::User(name.to_owned())))
+            }
+            Some(("cmd", line)) if !line.trim().is_empty() => {
+                Ok(Self::Outsider(Outsider::Program(line.to_owned())))
+            }
             Some(_) | None => match text.parse() {
                 Ok(contestant) => Ok(Self::Ours(contestant)),
                 Err(none) => Err(format!("{none}; or user:NAME, or cmd:COMMAND LINE")),
@@ -33,9 +44,9 @@ impl FromStr for Side {
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User(name) => write!(f, "user:{name}"),
-            Self::Program(line) => write!(f, "cmd:{line}"),
             Self::Ours(contestant) => contestant.fmt(f),
+            Self::Outsider(Outsider::User(name)) => write!(f, "user:{name}"),
+            Self::Outsider(Outsider::Program(line)) => write!(f, "cmd:{line}"),
         }
     }
 }
