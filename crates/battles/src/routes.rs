@@ -197,7 +197,8 @@ fn of_battles() -> Routes<Runtime> {
             .answers(201, "It is claimed.", schema::any())
             .refuses(404, &["unknown_run"])
             .refuses(409, &["quota_exhausted", "quota_all_claimed"])
-            .refuses(409, &["worker_quota_reached", "too_many_workers", "worker_retired"]),
+            .refuses(409, &["worker_quota_reached", "worker_quota_claimed"])
+            .refuses(409, &["too_many_workers", "worker_retired"]),
             claim,
         )
         .on(
@@ -213,7 +214,7 @@ fn of_battles() -> Routes<Runtime> {
         .on(
             of_claim("/api/v1/battles/runs/{run}/claims/{claim}/renew", "Begin its time anew")
                 .command::<Nothing>()
-                .answers(200, "It has more time.", schema::any())
+                .answers(200, "It has more time, and is in doubt no more.", schema::any())
                 .refuses(409, &["claim_over", "claim_expired"]),
             renew,
         )

@@ -116,9 +116,9 @@ pub enum CountError {
 pub enum Why {
     /// No battle is left.
     UsedUp,
-    /// None is left for this worker; what somebody of its name has claimed and not begun may come back.
+    /// No battle of this worker's share is left.
     ShareUsed,
-    /// None is left now; one may come back.
+    /// None is left now, at all or of this worker's share; one may come back.
     AllClaimed {
         /// When to ask again.
         retry_after: Option<Millis>,
@@ -334,7 +334,7 @@ impl Why {
         match code {
             "quota_exhausted" => Self::UsedUp,
             "worker_quota_reached" => Self::ShareUsed,
-            "quota_all_claimed" => Self::AllClaimed { retry_after },
+            "quota_all_claimed" | "worker_quota_claimed" => Self::AllClaimed { retry_after },
             "room_taken" => Self::RoomTaken,
             "claim_expired" | "claim_over" => Self::Over,
             "begun" => Self::Begun,

@@ -68,13 +68,8 @@ impl Hand {
             let team = self.team.as_ref().map(|team| team.name.clone());
             let retry_after = match self.counter.claim(self.name.clone(), team).await {
                 Ok(claim) => return Ok(Some(claim)),
-                Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
-                // An earlier life's, say, whose request was long on its way.
-                Err(CountError::Refused { why: Why::ShareUsed, .. }) => {
-                    if self.counter.view().await?.is_share_played(&self.name) {
-                        return Ok(None);
-                    }
-                    None
+                Err(CountError::Refused { why: Why::UsedUp | Why::ShareUsed, .. }) => {
+                    return Ok(None);
                 }
                 Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
                     retry_after

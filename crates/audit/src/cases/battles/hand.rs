@@ -128,14 +128,13 @@ impl Hand {
                     return None;
                 }
                 Err(RunRejection::Refused(QuotaRefusal::WorkerQuotaReached(_))) => {
-                    if self.view().await.is_share_played(&self.bench.worker) {
-                        self.says(|| "has played its share".to_owned());
-                        return None;
-                    }
-                    self.says(|| "finds its share claimed".to_owned());
-                    self.bench.actor.sleep(SEARCHES).await;
+                    self.says(|| "has played its share".to_owned());
+                    return None;
                 }
-                Err(RunRejection::Refused(QuotaRefusal::AllClaimed { retry_after })) => {
+                Err(RunRejection::Refused(
+                    QuotaRefusal::AllClaimed { retry_after }
+                    | QuotaRefusal::WorkerQuotaClaimed { retry_after, .. },
+                )) => {
                     self.says(|| "finds all claimed".to_owned());
                     self.bench.actor.sleep(retry_after).await;
                 }

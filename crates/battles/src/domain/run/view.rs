@@ -52,17 +52,6 @@ pub struct RunView {
     pub live: Vec<LiveBattle>,
 }
 
-impl RunView {
-    /// Whether every battle of a worker's share is over or has begun. What is only claimed may come back.
-    #[must_use]
-    pub fn is_share_played(&self, name: &Worker) -> bool {
-        // A stranger for whom there is no room finds no share.
-        let Some(worker) = self.workers.get(name) else { return true };
-        let begun = self.live.iter().filter(|it| it.worker == *name && it.room.is_some()).count();
-        worker.quota.is_some_and(|quota| worker.tally.finished() + begun as u64 >= quota)
-    }
-}
-
 /// Percentiles of what decisions cost, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
