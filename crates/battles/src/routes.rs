@@ -33,7 +33,9 @@ use crate::{
         id::id,
         lineup::check_socket,
         overhead::{self, Overheads},
-        run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
+        run::{
+            Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply, Settlement,
+        },
     },
     history, io, limits,
 };
@@ -120,6 +122,8 @@ request! {
         pub rating: Option<u32> = optional(integer(0..=100_000)),
         /// What the decisions in it cost beside waiting and thinking.
         pub overheads: Option<Vec<Cost>> = optional(list(object(), 0..=overhead::BUCKETS)),
+        /// Who settles what another worker had begun, on another machine, where its log is.
+        pub by: Option<Worker> = optional(name()),
     }
 }
 
@@ -368,12 +372,12 @@ async fn end(
     command: Command<Ended>,
 ) -> Result<Reply, Problem> {
     let claim = known(&claim)?;
-    let say = |Ended { ending, rating, overheads: costs }| {
+    let say = |Ended { ending, rating, overheads: costs, by }| {
         let mut overheads = Overheads::default();
         for Cost { micros, decisions } in costs.into_iter().flatten() {
             overheads.add(Duration::from_micros(micros.into()), decisions);
         }
-        RunCommand::End { claim, ending, rating, overheads }
+        RunCommand::End(Settlement { claim, ending, rating, overheads, by })
     };
     command.send::<Run>(&runtime, &run, say).await.map(|receipt| answer(&receipt))
 }
