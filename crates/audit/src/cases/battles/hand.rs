@@ -39,6 +39,9 @@ const PLAYS: Millis = Millis::from_secs(30);
 /// How long a claim lasts of which nobody knows it.
 const UNKNOWN_TTL: Millis = Millis::from_secs(60);
 
+/// How often in a row a worker hears that all is claimed. What is in doubt for good is void after a tenth of it.
+const WAITS: u32 = 100;
+
 /// What a worker works with, whichever of its lives it is.
 #[derive(Clone)]
 pub(crate) struct Bench {
@@ -136,6 +139,7 @@ impl Hand {
 
     /// Claims a battle; while there is none, settles what others have left in doubt. `None`: nothing is left to do.
     async fn claim(&mut self) -> Option<Claim> {
+        let mut waits = 0;
         loop {
             let (may_come_back, retry_after) = match self.try_claim().await {
                 Ok(claim) => return Some(claim),
@@ -165,6 +169,11 @@ impl Hand {
                 continue;
             }
             self.says(|| "finds all claimed".to_owned());
+            waits += 1;
+            if waits > WAITS {
+                self.bench.actor.stage().violation("a worker waits for ever".to_owned());
+                return None;
+            }
             self.bench.actor.sleep(retry_after).await;
         }
     }
