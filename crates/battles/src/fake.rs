@@ -122,6 +122,17 @@ impl Fake {
         lock(&self.world).restart();
     }
 
+    /// How often a room was asked for that is not there.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        lock(&self.world).missed
+    }
+
+    /// The timers of all battles run out for those who are not connected: they lose.
+    pub fn run_timers_out(&self) {
+        lock(&self.world).run_timers_out();
+    }
+
     /// Every connection is lost; battles go on.
     pub fn drop_all(&self) {
         lock(&self.world).drop_all();

@@ -10,9 +10,11 @@
 //! ```
 //!
 //! Whatever dies between two of these steps, the next life goes on from what is durable: a claim without a room
-//! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void.
+//! comes back; a room is asked for again, and plays on, or its log says how it ended, or it is void. If there is no
+//! next life, others of the run take it up ([`doubts`]).
 
 pub mod counter;
+mod doubts;
 mod earlier;
 mod fleets;
 pub mod host;
@@ -231,6 +233,7 @@ impl Fleet {
         let logs = Logs::new(settings.folder.clone());
         settings.workers.iter().try_for_each(|worker| logs.judge(worker))?;
         let tracker = Arc::new(Tracker::default());
+        let all: Arc<[Session]> = sessions.counted.iter().cloned().collect();
         let (mut hands, mut partners) = (JoinSet::new(), JoinSet::new());
         for (number, name) in settings.workers.iter().enumerate() {
             let seat = number % sessions.counted.len();
@@ -242,6 +245,8 @@ impl Fleet {
                 name: name.clone(),
                 counter: counter.clone(),
                 session,
+                sessions: Arc::clone(&all),
+                doubts: earlier.doubts.clone(),
                 team: team.clone(),
                 playing: settings.playing.clone(),
                 logs: logs.clone(),

@@ -6,7 +6,7 @@ use interlock_kernel::bus::{On, Read, Write};
 use crate::{
     domain::{
         fleet::{self, Fleet, FleetEvent, Slowed, Started},
-        run::{Began, Claimed, Measured, Opened, Over, Run, RunEvent},
+        run::{Began, Claimed, Measured, Opened, Over, Run, RunEvent, TakenUp},
     },
     fleet::Fleets,
     history,
@@ -50,6 +50,7 @@ interlock_kernel::handlers! {
         RunEvent::Began => began: Began,
         RunEvent::Over => over: Over,
         RunEvent::Measured => measured: Measured,
+        RunEvent::TakenUp => taken_up: TakenUp,
     }
 }
 
@@ -75,5 +76,12 @@ pub fn run() -> RunHandlers {
             })],
         },
         measured: On::nobody(),
+        taken_up: On {
+            write: vec![],
+            read: vec![Read::new("log", |e: &TakenUp, origin| {
+                let (worker, by) = (e.worker.as_str(), e.by.as_str());
+                tracing::info!(run = %origin.key, claim = %e.claim, worker, by, "a battle in doubt was settled by another worker");
+            })],
+        },
     }
 }

@@ -84,6 +84,8 @@ pub const OPPONENTS: usize = 1_000;
 /// Opponents that a view of a run shows: those with the most battles.
 pub const OPPONENTS_SHOWN: usize = 100;
 const _: () = assert!(OPPONENTS_SHOWN <= OPPONENTS);
+/// Battles of a run of which it is known that another worker than their own settled them: the newest.
+pub const TAKEN_UP: usize = 10_000;
 /// Battles of a run whose row is kept.
 pub const HISTORY_BATTLES: u64 = 100_000;
 /// Runs of a list.
@@ -156,6 +158,11 @@ pub const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 pub const API_ANSWER: Duration = Duration::from_secs(10);
 /// Another server that gives no answer for so long is given up.
 pub const HOME_AWAY: Duration = Duration::from_secs(600);
+/// A battle whose room is gone is void when it has been in doubt for so long: whoever began it may have its log, and
+/// has asked in vain until then, or comes back.
+pub const DOUBT: Duration = HOME_AWAY;
+/// Between two looks of a fleet for what others have left in doubt.
+pub const LOOK_FOR_DOUBTS: Duration = Duration::from_secs(1);
 /// The server of a run that is over goes on for so long, if other machines played for it: they ask at least every 5 s.
 pub const FAREWELL: Duration = Duration::from_secs(15);
 /// Bytes of such an answer: a run with a thousand workers and battles.

@@ -33,7 +33,9 @@ use crate::{
         id::id,
         lineup::check_socket,
         overhead::{self, Overheads},
-        run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply},
+        run::{
+            Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply, Settlement,
+        },
     },
     history, io, limits,
 };
@@ -120,6 +122,8 @@ request! {
         pub rating: Option<u32> = optional(integer(0..=100_000)),
         /// What the decisions in it cost beside waiting and thinking.
         pub overheads: Option<Vec<Cost>> = optional(list(object(), 0..=overhead::BUCKETS)),
+        /// Who settles what another worker had begun, on another machine, where its log is.
+        pub by: Option<Worker> = optional(name()),
     }
 }
 
@@ -197,7 +201,8 @@ fn of_battles() -> Routes<Runtime> {
             .answers(201, "It is claimed.", schema::any())
             .refuses(404, &["unknown_run"])
             .refuses(409, &["quota_exhausted", "quota_all_claimed"])
-            .refuses(409, &["worker_quota_reached", "too_many_workers", "worker_retired"]),
+            .refuses(409, &["worker_quota_reached", "worker_quota_claimed"])
+            .refuses(409, &["too_many_workers", "worker_retired"]),
             claim,
         )
         .on(
@@ -213,7 +218,7 @@ fn of_battles() -> Routes<Runtime> {
         .on(
             of_claim("/api/v1/battles/runs/{run}/claims/{claim}/renew", "Begin its time anew")
                 .command::<Nothing>()
-                .answers(200, "It has more time.", schema::any())
+                .answers(200, "It has more time, and is in doubt no more.", schema::any())
                 .refuses(409, &["claim_over", "claim_expired"]),
             renew,
         )
@@ -367,12 +372,12 @@ async fn end(
     command: Command<Ended>,
 ) -> Result<Reply, Problem> {
     let claim = known(&claim)?;
-    let say = |Ended { ending, rating, overheads: costs }| {
+    let say = |Ended { ending, rating, overheads: costs, by }| {
         let mut overheads = Overheads::default();
         for Cost { micros, decisions } in costs.into_iter().flatten() {
             overheads.add(Duration::from_micros(micros.into()), decisions);
         }
-        RunCommand::End { claim, ending, rating, overheads }
+        RunCommand::End(Settlement { claim, ending, rating, overheads, by })
     };
     command.send::<Run>(&runtime, &run, say).await.map(|receipt| answer(&receipt))
 }

@@ -11,7 +11,7 @@ use interlock_battles::{
         overhead::Overheads,
         run::{
             Ending, LiveBattle, Mode, Outcome, Plan, Room, Run, RunCommand, RunRejection, RunReply,
-            RunView, Tally,
+            RunView, Settlement, Tally,
         },
     },
     limits,
@@ -75,7 +75,8 @@ fn begin(run: &mut Alone<Run>, claim: ClaimId, number: usize) -> Result<(), RunR
 
 fn end(run: &mut Alone<Run>, claim: ClaimId, ending: Ending) -> Result<(), RunRejection> {
     let overheads = Overheads::default();
-    let sent = run.send(RunCommand::End { claim, ending, rating: None, overheads });
+    let sent =
+        run.send(RunCommand::End(Settlement { claim, ending, rating: None, overheads, by: None }));
     done(run.answer(sent))
 }
 

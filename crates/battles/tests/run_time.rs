@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use interlock_battles::domain::{
     overhead::Overheads,
-    run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunReply, RunView},
+    run::{Ending, Mode, Outcome, Plan, Room, Run, RunCommand, RunReply, RunView, Settlement},
 };
 use interlock_kernel::{
     ids::Worker,
@@ -48,7 +48,7 @@ fn end(run: &mut Alone<Run>, claim: ClaimId, costs: &[u64]) {
     let mut overheads = Overheads::default();
     costs.iter().for_each(|cost| overheads.add(Duration::from_micros(*cost), 1));
     let ending = Ending::Of(Outcome::Win);
-    run.send(RunCommand::End { claim, ending, rating: None, overheads });
+    run.send(RunCommand::End(Settlement { claim, ending, rating: None, overheads, by: None }));
 }
 
 #[test]

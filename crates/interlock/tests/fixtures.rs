@@ -131,6 +131,26 @@ fn a_store_of_format_1_shows_its_entities() {
 }
 
 #[test]
+fn a_run_of_the_second_form_goes_on_and_shows_what_is_in_doubt() {
+    let data = copy("run2");
+    let server = Server::start(data.path());
+    let run = "/battles/runs/night";
+    let (status, _, view) = server.ask("GET", run, "", "");
+    assert_eq!(status, 200, "{view}");
+    assert_eq!((&view["total"]["wins"], &view["decisions"]), (&json!(44), &json!(1320)));
+    let doubted = &view["live"][0];
+    assert_eq!((&doubted["claim"], &doubted["phase"]), (&json!("c67"), &json!("in_doubt")));
+    assert!(doubted["in_doubt_ms"].as_u64().is_some(), "{doubted}");
+    let renew = server.ask("POST", &format!("{run}/claims/c67/renew"), "", "{}");
+    assert_eq!(renew.0, 200, "{}", renew.2);
+    let end = r#"{"ending":"win","by":"b0"}"#;
+    let end = server.ask("POST", &format!("{run}/claims/c67/end"), "", end);
+    assert_eq!(end.0, 200, "{}", end.2);
+    let (_, _, view) = server.ask("GET", run, "", "");
+    assert_eq!(view["taken_up"][0]["by"], json!("b0"), "{view}");
+}
+
+#[test]
 fn a_run_of_the_first_form_goes_on() {
     let data = copy("run1");
     let server = Server::start(data.path());

@@ -134,7 +134,8 @@ impl<Id: Ord + Clone> Expiries<Id> {
         self.by_time.len()
     }
 
-    fn pending(&self, now: Time) -> impl Iterator<Item = &(Time, Id)> {
+    /// What is not over at `now`, in order of time.
+    pub fn pending(&self, now: Time) -> impl Iterator<Item = &(Time, Id)> {
         self.by_time.iter().skip_while(move |(until, _)| *until <= now)
     }
 }

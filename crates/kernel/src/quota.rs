@@ -2,11 +2,11 @@
 //!
 //! A claim takes one of N and is settled, once, with an outcome. A claim that is abandoned, or whose holder
 //! vanished before it started, comes back; one that had started and whose holder vanished is *in doubt*: it
-//! goes on counting until somebody who knows settles or abandons it.
+//! goes on counting until somebody who knows settles or abandons it, or takes it up again by renewing it.
 //!
 //! ```text
 //!  claim ──► open ──start──► started ──expiry──► in doubt
-//!             │                 │                    │
+//!             │                 │ ◄─────renew─────── │
 //!             ├─expiry─► free   ├─► settled ◄────────┤
 //!             └─► settled, free └─► free (abandoned) ◄┘
 //! ```
@@ -57,7 +57,7 @@ pub use self::{
 };
 use self::{
     refusal::DOUBT_RETRY,
-    share::{Freed, Workers},
+    share::{Freed, NoShare, Workers},
 };
 use crate::{
     expiry::{Expiries, Step, end_of},
@@ -252,7 +252,8 @@ impl Quota {
             Limit::Of(left) => Limit::Of(left - 1),
             Limit::Unlimited => Limit::Unlimited,
         };
-        let share = self.workers.place(worker, self.limit, &freed)?;
+        let placed = self.workers.place(worker, self.limit, &freed);
+        let share = placed.map_err(|why| self.no_share(worker, why, &freed, now))?;
         let claim = ClaimId(self.granted + 1);
         let expires_at = end_of(now, self.claim_ttl_ms);
         let claimed = Claimed {
@@ -282,7 +283,7 @@ impl Quota {
         Ok(self.step(now, QuotaEvent::Started(event), Some(claim), Some(expires_at), answer))
     }
 
-    /// Begins a claim's time anew: `ttl` from now, or as long as it got at first.
+    /// Begins a claim's time anew: `ttl` from now, or as long as it got at first. What is in doubt has a holder again.
     pub fn renew(
         &self,
         claim: ClaimId,
@@ -386,8 +387,30 @@ impl Quota {
         if outstanding == 0 {
             return QuotaRefusal::Exhausted;
         }
-        let next = self.expiries.next_after(now);
-        QuotaRefusal::AllClaimed { retry_after: next.map_or(DOUBT_RETRY, |next| next.since(now)) }
+        QuotaRefusal::AllClaimed { retry_after: self.retry_after(now, |_| true) }
+    }
+
+    fn no_share(&self, worker: &Worker, why: NoShare, freed: &Freed, now: Time) -> QuotaRefusal {
+        let worker = worker.clone();
+        let shares = match why {
+            NoShare::OneTooMany => return QuotaRefusal::TooManyWorkers(worker),
+            NoShare::Full(shares) => shares,
+        };
+        if !shares.iter().any(|share| self.workers.is_outstanding(*share, freed)) {
+            return QuotaRefusal::WorkerQuotaReached(worker);
+        }
+        let is_of_these = |holder: &Worker| {
+            self.workers.share_of(holder).is_some_and(|share| shares.contains(&share))
+        };
+        let retry_after = self.retry_after(now, is_of_these);
+        QuotaRefusal::WorkerQuotaClaimed { worker, retry_after }
+    }
+
+    /// Until the next claim of such workers expires, or a fixed time if none does.
+    fn retry_after(&self, now: Time, of: impl Fn(&Worker) -> bool) -> Millis {
+        let mut next =
+            self.expiries.pending(now).filter(|(_, claim)| of(&self.claims[claim].worker));
+        next.next().map_or(DOUBT_RETRY, |(until, _)| until.since(now))
     }
 
     /// How a claim ended, as things stand at `now`; `None` if it is unknown or has not ended.
@@ -401,7 +424,7 @@ impl Quota {
         }
     }
 
-    /// A claim that its worker holds for sure: whose it is, how long it lasts, whether it has started.
+    /// A claim that somebody holds, or may hold again: whose it is, how long it lasts, whether it has started.
     fn held(&self, claim: ClaimId, now: Time) -> Result<(&Worker, Millis, bool), QuotaRefusal> {
         if let Some(ending) = self.ending(claim, now) {
             return Err(QuotaRefusal::ended(claim, ending));
@@ -409,8 +432,7 @@ impl Quota {
         let live = self.claims.get(&claim).ok_or(QuotaRefusal::UnknownClaim)?;
         match live.phase {
             Phase::Open(_) => Ok((&live.worker, live.ttl_ms, false)),
-            Phase::Started(until) if now < until => Ok((&live.worker, live.ttl_ms, true)),
-            Phase::Started(_) | Phase::InDoubt => Err(QuotaRefusal::ClaimExpired(claim)),
+            Phase::Started(_) | Phase::InDoubt => Ok((&live.worker, live.ttl_ms, true)),
         }
     }
 }

@@ -376,6 +376,52 @@ fn a_hundred_thousand_claims_are_renewed_and_settled_one_by_one() {
 }
 
 #[test]
+fn a_share_that_is_only_claimed_says_when_to_ask_again_and_one_that_is_settled_does_not() {
+    let mut subject = limited(4, Some(2));
+    for (index, at) in [(0, 0), (1, 10_000), (0, 20_000)] {
+        let step = subject.quota.claim(&worker(index), Time(at)).unwrap();
+        subject.take(step);
+    }
+    let refused = |subject: &Subject, at: u64| {
+        let refusal = subject.quota.claim(&worker(0), Time(at)).unwrap_err();
+        (refusal.code(), refusal.retry_after())
+    };
+    let claimed = |ms| ("worker_quota_claimed", Some(Millis(ms)));
+    assert_eq!(refused(&subject, 30_000), claimed(30_000));
+    let step = subject.quota.settle(claim(1), &outcome(0), Time(30_000)).unwrap();
+    subject.take(step);
+    assert_eq!(refused(&subject, 30_000), claimed(50_000), "not when another's claim expires");
+    let step = subject.quota.start(claim(3), Time(30_000)).unwrap();
+    subject.take(step);
+    assert_eq!(refused(&subject, 90_000), claimed(60_000), "who knows when a doubt ends");
+    let step = subject.quota.settle(claim(3), &outcome(0), Time(90_000)).unwrap();
+    subject.take(step);
+    assert_eq!(refused(&subject, 90_000), ("worker_quota_reached", None));
+}
+
+#[test]
+fn what_is_in_doubt_and_renewed_has_a_holder_again() {
+    let mut subject = limited(1, None);
+    let step = subject.quota.claim(&worker(0), Time(0)).unwrap();
+    subject.take(step);
+    let step = subject.quota.start(claim(1), Time(0)).unwrap();
+    subject.take(step);
+    // Recorded by the timer, or by the renewal itself.
+    for (at, is_recorded) in [(60_000, true), (150_000, false)] {
+        if is_recorded {
+            subject.fire(Time(at));
+            assert_eq!(subject.quota.totals().in_doubt, 1);
+        }
+        let step = subject.quota.renew(claim(1), None, Time(at)).unwrap();
+        let names: Vec<_> = step.events.iter().map(QuotaEvent::name).collect();
+        let expected: &[_] = if is_recorded { &["renewed"] } else { &["in_doubt", "renewed"] };
+        assert_eq!(names, expected);
+        assert!(subject.take(step).started);
+        assert_eq!((subject.quota.totals().claimed, subject.quota.totals().in_doubt), (1, 0));
+    }
+}
+
+#[test]
 fn only_a_quota_that_is_all_claimed_says_when_to_ask_again() {
     let mut subject = limited(1, None);
     let step = subject.quota.claim(&worker(0), Time(0)).unwrap();

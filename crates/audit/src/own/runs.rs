@@ -15,18 +15,25 @@ use crate::{
             showdown::{Fate, Showdown},
             twin::{judge, machine, open, plan, shown},
         },
-        parts::{key, lives},
+        parts::{key, lives, survives},
     },
     faults::Faults,
     node::Node,
     stage::{Actor, Stage},
 };
 
-pub(super) const OWN: &[Own] = &[Own {
-    name: "a run is counted as its logs say",
-    faults: "everything, killed workers, a restart of their server",
-    scenario: &counted,
-}];
+pub(super) const OWN: &[Own] = &[
+    Own {
+        name: "a run is counted as its logs say",
+        faults: "everything, killed workers, a restart of their server",
+        scenario: &counted,
+    },
+    Own {
+        name: "a run ends though a worker of it never comes back",
+        faults: "everything, a worker that is killed for good, a restart of their server",
+        scenario: &left,
+    },
+];
 
 /// However a battle may end.
 const FATES: &[Fate] = &[Fate::Win, Fate::Loss, Fate::Tie, Fate::Forfeit];
@@ -48,6 +55,42 @@ async fn counted(stage: Stage) {
             lives(&bench.actor, life).await;
         });
     }
+    may_restart(&stage, &showdown);
+    stage.extra("owner").sleep(Millis::from_secs(20)).await;
+    open(&mut owner, &run, plan(target, None), CLAIM_TTL).await;
+    stage.all_done().await;
+    last(&stage, &node, &run, &showdown, target).await;
+}
+
+/// Two workers, of whom one may be killed and does not come back while the run lasts; and their server may restart.
+async fn left(stage: Stage) {
+    let (node, run, showdown) = (machine(&stage, Faults::ONE), key("night"), shown(&stage));
+    let [_, target] = TARGETS;
+    let mut owner = node.client(&stage.extra("owner"), "owner");
+    open(&mut owner, &run, plan(target, None), CLAIM_TTL).await;
+    for number in 1..=2 {
+        let ground = (node.clone(), run.clone(), showdown.clone());
+        stage.actor(&format!("worker {number}"), |actor| async move {
+            // It may have kept a log, and not have said so.
+            let bench = bench(&actor, ground, number, target + 1);
+            let life = Hand::new(&bench, format!("w{number}")).works();
+            if number > 1 {
+                return life.await;
+            }
+            let process = actor.stage().world().process(1);
+            if !survives(&process, life).await {
+                actor.says(|| "is killed".to_owned());
+            }
+        });
+    }
+    may_restart(&stage, &showdown);
+    stage.all_done().await;
+    judge(&stage, &node, &run, &showdown, target).await;
+    // It comes back when all is over.
+    last(&stage, &node, &run, &showdown, target).await;
+}
+
+fn may_restart(stage: &Stage, showdown: &Showdown) {
     let server = showdown.clone();
     stage.actor("server", |actor| async move {
         actor.sleep(Millis::from_secs(30)).await;
@@ -56,10 +99,6 @@ async fn counted(stage: Stage) {
             actor.says(|| "restarts, and all battles are gone".to_owned());
         }
     });
-    stage.extra("owner").sleep(Millis::from_secs(20)).await;
-    open(&mut owner, &run, plan(target, None), CLAIM_TTL).await;
-    stage.all_done().await;
-    last(&stage, &node, &run, &showdown, target).await;
 }
 
 fn bench(

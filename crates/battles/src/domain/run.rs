@@ -7,14 +7,18 @@
 //!
 //! ```text
 //!  claim ──► searching ──begin──► playing ──expiry──► in doubt
-//!                │                   │                    │
+//!                │                   │ ◄────renew──────── │
 //!                ├─► given back      ├─► over: win, loss, tie, forfeit
 //!                └─► (expiry) free   └─► void: the claim comes back
 //! ```
 //!
 //! Invariants: finished + live + remaining = target at every moment; one claim is one battle, and one room
 //! belongs to one live claim; the tallies by worker sum up to the run's own, and so do those by team and by
-//! opponent; a battle in doubt goes on counting until somebody who knows says how it ended.
+//! opponent; a battle in doubt goes on counting until somebody who knows says how it ended, or sees it go on and
+//! renews its claim.
+//!
+//! Who settles what another worker had begun, on another machine, says so: its log is where it was seen, and the run
+//! tells whom to ask.
 //!
 //! Not here: what is played (that is the server's and the bot's), and drift, which is recounted from the
 //! logs of the battles by somebody who has not seen these numbers.
@@ -40,7 +44,7 @@ use serde::{Deserialize, Serialize};
 
 use self::stopwatch::Stopwatch;
 pub use self::{
-    event::{Began, Claimed, Ending, Measured, Opened, Over, RunEvent},
+    event::{Began, Claimed, Ending, Measured, Opened, Over, RunEvent, TakenUp},
     plan::{Mode, Plan, PlanDiffers},
     tally::{Outcome, Tallies, Tally},
     view::{LiveBattle, Percentiles, Phase, RunView, WorkerView},
@@ -66,6 +70,8 @@ pub struct Ledger {
     tallies: Tallies,
     stopwatch: Stopwatch,
     overheads: Overheads,
+    /// Battles that were settled by another worker than their own, by claim; the newest [`limits::TAKEN_UP`].
+    taken_up: BTreeMap<ClaimId, TakenUp>,
 }
 
 /// What a live claim has become so far.
@@ -79,6 +85,23 @@ pub struct Battle {
     pub since: Time,
     /// Its room, once the server has named it.
     pub room: Option<Room>,
+    /// Since when nobody knows what became of it; `None`: it is searched for or played.
+    pub in_doubt: Option<Time>,
+}
+
+/// How a battle ended, as somebody saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Which claim it settles.
+    pub claim: ClaimId,
+    /// How it ended.
+    pub ending: Ending,
+    /// The player's rating after it, if the server told.
+    pub rating: Option<u32>,
+    /// What the decisions in it cost, as far as whoever saw it knows.
+    pub overheads: Overheads,
+    /// Whose machine keeps the log; `None`: that of the worker that it counts for.
+    pub by: Option<Worker>,
 }
 
 /// A room, and who plays there.
@@ -133,16 +156,7 @@ pub enum RunCommand {
         claim: ClaimId,
     },
     /// The battle is over.
-    End {
-        /// Which claim.
-        claim: ClaimId,
-        /// How.
-        ending: Ending,
-        /// The player's rating after it, if the server told.
-        rating: Option<u32>,
-        /// What the decisions in it cost, as far as whoever ends it knows.
-        overheads: Overheads,
-    },
+    End(Settlement),
     /// There was no battle: the search was called off.
     GiveBack {
         /// Which claim.
@@ -311,14 +325,8 @@ impl Ledger {
         Ok(decision(step, RunReply::Extended, began))
     }
 
-    fn end(
-        &self,
-        claim: ClaimId,
-        ending: Ending,
-        rating: Option<u32>,
-        overheads: &Overheads,
-        now: Time,
-    ) -> Result<Decision<Run>, RunRejection> {
+    fn end(&self, settlement: &Settlement, now: Time) -> Result<Decision<Run>, RunRejection> {
+        let Settlement { claim, ending, rating, overheads, by } = settlement.clone();
         let live = self.live.get(&claim);
         if live.is_some_and(|battle| battle.room.is_none()) {
             return Err(RunRejection::NotBegun(claim));
@@ -327,16 +335,20 @@ impl Ledger {
             Ending::Of(outcome) => self.quota.settle(claim, &outcome.name(), now)?,
             Ending::Void => self.quota.abandon(claim, now)?,
         };
-        let over = live.filter(|_| !step.events.is_empty()).map(|battle| {
-            let Battle { worker, team, since, room } = battle.clone();
-            RunEvent::Over(Over { claim, worker, team, room, ending, rating, since, at: now })
-        });
-        let measured = || {
-            let overheads = overheads.clone();
-            RunEvent::Measured(Measured { claim, overheads, at: now })
-        };
-        let measured = (over.is_some() && !overheads.is_empty()).then(measured);
-        Ok(decision(step, |()| RunReply::Over { claim }, over.into_iter().chain(measured)))
+        let mut meaning = Vec::new();
+        if let Some(battle) = live.filter(|_| !step.events.is_empty()) {
+            let Battle { worker, team, since, room, in_doubt: _ } = battle.clone();
+            let by = by.filter(|by| *by != worker);
+            let taken_up =
+                by.map(|by| TakenUp { claim, worker: worker.clone(), by, ending, at: now });
+            let over = Over { claim, worker, team, room, ending, rating, since, at: now };
+            let is_measured = !overheads.is_empty();
+            let measured = is_measured.then_some(Measured { claim, overheads, at: now });
+            meaning.push(RunEvent::Over(over));
+            meaning.extend(measured.map(RunEvent::Measured));
+            meaning.extend(taken_up.map(RunEvent::TakenUp));
+        }
+        Ok(decision(step, |()| RunReply::Over { claim }, meaning))
     }
 
     fn give_back(&self, claim: ClaimId, now: Time) -> Result<Decision<Run>, RunRejection> {
@@ -352,7 +364,7 @@ impl Ledger {
             RunEvent::Quota(event) => self.apply_quota(event),
             RunEvent::Claimed(Claimed { claim, worker, team, at }) => {
                 let (worker, team) = (worker.clone(), team.clone());
-                let battle = Battle { worker, team, since: *at, room: None };
+                let battle = Battle { worker, team, since: *at, room: None, in_doubt: None };
                 let before = self.live.insert(*claim, battle);
                 assert!(before.is_none(), "a claim is one battle");
             }
@@ -362,6 +374,12 @@ impl Ledger {
             }
             RunEvent::Over(over) => self.tallies.add(over),
             RunEvent::Measured(measured) => self.overheads += &measured.overheads,
+            RunEvent::TakenUp(taken_up) => {
+                self.taken_up.insert(taken_up.claim, taken_up.clone());
+                if self.taken_up.len() > limits::TAKEN_UP {
+                    self.taken_up.pop_first();
+                }
+            }
         }
         self.check();
     }
@@ -373,6 +391,10 @@ impl Ledger {
         if let QuotaEvent::Configured(configured) = event {
             self.plan.target = configured.limit;
             self.plan.shares = configured.workers;
+        }
+        if let Some((claim, since)) = doubt(event) {
+            let battle = self.live.get_mut(&claim).expect("every live claim is a battle");
+            battle.in_doubt = since;
         }
         if let Some(claim) = ended(event) {
             self.live.remove(&claim).expect("every live claim is a battle");
@@ -407,6 +429,21 @@ fn ended(event: &QuotaEvent) -> Option<ClaimId> {
     }
 }
 
+/// The claim that has no holder since then, or has one again.
+fn doubt(event: &QuotaEvent) -> Option<(ClaimId, Option<Time>)> {
+    match event {
+        QuotaEvent::InDoubt(event) => Some((event.claim, Some(event.at))),
+        QuotaEvent::Started(event) => Some((event.claim, None)),
+        QuotaEvent::Renewed(event) => Some((event.claim, None)),
+        QuotaEvent::Configured(_)
+        | QuotaEvent::Claimed(_)
+        | QuotaEvent::Settled(_)
+        | QuotaEvent::Abandoned(_)
+        | QuotaEvent::Expired(_)
+        | QuotaEvent::WorkerRetired(_) => None,
+    }
+}
+
 /// What a step of the quota comes to, and what it means for a battle.
 fn decision<A>(
     step: Step<QuotaEvent, A>,
@@ -428,7 +465,7 @@ fn check_text(what: &'static str, text: Option<&str>) -> Result<(), RunRejection
 
 impl Entity for Run {
     const TYPE: &'static str = "run";
-    const SCHEMA: u16 = 2;
+    const SCHEMA: u16 = 3;
     type Command = RunCommand;
     type Event = RunEvent;
     type Reply = RunReply;
@@ -455,9 +492,7 @@ impl Entity for Run {
                 let step = self.known()?.quota.renew(*claim, None, now);
                 decision(step.map_err(RunRejection::from)?, RunReply::Extended, None)
             }
-            RunCommand::End { claim, ending, rating, overheads } => {
-                self.known()?.end(*claim, *ending, *rating, overheads, now)?
-            }
+            RunCommand::End(settlement) => self.known()?.end(settlement, now)?,
             RunCommand::GiveBack { claim } => self.known()?.give_back(*claim, now)?,
             RunCommand::Retire { worker } => {
                 let step = self.known()?.quota.retire(worker, now);
@@ -483,6 +518,7 @@ impl Entity for Run {
                 tallies: Tallies::default(),
                 stopwatch: Stopwatch::default(),
                 overheads: Overheads::default(),
+                taken_up: BTreeMap::new(),
             });
             return;
         }
@@ -495,7 +531,7 @@ impl Entity for Run {
             RunCommand::Claim { .. } => "claim",
             RunCommand::Begin { .. } => "begin",
             RunCommand::Renew { .. } => "renew",
-            RunCommand::End { .. } => "end",
+            RunCommand::End(_) => "end",
             RunCommand::GiveBack { .. } => "give_back",
             RunCommand::Retire { .. } => "retire",
             RunCommand::Expire => "expire",

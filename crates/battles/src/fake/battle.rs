@@ -188,6 +188,13 @@ impl Battle {
         }
     }
 
+    pub(super) fn time_out(&mut self, side: Side) {
+        if self.end.is_none() {
+            self.say(&format!("|-message|{} lost due to inactivity.", self.sides[side].name));
+            self.finish(End::Won { by: 1 - side, forfeit: false });
+        }
+    }
+
     /// Plays the turn if everybody has chosen. Says whether it did.
     pub(super) fn play(&mut self, chance: &mut Chance) -> bool {
         for player in self.sides.iter_mut().filter(|player| player.user.is_none()) {

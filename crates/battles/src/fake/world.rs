@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) left: u64,
     /// See [`super::Fake::heckles`].
     pub(super) heckles: u64,
+    /// Rooms that were asked for in vain.
+    pub(super) missed: u64,
     pub(super) tournaments: Option<Tournaments>,
     /// Of servers before the last restart.
     past: Vec<Played>,
@@ -84,6 +86,7 @@ impl World {
             looks: 0,
             left: 0,
             heckles: 0,
+            missed: 0,
             tournaments: None,
             past: Vec::new(),
         }
@@ -361,6 +364,7 @@ impl World {
         if self.tournaments.as_ref().is_some_and(|held| held.room == name) {
             return self.hold(|held, world| held.enter(world, me));
         }
+        self.missed += 1;
         let says = format!(">{name}\n|noinit|nonexistent|The room \"{name}\" does not exist.");
         self.tell(me, says);
     }
@@ -384,6 +388,22 @@ impl World {
         }
         if played {
             self.tell_on(name);
+        }
+    }
+
+    pub(super) fn run_timers_out(&mut self) {
+        let is_away = |user: &Option<String>| {
+            user.as_ref().is_some_and(|user| self.users[user].connection.is_none())
+        };
+        let mut late = Vec::new();
+        for (name, room) in &self.rooms {
+            let away = (0..2).find(|side| is_away(&room.battle.sides[*side].user));
+            late.extend(away.map(|side| (name.clone(), side)));
+        }
+        for (name, side) in late {
+            let room = self.rooms.get_mut(&name).expect("it was just there");
+            room.battle.time_out(side);
+            self.tell_on(&name);
         }
     }
 

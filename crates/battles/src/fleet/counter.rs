@@ -29,10 +29,7 @@ use tokio::{
 pub use self::api::{Api, BadAddress};
 
 use crate::{
-    domain::{
-        overhead::Overheads,
-        run::{Ending, Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView},
-    },
+    domain::run::{Plan, Room, Run, RunCommand, RunRejection, RunReply, RunView, Settlement},
     limits,
 };
 
@@ -116,17 +113,19 @@ pub enum CountError {
 pub enum Why {
     /// No battle is left.
     UsedUp,
-    /// None is left for this worker; what somebody of its name has claimed and not begun may come back.
+    /// No battle of this worker's share is left.
     ShareUsed,
-    /// None is left now; one may come back.
+    /// None is left now, at all or of this worker's share; one may come back.
     AllClaimed {
         /// When to ask again.
         retry_after: Option<Millis>,
     },
     /// The room is played for another claim.
     RoomTaken,
-    /// The claim has ended by itself.
+    /// The claim has ended by itself, or was given back.
     Over,
+    /// It was settled, and otherwise.
+    Settled,
     /// The claim has a room: it cannot be as if it had not.
     Begun,
     /// It was never opened.
@@ -217,14 +216,8 @@ impl Counter {
     ///
     /// # Errors
     /// If it was said to have ended otherwise.
-    pub async fn end(
-        &self,
-        claim: ClaimId,
-        ending: Ending,
-        rating: Option<u32>,
-        overheads: Overheads,
-    ) -> Result<(), CountError> {
-        self.send(RunCommand::End { claim, ending, rating, overheads }).await?;
+    pub async fn end(&self, settlement: Settlement) -> Result<(), CountError> {
+        self.send(RunCommand::End(settlement)).await?;
         self.ended.send_replace(());
         Ok(())
     }
@@ -334,9 +327,10 @@ impl Why {
         match code {
             "quota_exhausted" => Self::UsedUp,
             "worker_quota_reached" => Self::ShareUsed,
-            "quota_all_claimed" => Self::AllClaimed { retry_after },
+            "quota_all_claimed" | "worker_quota_claimed" => Self::AllClaimed { retry_after },
             "room_taken" => Self::RoomTaken,
             "claim_expired" | "claim_over" => Self::Over,
+            "claim_settled" => Self::Settled,
             "begun" => Self::Begun,
             "unknown_run" => Self::Unknown,
             _ => Self::Other,

@@ -8,6 +8,7 @@ use interlock_kernel::ids::Worker;
 use super::{
     FleetSettings,
     counter::{CountError, Counter, Why},
+    doubts::Doubts,
     logs::Logs,
     worker::Begun,
 };
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Gives back what an earlier life of these workers had claimed and not begun, by the run as it was seen. Returns how
-/// it stands. Other workers may be on other machines: what is theirs comes back, or stays in doubt, without us.
+/// it stands. Other workers may be on other machines: what is theirs comes back, or is in doubt, without us.
 pub(super) async fn give_back(
     mut view: RunView,
     counter: &Counter,
@@ -48,6 +49,8 @@ pub(super) struct Earlier {
     begun: BTreeMap<String, Vec<Begun>>,
     /// The rooms of battles that are begun or over, where somebody may find them again.
     pub(super) found: Vec<String>,
+    /// Who of the fleet has what in hand: these are in the hands to come.
+    pub(super) doubts: Doubts,
 }
 
 impl Earlier {
@@ -63,12 +66,12 @@ impl Earlier {
             | Mode::Tournament(_) => named.map(id).collect(),
         };
         let begun = players.into_iter().map(|player| (player, Vec::new())).collect();
-        Self { begun, found: Vec::new() }
+        Self { begun, found: Vec::new(), doubts: Doubts::default() }
     }
 
     /// Reads it from the run.
     pub(super) fn of(view: &RunView, settings: &FleetSettings) -> io::Result<Self> {
-        let Self { mut begun, mut found } = Self::none(&view.plan.mode, settings);
+        let Self { mut begun, mut found, doubts } = Self::none(&view.plan.mode, settings);
         // Who watches might find them again, but for a server that is a new one each time, and numbers anew.
         if let (Mode::Watch(_), None) = (&view.plan.mode, &settings.server) {
             found = Logs::new(settings.folder.clone()).rooms()?;
@@ -79,12 +82,10 @@ impl Earlier {
             if let Some(room) = &battle.room
                 && let Some(begun) = begun.get_mut(&room.account)
             {
-                let (worker, claim) = (battle.worker.clone(), battle.claim);
-                let (room, opponent) = (room.id.clone(), room.opponent.clone());
-                begun.push(Begun { worker, claim, room, opponent });
+                begun.extend(Begun::of(battle, &doubts));
             }
         }
-        Ok(Self { begun, found })
+        Ok(Self { begun, found, doubts })
     }
 
     pub(super) fn of_account(&self, account: &Account) -> Vec<String> {

@@ -51,9 +51,12 @@ struct Known {
     password: Option<Password>,
     /// Why a hosted fleet does not play yet.
     trouble: Option<String>,
-    /// When the logs were counted, how many battles the run had finished then, and what they said.
-    recounted: Option<(Instant, u64, Recount)>,
+    /// When the logs were counted, what the run had counted then, and what they said.
+    recounted: Option<(Instant, Counted, Recount)>,
 }
+
+/// How many battles a run has finished, and how many of all were settled by others than who began them.
+type Counted = (u64, usize);
 
 /// What the logs here say about a run's counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,16 +182,16 @@ impl Fleets {
     /// # Errors
     /// When a log cannot be read.
     pub fn drift(&self, run: &Key, view: &RunView) -> io::Result<Drift> {
-        let finished = view.total.finished();
+        let counted = (view.total.finished(), view.taken_up.len());
         if let Some((at, of, recount)) = self.lock().get(run).and_then(|it| it.recounted.as_ref())
             // A battle that ended since is in both, or will be: what is stale is not judged.
-            && at.elapsed() < limits::RECOUNT_EVERY && *of == finished
+            && at.elapsed() < limits::RECOUNT_EVERY && *of == counted
         {
             return Ok(Drift::of(view, recount));
         }
-        let recount = Logs::new(self.folder(run)).recount()?;
+        let recount = Logs::new(self.folder(run)).recount(&view.taken_up)?;
         let drift = Drift::of(view, &recount);
-        let recounted = Some((Instant::now(), finished, recount));
+        let recounted = Some((Instant::now(), counted, recount));
         self.lock().entry(run.clone()).or_default().recounted = recounted;
         Ok(drift)
     }

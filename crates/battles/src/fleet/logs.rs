@@ -1,15 +1,17 @@
 //! The logs of battles on disk: one file for each battle that is over, in Showdown's own format.
 //!
 //! ```text
-//! FOLDER/logs/WORKER/ACCOUNT/0/c17.battle-gen9randombattle-5.log   claims 0 to 999
-//! FOLDER/replays/battle-gen9randombattle-5.c17.html                those that the rule wants, to look at
+//! FOLDER/logs/WORKER/ACCOUNT/0/c17.battle-gen9randombattle-5.log       claims 0 to 999
+//! FOLDER/taken-up/WORKER/ACCOUNT/0/c18.battle-gen9randombattle-6.log   the same of other machines' workers
+//! FOLDER/replays/battle-gen9randombattle-5.c17.html                    those that the rule wants, to look at
 //! ```
 //!
 //! A log is there whole or not at all, and before its battle is counted: so a log without a count is a crash
 //! between the two, and settles what is in doubt. Recounting them is an independent judge of a run's numbers.
 //!
 //! Machines that share a run keep the logs of what they played. A worker's folder is made before it claims
-//! anything, so each machine judges the workers that it has folders of, and those alone.
+//! anything, so each machine judges the workers that it has folders of, and those alone. A battle that another machine
+//! has taken up is judged by that one, which has its log.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,7 @@ use crate::{
         id::id,
         log::{self, End},
         protocol::is_room,
-        run::{Ending, Over, Room, RunView, Tally},
+        run::{Ending, Outcome, Over, Room, RunView, TakenUp, Tally},
     },
     limits,
 };
@@ -128,32 +130,43 @@ impl Logs {
     /// # Errors
     /// When its folder cannot be made.
     pub fn judge(&self, worker: &Worker) -> io::Result<()> {
-        fs::create_dir_all(self.folder.join("logs").join(worker.as_str()))
+        fs::create_dir_all(self.folder.join(OWN).join(worker.as_str()))
     }
 
-    /// Counts every battle once more, from the logs alone: by worker, for each that plays here.
+    /// Whether this worker is judged here: the logs of its battles are here, but for those that others took up.
+    #[must_use]
+    pub fn judges(&self, worker: &Worker) -> bool {
+        self.folder.join(OWN).join(worker.as_str()).is_dir()
+    }
+
+    /// Counts every battle once more, from the logs alone. `taken_up`: those of which the run says that another worker
+    /// than their own settled them.
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub fn recount(&self) -> io::Result<Recount> {
-        let mut recount = Recount::new();
-        for folder in folders(&self.folder.join("logs"))? {
-            let name = folder.file_name().and_then(OsStr::to_str);
-            if let Some(worker) = name.and_then(|name| Worker::new(name).ok()) {
-                recount.insert(worker, Self::recount_worker(&folder)?);
+    pub fn recount(&self, taken_up: &[TakenUp]) -> io::Result<Recount> {
+        let mut recount = Recount::default();
+        for (worker, folder) in workers(&self.folder.join(OWN))? {
+            recount.workers.entry(worker.clone()).or_default();
+            for (me, path) in Self::of_worker(&folder)? {
+                let is_this = |it: &&TakenUp| it.worker == worker && Some(it.claim) == claim(&path);
+                let Some(end) = find(&path, log::end)? else { continue };
+                match taken_up.iter().find(is_this) {
+                    None => recount.add(&worker, end.outcome(&me)),
+                    Some(battle) => {
+                        recount.late.insert(battle.claim, end.outcome(&me));
+                    }
+                }
+            }
+        }
+        for (_, folder) in workers(&self.folder.join(TAKEN_UP))? {
+            for (me, path) in Self::of_worker(&folder)? {
+                if let (Some(claim), Some(end)) = (claim(&path), find(&path, log::end)?) {
+                    recount.taken_up.insert(claim, end.outcome(&me));
+                }
             }
         }
         Ok(recount)
-    }
-
-    fn recount_worker(folder: &Path) -> io::Result<Tally> {
-        let mut tally = Tally::default();
-        for (me, path) in Self::of_worker(folder)? {
-            if let Some(end) = find(&path, log::end)? {
-                tally.add(Ending::Of(end.outcome(&me)));
-            }
-        }
-        Ok(tally)
     }
 
     /// Every log here, with the account that played it.
@@ -162,8 +175,10 @@ impl Logs {
     /// When a folder cannot be read.
     pub fn all(&self) -> io::Result<Vec<(String, PathBuf)>> {
         let mut all = Vec::new();
-        for worker in folders(&self.folder.join("logs"))? {
-            all.extend(Self::of_worker(&worker)?);
+        for tree in [OWN, TAKEN_UP] {
+            for worker in folders(&self.folder.join(tree))? {
+                all.extend(Self::of_worker(&worker)?);
+            }
         }
         Ok(all)
     }
@@ -209,31 +224,97 @@ impl Logs {
 
     fn path(&self, LogName { worker, account, claim, room }: &LogName<'_>) -> PathBuf {
         let shelf = (claim.number() / limits::LOGS_PER_FOLDER).to_string();
-        let folder = self.folder.join("logs").join(worker.as_str()).join(account).join(shelf);
+        let tree = if self.judges(worker) { OWN } else { TAKEN_UP };
+        let folder = self.folder.join(tree).join(worker.as_str()).join(account).join(shelf);
         folder.join(format!("{claim}.{room}.log"))
     }
 }
 
-/// What the logs of a machine say, by worker.
-pub type Recount = BTreeMap<Worker, Tally>;
+/// The folder of the workers that play here.
+const OWN: &str = "logs";
+/// The folder of others.
+const TAKEN_UP: &str = "taken-up";
+
+/// What the logs of a machine say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recount {
+    /// Of each worker that plays there, but for what others have settled.
+    pub workers: BTreeMap<Worker, Tally>,
+    /// Of battles of other machines' workers that were taken up there.
+    pub taken_up: BTreeMap<ClaimId, Outcome>,
+    /// Of battles of its own workers that others had settled without these logs.
+    pub late: BTreeMap<ClaimId, Outcome>,
+}
+
+impl Recount {
+    /// Counts a log of a worker.
+    pub fn add(&mut self, worker: &Worker, outcome: Outcome) {
+        self.workers.entry(worker.clone()).or_default().add(Ending::Of(outcome));
+    }
+
+    /// What others have taken up, and this machine judges: its log is there.
+    fn taken_up_here<'a>(
+        &self,
+        view: &'a RunView,
+    ) -> impl Iterator<Item = (ClaimId, Outcome)> + use<'a, '_> {
+        view.taken_up.iter().filter_map(|battle| match battle.ending {
+            Ending::Of(outcome) if self.workers.contains_key(&battle.by) => {
+                Some((battle.claim, outcome))
+            }
+            Ending::Of(_) | Ending::Void => None,
+        })
+    }
+}
 
 /// How far a run's counts are from the logs of one machine: for each worker that plays there and each way of ending,
-/// the difference, summed up.
+/// the difference, summed up; and for each battle that was taken up there, whether its log says what was counted.
 #[must_use]
 pub fn drift(view: &RunView, recount: &Recount) -> u64 {
     let of = |(worker, logged): (&Worker, &Tally)| log::drift(counted(view, worker), *logged);
-    recount.iter().map(of).sum()
+    let own: u64 = recount.workers.iter().map(of).sum();
+    let differs =
+        |(claim, outcome): &(ClaimId, Outcome)| recount.taken_up.get(claim) != Some(outcome);
+    own + recount.taken_up_here(view).filter(differs).count() as u64
 }
 
-/// How many battles count for workers that play on other machines, and are judged there.
+/// How many battles count that were played, or taken up, on other machines, and are judged there.
 #[must_use]
 pub fn elsewhere(view: &RunView, recount: &Recount) -> u64 {
-    let here: u64 = recount.keys().map(|worker| counted(view, worker).finished()).sum();
-    view.total.finished() - here
+    let here: u64 = recount.workers.keys().map(|worker| counted(view, worker).finished()).sum();
+    view.total.finished() - here - recount.taken_up_here(view).count() as u64
 }
 
+/// How many logs came too late: others had settled their battles otherwise, as void, when they could not be asked.
+#[must_use]
+pub fn late(view: &RunView, recount: &Recount) -> u64 {
+    let is_late = |battle: &&TakenUp| {
+        let logged = recount.late.get(&battle.claim);
+        logged.is_some_and(|outcome| Ending::Of(*outcome) != battle.ending)
+    };
+    view.taken_up.iter().filter(is_late).count() as u64
+}
+
+/// What counts for a worker and was settled by itself, or on its machine.
 fn counted(view: &RunView, worker: &Worker) -> Tally {
-    view.workers.get(worker).map(|worker| worker.tally).unwrap_or_default()
+    let tally = view.workers.get(worker).map(|worker| worker.tally).unwrap_or_default();
+    let mut others = Tally::default();
+    let its = view.taken_up.iter().filter(|battle| battle.worker == *worker);
+    its.for_each(|battle| others.add(battle.ending));
+    tally.without(others)
+}
+
+/// Workers, and their folders, of one tree.
+fn workers(tree: &Path) -> io::Result<Vec<(Worker, PathBuf)>> {
+    let named = |folder: PathBuf| {
+        let name = folder.file_name().and_then(OsStr::to_str)?;
+        Some((Worker::new(name).ok()?, folder))
+    };
+    Ok(folders(tree)?.into_iter().filter_map(named).collect())
+}
+
+/// The claim that a log is named after.
+fn claim(path: &Path) -> Option<ClaimId> {
+    ClaimId::parse(path.file_stem()?.to_str()?.split_once('.')?.0)
 }
 
 /// The folders in a folder; none if it is not there.
@@ -328,6 +409,13 @@ mod tests {
         &NAME
     }
 
+    /// The logs of a machine on which this worker plays.
+    fn judging(folder: &Path) -> Logs {
+        let logs = Logs::new(folder.to_owned());
+        logs.judge(w0()).unwrap();
+        logs
+    }
+
     fn name(claim: &str) -> LogName<'_> {
         let claim = ClaimId::parse(claim).unwrap();
         LogName { worker: w0(), account: "bot", claim, room: "battle-gen9randombattle-1" }
@@ -337,7 +425,8 @@ mod tests {
     fn logs_are_recounted_by_who_played() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().join("logs"));
-        assert_eq!(logs.recount().unwrap(), Recount::new());
+        assert_eq!(logs.recount(&[]).unwrap(), Recount::default());
+        logs.judge(w0()).unwrap();
         let w1 = Worker::new("w1").unwrap();
         logs.judge(&w1).unwrap();
         logs.keep(&name("c1"), WON).unwrap();
@@ -345,9 +434,10 @@ mod tests {
         logs.keep(&name("c1000"), LOST).unwrap();
         logs.keep(&LogName { account: "rival", ..name("c2") }, LOST).unwrap();
         logs.keep(&name("c3"), "|player|p1|Bot|\n|turn|1\n").unwrap();
-        let recount = logs.recount().unwrap();
+        let recount = logs.recount(&[]).unwrap();
         let tally = Tally { wins: 2, losses: 1, ..Tally::default() };
-        assert_eq!(recount, Recount::from([(w0().clone(), tally), (w1, Tally::default())]));
+        let expected = BTreeMap::from([(w0().clone(), tally), (w1, Tally::default())]);
+        assert_eq!(recount.workers, expected);
         assert_eq!(logs.end(&name("c1000")).unwrap().unwrap().outcome("bot"), Outcome::Loss);
         assert_eq!(logs.end(&name("c4")).unwrap(), None);
     }
@@ -355,7 +445,7 @@ mod tests {
     #[test]
     fn a_log_is_read_and_says_how_many_turns_it_took() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         let log = format!("|turn|1\n|turn|2\n|c|a|b|turn|9\n{WON}");
         logs.keep(&name("c1"), &log).unwrap();
         let long = format!("|turn|7\n{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
@@ -396,40 +486,40 @@ mod tests {
     #[test]
     fn the_end_of_a_long_log_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         let long = format!("{}{WON}", "|c|☆Rival|lol\n".repeat(10_000));
         logs.keep(&name("c1"), &long).unwrap();
-        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+        assert_eq!(logs.recount(&[]).unwrap().workers[w0()].wins, 1);
     }
 
     #[test]
     fn chat_that_is_cut_ends_no_battle() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         // What is read first begins at the second bar.
         let rest = |chat: &str| format!("|win|Rival\n|c|a|{chat}\n{WON}");
         let chat = "g".repeat(usize::try_from(limits::LOG_TAIL).unwrap() - rest("").len());
         logs.keep(&name("c1"), &format!("|c|☆Rival|{}", rest(&chat))).unwrap();
-        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+        assert_eq!(logs.recount(&[]).unwrap().workers[w0()].wins, 1);
     }
 
     #[test]
     fn an_end_that_much_is_said_after_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         let long = format!("{WON}{}", "|c|☆Rival|lol\n".repeat(10_000));
         logs.keep(&name("c1"), &long).unwrap();
-        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+        assert_eq!(logs.recount(&[]).unwrap().workers[w0()].wins, 1);
     }
 
     #[test]
     fn half_a_log_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         logs.keep(&name("c1"), WON).unwrap();
         let shelf = folder.path().join("logs/w0/bot/0");
         fs::write(shelf.join("c2.battle-gen9randombattle-2.half"), WON).unwrap();
-        assert_eq!(logs.recount().unwrap()[w0()].wins, 1);
+        assert_eq!(logs.recount(&[]).unwrap().workers[w0()].wins, 1);
     }
 
     #[test]
@@ -445,7 +535,7 @@ mod tests {
     #[test]
     fn no_chat_breaks_out_of_a_replay() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path().to_owned());
+        let logs = judging(folder.path());
         let evil = "|c|☆Rival|</script><script>alert(1)</script>\n|win|Bot\n";
         let page = fs::read_to_string(logs.save_replay(&name("c1"), evil).unwrap()).unwrap();
         assert_eq!(page.matches("</script>").count(), 2, "only our own");

@@ -89,6 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path().to_owned());
         let worker = Worker::new("w0").unwrap();
+        logs.judge(&worker).unwrap();
         let keep = |claim: &str, players: [&str; 2], seed: &str, winner: &str| {
             let [one, two] = players;
             let log = format!(

@@ -30,6 +30,10 @@ pub struct Report {
     /// Battles that count for workers of other machines, which judge them; not said where there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub elsewhere: u64,
+    /// Battles whose log is here and came too late: the machine was away for so long that others had settled them as
+    /// void. They do not count, and are no drift.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late: u64,
     /// Where others are watched: battles of the server that could not be read from here, and may have been some of
     /// theirs. See [`super::session::Session::unread`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +119,7 @@ impl Report {
         let parts = |tallies: &BTreeMap<String, Tally>| {
             tallies.iter().map(|(name, tally)| (name.clone(), Part::from(*tally))).collect()
         };
-        let recount = logs.recount()?;
+        let recount = logs.recount(&view.taken_up)?;
         let is_watched = matches!(view.plan.mode, Mode::Watch(_));
         let ms = |micros: u64| micros as f64 / 1e3;
         let run::Percentiles { p50, p99 } = view.decision_overhead_us;
@@ -127,6 +131,7 @@ impl Report {
             claimed: view.claimed + view.in_doubt,
             drift: logs::drift(view, &recount),
             elsewhere: logs::elsewhere(view, &recount),
+            late: logs::late(view, &recount),
             unread: is_watched.then(|| logs.unread()).transpose()?,
             workers: view.workers.iter().map(worker).collect(),
             teams: parts(&view.teams),

@@ -119,8 +119,14 @@ enum Kind {
 enum Ask {
     /// A battle.
     Find { team: Option<String>, found: oneshot::Sender<Result<Room, NotFound>> },
-    /// A room once more, whose connection was lost.
-    Again { room: String, opponent: Option<String>, back: oneshot::Sender<Option<Room>> },
+    /// A room once more, whose connection was lost, or another's room.
+    Again {
+        room: String,
+        /// The id of who plays there: we, or somebody on whom we look.
+        player: String,
+        opponent: Option<String>,
+        back: oneshot::Sender<Option<Room>>,
+    },
     /// Nothing more about this room.
     Done { room: String },
 }
@@ -185,19 +191,21 @@ impl Session {
         room.await.unwrap_or_else(|_| Err(self.broken()))
     }
 
-    /// The room once more, after its connection was lost. `None`: there is no such room any more, or somebody
-    /// else plays there.
+    /// The room once more, after its connection was lost; or the room in which another `player` plays, to look on.
+    /// `None`: there is no such room any more, or somebody else plays there.
     ///
     /// # Errors
     /// [`NotFound::Broken`]: nobody knows.
     pub async fn again(
         &self,
         room: &str,
+        player: &str,
         opponent: Option<&str>,
     ) -> Result<Option<Room>, NotFound> {
         let (back, again) = oneshot::channel();
+        let (room, player) = (room.to_owned(), player.to_owned());
         let opponent = opponent.map(str::to_owned);
-        self.ask(Ask::Again { room: room.to_owned(), opponent, back }).await;
+        self.ask(Ask::Again { room, player, opponent, back }).await;
         again.await.map_err(|_| self.broken())
     }
 
@@ -226,7 +234,7 @@ mod tests {
         let session = Session { me: "bot".to_owned(), asks: mpsc::channel(1).0, kind: Kind::Plays };
         let broken = NotFound::Broken("bot".to_owned());
         assert_eq!(session.find(None).await.unwrap_err(), broken);
-        assert_eq!(session.again("battle-x-1", None).await.unwrap_err(), broken);
+        assert_eq!(session.again("battle-x-1", "bot", None).await.unwrap_err(), broken);
         session.done("battle-x-1").await;
     }
 }

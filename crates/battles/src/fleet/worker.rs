@@ -9,6 +9,7 @@ use tokio::{sync::watch, time::sleep};
 use super::{
     FleetError, Team,
     counter::{Claim, CountError, Counter, Why},
+    doubts::{Doubts, Held},
     logs::{LogName, Logs, SaveReplay},
     session::{NotFound, Session, Stage},
     tracker::Tracker,
@@ -17,7 +18,7 @@ use crate::{
     domain::{
         log,
         overhead::Overheads,
-        run::{Ending, Outcome, Room},
+        run::{Ending, LiveBattle, Outcome, Room, Settlement},
     },
     io::{self, BattleEvent, Finished, PlayError, Settings},
     limits,
@@ -28,6 +29,9 @@ pub(super) struct Hand {
     pub name: Worker,
     pub counter: Counter,
     pub session: Session,
+    /// The fleet's other accounts, and this one: what others have left may be of any.
+    pub sessions: Arc<[Session]>,
+    pub doubts: Doubts,
     pub team: Option<Team>,
     pub playing: Settings,
     pub logs: Logs,
@@ -41,16 +45,49 @@ pub(super) struct Begun {
     /// For whom it is counted.
     pub worker: Worker,
     pub claim: ClaimId,
+    /// The id of the account that plays it.
+    pub account: String,
     pub room: String,
     pub opponent: Option<String>,
+    /// How long nobody had known what became of it.
+    in_doubt: Millis,
+    /// No other hand has it.
+    held: Held,
+}
+
+impl Begun {
+    /// Takes a battle in hand; `None`: it has not begun, or somebody here has it already.
+    pub(super) fn of(battle: &LiveBattle, doubts: &Doubts) -> Option<Self> {
+        let Room { id, account, opponent } = battle.room.clone()?;
+        Some(Self {
+            held: doubts.hold_begun(battle.claim, &id)?,
+            worker: battle.worker.clone(),
+            claim: battle.claim,
+            account,
+            room: id,
+            opponent,
+            in_doubt: battle.in_doubt_ms.unwrap_or_default(),
+        })
+    }
+
+    fn log_name(&self) -> LogName<'_> {
+        let Self { worker, account, claim, room, .. } = self;
+        LogName { worker, account, claim: *claim, room }
+    }
+}
+
+/// A claim that this hand has, and how long it lasts.
+struct Claimed {
+    claim: ClaimId,
+    ttl: Millis,
+    held: Held,
 }
 
 impl Hand {
     /// Finishes what it had begun, then plays until there is nothing left to claim, or the fleet drains.
     pub(super) async fn work(self, begun: Vec<Begun>) -> Result<(), FleetError> {
         // All at once: an opponent waits in each.
-        let finished = begun.iter().map(|it| self.alive(it.claim, None, self.finish(it, None)));
-        try_join_all(finished).await?;
+        try_join_all(begun.iter().map(|it| self.take_up(it))).await?;
         while *self.stage.borrow() == Stage::Playing {
             let Some(claim) = self.claim().await? else { break };
             if !self.battle(claim).await? {
@@ -60,27 +97,40 @@ impl Hand {
         Ok(())
     }
 
-    /// Claims a battle. `None`: there is none left, or the fleet drains.
-    async fn claim(&self) -> Result<Option<Claim>, FleetError> {
+    /// Claims a battle; while there is none, settles what others have left in doubt. `None`: nothing is left to do, or
+    /// the fleet drains.
+    async fn claim(&self) -> Result<Option<Claimed>, FleetError> {
         let (mut ended, mut stage) = (self.counter.ended(), self.stage.clone());
         loop {
             ended.mark_unchanged();
             let team = self.team.as_ref().map(|team| team.name.clone());
-            let retry_after = match self.counter.claim(self.name.clone(), team).await {
-                Ok(claim) => return Ok(Some(claim)),
-                Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
-                // An earlier life's, say, whose request was long on its way.
-                Err(CountError::Refused { why: Why::ShareUsed, .. }) => {
-                    if self.counter.view().await?.is_share_played(&self.name) {
-                        return Ok(None);
+            let (may_come_back, retry_after) =
+                match self.counter.claim(self.name.clone(), team).await {
+                    Ok(Claim { claim, ttl }) => {
+                        let held = self.doubts.hold(claim).expect("a claim is granted once");
+                        return Ok(Some(Claimed { claim, ttl, held }));
                     }
-                    None
-                }
-                Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
-                    retry_after
-                }
-                Err(error) => return Err(error.into()),
-            };
+                    Err(CountError::Refused { why: Why::UsedUp, .. }) => return Ok(None),
+                    Err(CountError::Refused { why: Why::ShareUsed, .. }) => (false, None),
+                    Err(CountError::Refused { why: Why::AllClaimed { retry_after }, .. }) => {
+                        (true, retry_after)
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+            if *stage.borrow() > Stage::Playing {
+                return Ok(None);
+            }
+            if self.doubts.is_time()
+                && let Some(battle) = self.doubts.take_up(&self.counter.view().await?)
+            {
+                let (room, worker) = (&battle.room, battle.worker.as_str());
+                tracing::info!(claim = %battle.claim, room, worker, "a battle in doubt is taken up");
+                self.take_up(&battle).await?;
+                continue;
+            }
+            if !may_come_back && !self.doubts.is_any() {
+                return Ok(None);
+            }
             // Something may come back, here or elsewhere.
             let pause = retry_after.map_or(limits::CLAIM_AGAIN, Millis::as_duration);
             let pause = pause.min(limits::CLAIM_AGAIN);
@@ -121,7 +171,7 @@ impl Hand {
     }
 
     /// One battle, from the search to the count. False: there are no more.
-    async fn battle(&self, Claim { claim, ttl }: Claim) -> Result<bool, FleetError> {
+    async fn battle(&self, Claimed { claim, ttl, held }: Claimed) -> Result<bool, FleetError> {
         let packed = self.team.as_ref().map(|team| team.packed.clone());
         let room = match self.alive(claim, Some(ttl), self.session.find(packed)).await {
             Ok(room) => room,
@@ -136,9 +186,11 @@ impl Hand {
                 };
             }
         };
-        let me = self.session.me();
-        let (worker, opponent) = (self.name.clone(), room.opponent(me));
-        let mut battle = Begun { worker, claim, room: room.id().to_owned(), opponent };
+        let _sits = self.doubts.sit_in(room.id());
+        let account = self.session.me().to_owned();
+        let (worker, opponent) = (self.name.clone(), room.opponent(&account));
+        let (id, in_doubt) = (room.id().to_owned(), Millis(0));
+        let mut battle = Begun { worker, claim, account, room: id, opponent, in_doubt, held };
         let mut ttl = ttl;
         while let Err(error) = self.begin(&battle).await {
             let CountError::Refused { why, says } = &error else { return Err(error.into()) };
@@ -156,7 +208,9 @@ impl Hand {
                 }
                 // The battle is there, and its claim is not: it needs another one, which may be over by then, too.
                 Why::Over => match self.claim().await? {
-                    Some(again) => (battle.claim, ttl) = (again.claim, again.ttl),
+                    Some(again) => {
+                        (battle.claim, battle.held, ttl) = (again.claim, again.held, again.ttl);
+                    }
                     None => {
                         // Others have played what was left.
                         self.leave(&battle, &room).await;
@@ -166,6 +220,7 @@ impl Hand {
                 Why::UsedUp
                 | Why::ShareUsed
                 | Why::AllClaimed { .. }
+                | Why::Settled
                 | Why::Begun
                 | Why::Unknown
                 | Why::Other => {
@@ -173,14 +228,14 @@ impl Hand {
                 }
             }
         }
-        let finish = self.finish(&battle, Some(room));
+        let finish = self.finish(&battle, room);
         self.alive(battle.claim, Some(ttl), finish).await.map(|()| true)
     }
 
-    async fn begin(&self, Begun { claim, room, opponent, .. }: &Begun) -> Result<(), CountError> {
-        let account = self.session.me().to_owned();
-        let room = Room { id: room.clone(), account, opponent: opponent.clone() };
-        self.counter.begin(*claim, room).await
+    async fn begin(&self, battle: &Begun) -> Result<(), CountError> {
+        let Begun { claim, account, room, opponent, .. } = battle;
+        let (id, account, opponent) = (room.clone(), account.clone(), opponent.clone());
+        self.counter.begin(*claim, Room { id, account, opponent }).await
     }
 
     /// Nothing more about a battle that does not count for us. Who plays it gives it up; who watches has no say in it.
@@ -197,50 +252,123 @@ impl Hand {
         Ok(self.counter.give_back(battle.claim).await?)
     }
 
-    /// Plays a battle to its end, keeps its log, and counts it.
-    async fn finish(&self, battle: &Begun, room: Option<io::Room>) -> Result<(), FleetError> {
+    /// Settles a battle that somebody has begun. Its claim is renewed as soon as its room is there.
+    async fn take_up(&self, battle: &Begun) -> Result<(), FleetError> {
+        let entered = self.unless_left(battle, self.enter(battle, None)).await;
+        match entered.transpose()? {
+            Some(Some(room)) => self.alive(battle.claim, None, self.finish(battle, room)).await,
+            Some(None) => self.finish_unseen(battle, battle.in_doubt).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Does something about a battle. `None`: the fleet ends, and the battle goes on without us; a later life finds out
+    /// how it ended, or whoever had begun it.
+    async fn unless_left<T>(&self, battle: &Begun, work: impl Future<Output = T>) -> Option<T> {
+        if self.is_played(battle) {
+            return Some(work.await);
+        }
+        let leaves = if self.session.is_watching() { Stage::Forfeiting } else { Stage::Draining };
+        let mut stage = self.stage.clone();
+        tokio::select! {
+            done = work => Some(done),
+            _ = stage.wait_for(|stage| *stage >= leaves) => None,
+        }
+    }
+
+    /// Plays a battle to its end, or watches another's, keeps its log, and counts it.
+    async fn finish(&self, battle: &Begun, room: io::Room) -> Result<(), FleetError> {
         let mut overheads = Overheads::default();
-        let played = if self.session.is_watching() {
-            let mut stage = self.stage.clone();
-            tokio::select! {
-                watched = self.watch(battle, room) => watched?,
-                // It goes on without us: a later life finds out how it ended.
-                _ = stage.wait_for(|stage| *stage == Stage::Forfeiting) => return Ok(()),
-            }
-        } else {
+        let seen = if self.is_played(battle) {
             self.play(battle, room, &mut overheads).await?
+        } else {
+            let watched = self.unless_left(battle, self.watch(battle, room)).await;
+            let Some(watched) = watched else { return Ok(()) };
+            watched?
         };
-        let me = self.session.me();
-        let Begun { worker, claim, room: id, .. } = battle;
-        let name = LogName { worker, account: me, claim: *claim, room: id };
-        let ending = match &played {
-            Some(Finished { end, log, .. }) => {
-                let outcome = end.outcome(me);
-                self.keep(&name, log, outcome).await;
-                Ending::Of(outcome)
+        let Some(Finished { end, log, .. }) = seen else {
+            return self.finish_unseen(battle, Millis(0)).await;
+        };
+        let outcome = end.outcome(&battle.account);
+        self.keep(&battle.log_name(), &log, outcome).await;
+        let rating = log::rating(&log, &battle.account);
+        self.count(battle, Ending::Of(outcome), rating, overheads).await
+    }
+
+    /// Settles a battle whose room is gone, if it is known how, or if nobody else will ever know.
+    async fn finish_unseen(&self, battle: &Begun, in_doubt: Millis) -> Result<(), FleetError> {
+        // An earlier life may have kept its log and died before it was counted.
+        let ending = match self.logs.end(&battle.log_name())? {
+            Some(end) => Ending::Of(end.outcome(&battle.account)),
+            None if self.logs.judges(&battle.worker) => Ending::Void,
+            None if in_doubt.as_duration() >= limits::DOUBT => Ending::Void,
+            None => {
+                let (room, worker) = (&battle.room, battle.worker.as_str());
+                tracing::info!(
+                    room,
+                    worker,
+                    "a battle's room is gone: its worker may know how it ended"
+                );
+                self.doubts.note_gone(battle.claim);
+                self.let_go(battle).await;
+                return Ok(());
             }
-            // It is gone. An earlier life may have kept its log and died before it was counted.
-            None => match self.logs.end(&name)? {
-                Some(end) => Ending::Of(end.outcome(me)),
-                None => Ending::Void,
-            },
         };
-        let rating = played.as_ref().and_then(|played| log::rating(&played.log, me));
-        self.counter.end(battle.claim, ending, rating, overheads).await?;
+        self.count(battle, ending, None, Overheads::default()).await
+    }
+
+    /// Counts a battle, for the worker that had begun it.
+    async fn count(
+        &self,
+        battle: &Begun,
+        ending: Ending,
+        rating: Option<u32>,
+        overheads: Overheads,
+    ) -> Result<(), FleetError> {
+        let by = (!self.logs.judges(&battle.worker)).then(|| self.name.clone());
+        let settlement = Settlement { claim: battle.claim, ending, rating, overheads, by };
+        match self.counter.end(settlement).await {
+            Err(CountError::Refused { why: Why::Over | Why::Settled, says }) => {
+                let (room, ending) = (&battle.room, ending.word());
+                tracing::warn!(
+                    room,
+                    ending,
+                    says,
+                    "others have settled a battle: it counts as they said"
+                );
+            }
+            counted => counted?,
+        }
+        self.let_go(battle).await;
+        Ok(())
+    }
+
+    /// Nobody here has anything more to do with it.
+    async fn let_go(&self, battle: &Begun) {
         self.tracker.over(battle.claim);
         // Not before it is counted: a restarted server may give the room's name to the next battle.
-        self.session.done(&battle.room).await;
-        Ok(())
+        self.session_of(battle).done(&battle.room).await;
+    }
+
+    /// The session of the account that plays a battle; if that is none of the fleet's, this hand's own looks on.
+    fn session_of(&self, battle: &Begun) -> &Session {
+        let its_own = self.sessions.iter().find(|session| session.me() == battle.account);
+        its_own.unwrap_or(&self.session)
+    }
+
+    fn is_played(&self, battle: &Begun) -> bool {
+        let session = self.session_of(battle);
+        session.me() == battle.account && !session.is_watching()
     }
 
     /// Plays it, on as many connections as it takes. `None`: there is no such battle any more.
     async fn play(
         &self,
         battle: &Begun,
-        room: Option<io::Room>,
+        room: io::Room,
         overheads: &mut Overheads,
     ) -> Result<Option<Finished>, FleetError> {
-        let mut room = room;
+        let mut room = Some(room);
         loop {
             let Some(here) = self.enter(battle, room.take()).await? else { return Ok(None) };
             if *self.stage.borrow() == Stage::Forfeiting {
@@ -264,12 +392,8 @@ impl Hand {
     }
 
     /// Watches it, on as many connections as it takes. `None`: there is no such battle any more.
-    async fn watch(
-        &self,
-        battle: &Begun,
-        room: Option<io::Room>,
-    ) -> Result<Option<Finished>, FleetError> {
-        let mut room = room;
+    async fn watch(&self, battle: &Begun, room: io::Room) -> Result<Option<Finished>, FleetError> {
+        let mut room = Some(room);
         while let Some(here) = self.enter(battle, room.take()).await? {
             let tell = |event| self.tracker.note(&self.name, battle.claim, event);
             match io::watch(here, tell).await {
@@ -289,7 +413,8 @@ impl Hand {
         if room.is_some() {
             return Ok(room);
         }
-        let again = self.session.again(&battle.room, battle.opponent.as_deref());
+        let (session, opponent) = (self.session_of(battle), battle.opponent.as_deref());
+        let again = session.again(&battle.room, &battle.account, opponent);
         again.await.map_err(FleetError::Refused)
     }
 
@@ -365,7 +490,7 @@ async fn play_along(
     let mut room = Some(room);
     while let Some(here) = room.take() {
         if io::play(here, playing, |_| {}).await.is_err() {
-            let again = session.again(&name, opponent.as_deref()).await;
+            let again = session.again(&name, session.me(), opponent.as_deref()).await;
             room = again.map_err(FleetError::Refused)?;
         }
     }

@@ -1,6 +1,14 @@
 //! A fleet, the stand-in server, and what the server says of its battles.
 
-use std::{num::NonZeroU32, path::Path, sync::Arc};
+use std::{
+    num::NonZeroU32,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use interlock_battles::{
     domain::run::{Ending, Mode, Plan, RunView, Tally},
@@ -14,17 +22,46 @@ use interlock_battles::{
 use interlock_kernel::{
     ids::{Key, Worker},
     quota::Limit,
-    time::Millis,
+    time::{Millis, Time},
 };
 use interlock_runtime::{
     Builder, Runtime,
-    env::{Env, tokio::Tokio},
+    env::{Env, Task, World, tokio::Tokio},
     store::memory::MemoryStore,
 };
 use tempfile::TempDir;
 
+/// The real world, but that its clocks may be ahead.
+pub struct Ahead {
+    real: Tokio,
+    by_ms: Arc<AtomicU64>,
+}
+
+impl World for Ahead {
+    fn now(&self) -> Duration {
+        self.real.now() + Duration::from_millis(self.by_ms.load(Relaxed))
+    }
+
+    fn wall(&self) -> Time {
+        self.real.wall() + Millis(self.by_ms.load(Relaxed))
+    }
+
+    fn random(&self) -> u64 {
+        self.real.random()
+    }
+
+    fn spawn(&self, name: &'static str, task: Task) {
+        self.real.spawn(name, task);
+    }
+
+    fn sleep(&self, span: Duration) -> Task {
+        self.real.sleep(span)
+    }
+}
+
 pub struct Ground {
     pub server: Fake,
+    ahead_ms: Arc<AtomicU64>,
     pub store: MemoryStore,
     pub folder: TempDir,
 }
@@ -32,13 +69,20 @@ pub struct Ground {
 impl Ground {
     pub async fn new(faults: Faults, seed: u64) -> Self {
         let server = Fake::start(faults, seed).await.unwrap();
-        Self { server, store: MemoryStore::new(), folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { server, ahead_ms: Arc::default(), store: MemoryStore::new(), folder }
+    }
+
+    /// So much time passes at once, for the run.
+    pub fn pass(&self, span: Duration) {
+        self.ahead_ms.fetch_add(span.as_millis() as u64, Relaxed);
     }
 
     /// A process: a runtime on what an earlier one left.
     pub async fn runtime(&mut self) -> Runtime {
         self.store = self.store.reopen();
-        let env = Env::new(Tokio::current(), Arc::new(self.store.clone()));
+        let world = Ahead { real: Tokio::current(), by_ms: Arc::clone(&self.ahead_ms) };
+        let env = Env::new(world, Arc::new(self.store.clone()));
         register(Builder::new(env), &Fleets::new(self.folder.path())).start().await.unwrap()
     }
 

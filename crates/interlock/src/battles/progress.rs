@@ -165,6 +165,13 @@ pub fn summary(report: &Report) -> String {
     if report.elsewhere > 0 {
         let _ = write!(text, "; {} were played on other machines", report.elsewhere);
     }
+    if report.late > 0 {
+        let _ = write!(
+            text,
+            "\n{} have a log here and do not count: this machine was away, and others took them for void",
+            report.late
+        );
+    }
     for (name, worker) in &report.workers {
         let quota = worker.quota.map(|quota| format!(" of {quota}")).unwrap_or_default();
         let _ = write!(text, "\n  {name}: {}{quota}", worker.finished);

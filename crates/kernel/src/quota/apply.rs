@@ -59,12 +59,15 @@ impl Quota {
     fn extend(&mut self, id: ClaimId, starts: bool, until: Time) {
         let claim = self.claims.get_mut(&id).expect("only a live claim gets more time");
         let (before, after) = match claim.phase {
-            Phase::Open(before) if !starts => (before, Phase::Open(until)),
-            Phase::Open(before) | Phase::Started(before) => (before, Phase::Started(until)),
-            Phase::InDoubt => panic!("claim {id} is in doubt: nobody holds it"),
+            Phase::Open(before) if !starts => (Some(before), Phase::Open(until)),
+            Phase::Open(before) | Phase::Started(before) => (Some(before), Phase::Started(until)),
+            Phase::InDoubt => (None, Phase::Started(until)),
         };
         claim.phase = after;
-        self.expiries.remove(before, id);
+        match before {
+            Some(before) => self.expiries.remove(before, id),
+            None => self.move_count(id, Count::InDoubt, Count::Claimed),
+        }
         self.expiries.add(until, id);
     }
 
@@ -75,9 +78,13 @@ impl Quota {
         };
         claim.phase = Phase::InDoubt;
         self.expiries.remove(until, id);
-        self.totals.remove(Count::Claimed);
-        self.totals.add(Count::InDoubt);
-        self.workers.moved(&claim.worker, Count::Claimed, Some(Count::InDoubt));
+        self.move_count(id, Count::Claimed, Count::InDoubt);
+    }
+
+    fn move_count(&mut self, id: ClaimId, from: Count, to: Count) {
+        self.totals.remove(from);
+        self.totals.add(to);
+        self.workers.moved(&self.claims[&id].worker, from, Some(to));
     }
 
     fn end(&mut self, id: ClaimId, ending: Ending, at: Time) {

@@ -78,7 +78,7 @@ pub struct Started {
     pub at: Time,
 }
 
-/// A claim's time began anew.
+/// A claim's time began anew. What was in doubt is so no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewed {
     /// Which one.

@@ -33,9 +33,17 @@ pub enum QuotaRefusal {
         /// Until the next claim's expiry, or a fixed time if nothing outstanding expires.
         retry_after: Millis,
     },
-    /// The worker's share is used up.
-    #[error("worker {0} has used its share")]
+    /// The worker's share is used up, and nothing of it can come back.
+    #[error("worker {0} has used its share: every claim of it is settled")]
     WorkerQuotaReached(Worker),
+    /// Nothing of the worker's share is left now; something may come back.
+    #[error("what is left of the share of worker {worker} is claimed or in doubt: ask again later")]
+    WorkerQuotaClaimed {
+        /// Whose.
+        worker: Worker,
+        /// Until the next expiry of a claim of that share, or a fixed time if nothing outstanding of it expires.
+        retry_after: Millis,
+    },
     /// Every share has its worker.
     #[error("every share has its worker already: {0} is one too many")]
     TooManyWorkers(Worker),
@@ -59,7 +67,7 @@ pub enum QuotaRefusal {
     /// The claim was abandoned.
     #[error("claim {0} was abandoned")]
     ClaimOver(ClaimId),
-    /// The claim's time ran out.
+    /// The claim's time ran out before it started.
     #[error("the time of claim {0} ran out")]
     ClaimExpired(ClaimId),
     /// A further outcome would be one too many to count.
@@ -77,6 +85,7 @@ impl QuotaRefusal {
             Self::Exhausted => "quota_exhausted",
             Self::AllClaimed { .. } => "quota_all_claimed",
             Self::WorkerQuotaReached(_) => "worker_quota_reached",
+            Self::WorkerQuotaClaimed { .. } => "worker_quota_claimed",
             Self::TooManyWorkers(_) => "too_many_workers",
             Self::WorkerRetired(_) => "worker_retired",
             Self::UnknownWorker(_) => "unknown_worker",
@@ -92,7 +101,9 @@ impl QuotaRefusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<Millis> {
         match self {
-            Self::AllClaimed { retry_after } => Some(*retry_after),
+            Self::AllClaimed { retry_after } | Self::WorkerQuotaClaimed { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::LimitBelowUsed { .. }
             | Self::Started
             | Self::Exhausted

@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limit, QuotaRefusal};
+use super::Limit;
 use crate::{ids::Worker, limits};
 
 /// Claims that count, by how they stand.
@@ -54,6 +54,15 @@ pub(super) enum Count {
 pub(super) struct Freed {
     pub total: u64,
     by_share: BTreeMap<u32, u64>,
+}
+
+/// Why a worker's next claim counts against no share.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoShare {
+    /// Every share has its worker.
+    OneTooMany,
+    /// Nothing is left of these, which are all that could be this worker's.
+    Full(Vec<u32>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,28 +175,34 @@ impl Workers {
         worker: &Worker,
         limit: Limit,
         freed: &Freed,
-    ) -> Result<Option<u32>, QuotaRefusal> {
+    ) -> Result<Option<u32>, NoShare> {
         let has_room = |share: &u32| {
             let used = self.shares.get(*share as usize).map_or(0, |share| share.used);
             self.size(*share, limit).is_none_or(|size| used - freed.of_share(*share) < size)
         };
         if let Some(record) = self.by_name.get(worker) {
-            let full = record.share.is_some_and(|share| !has_room(&share));
-            let reached = || QuotaRefusal::WorkerQuotaReached(worker.clone());
-            return if full { Err(reached()) } else { Ok(record.share) };
+            let full = record.share.filter(|share| !has_room(share));
+            return full.map_or(Ok(record.share), |share| Err(NoShare::Full(vec![share])));
         }
-        let one_too_many = || QuotaRefusal::TooManyWorkers(worker.clone());
         if self.by_name.len() >= limits::QUOTA_NAMES {
-            return Err(one_too_many());
+            return Err(NoShare::OneTooMany);
         }
         let Some(split) = self.split else { return Ok(None) };
         let taken = u32::try_from(self.shares.len()).expect("no more shares than a u32 can split");
         let fresh = (taken < split.get()).then_some(taken);
         if self.vacant.is_empty() && fresh.is_none() {
-            return Err(one_too_many());
+            return Err(NoShare::OneTooMany);
         }
-        let share = self.vacant.iter().copied().chain(fresh).find(has_room);
-        share.map(Some).ok_or_else(|| QuotaRefusal::WorkerQuotaReached(worker.clone()))
+        let free = self.vacant.iter().copied().chain(fresh);
+        let share = free.clone().find(has_room);
+        share.map(Some).ok_or_else(|| NoShare::Full(free.collect()))
+    }
+
+    /// Whether something of a share may come back: it is claimed or in doubt.
+    pub fn is_outstanding(&self, share: u32, freed: &Freed) -> bool {
+        let used = self.shares.get(share as usize).map_or(0, |share| share.used);
+        let its = self.by_name.values().filter(|record| record.share == Some(share));
+        used - freed.of_share(share) > its.map(|record| record.counts.settled).sum()
     }
 
     /// A worker was granted a claim.

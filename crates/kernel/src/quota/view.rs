@@ -3,7 +3,8 @@
 use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
 use super::{
-    ClaimId, Configured, Counts, Expired, InDoubt, Limit, Phase, Quota, QuotaEvent, WorkerUse,
+    Claim, ClaimId, Configured, Counts, Expired, InDoubt, Limit, Phase, Quota, QuotaEvent,
+    WorkerUse,
 };
 use crate::{
     ids::{Outcome, Worker},
@@ -56,6 +57,13 @@ impl Quota {
     /// Everyone who was ever granted a claim, by name.
     pub fn workers(&self) -> impl Iterator<Item = (&Worker, WorkerUse)> {
         self.workers.iter(self.limit)
+    }
+
+    /// Claims of which nobody knows what became.
+    pub fn in_doubt(&self) -> impl Iterator<Item = ClaimId> {
+        let is_in_doubt =
+            |(id, claim): (&ClaimId, &Claim)| matches!(claim.phase, Phase::InDoubt).then_some(*id);
+        self.claims.iter().filter_map(is_in_doubt)
     }
 
     /// The quota with everything recorded that is over at `now`. O(claims) if something is.

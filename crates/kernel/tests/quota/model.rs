@@ -90,14 +90,7 @@ impl Model {
         }
         let counts = self.counts(|_| true);
         if self.remaining() == Limit::Of(0) {
-            let ends = self.claims.iter().filter_map(|claim| match claim.standing {
-                Standing::Open(until) | Standing::Started(until) => Some(until),
-                Standing::InDoubt
-                | Standing::Settled(_)
-                | Standing::Abandoned
-                | Standing::Expired => None,
-            });
-            let retry_after = ends.min().map_or(Millis(60_000), |until| until.since(self.now));
+            let retry_after = self.retry_after(|_| true);
             let outstanding = counts.claimed + counts.in_doubt > 0;
             return Err(if outstanding {
                 QuotaRefusal::AllClaimed { retry_after }
@@ -119,11 +112,35 @@ impl Model {
         Ok((self.claims.len() as u64, self.remaining(), until))
     }
 
+    /// Until the first claim of such workers expires.
+    fn retry_after(&self, of: impl Fn(&Worker) -> bool) -> Millis {
+        let ends = self.claims.iter().filter_map(|claim| match claim.standing {
+            Standing::Open(until) | Standing::Started(until) => of(&claim.worker).then_some(until),
+            Standing::InDoubt | Standing::Settled(_) | Standing::Abandoned | Standing::Expired => {
+                None
+            }
+        });
+        ends.min().map_or(Millis(60_000), |until| until.since(self.now))
+    }
+
+    /// Nothing is left of these shares.
+    fn full(&self, worker: &Worker, shares: &[usize]) -> QuotaRefusal {
+        let had_one = |who: &Worker| {
+            shares.iter().any(|share| self.shares.get(*share).is_some_and(|it| it.contains(who)))
+        };
+        let Counts { claimed, in_doubt, .. } = self.counts(had_one);
+        let worker = worker.clone();
+        if claimed + in_doubt == 0 {
+            return QuotaRefusal::WorkerQuotaReached(worker);
+        }
+        QuotaRefusal::WorkerQuotaClaimed { worker, retry_after: self.retry_after(had_one) }
+    }
+
     fn take_share(&mut self, worker: &Worker) -> Result<(), QuotaRefusal> {
         let Some(split) = self.split else { return Ok(()) };
-        let full = QuotaRefusal::WorkerQuotaReached(worker.clone());
         if let Some(share) = self.shares.iter().position(|chain| chain.contains(worker)) {
-            return if self.share_has_room(share) { Ok(()) } else { Err(full) };
+            let has_room = self.share_has_room(share);
+            return if has_room { Ok(()) } else { Err(self.full(worker, &[share])) };
         }
         let is_fresh = self.shares.len() < split as usize;
         let mut places: Vec<usize> = Vec::new();
@@ -137,7 +154,8 @@ impl Model {
         if places.is_empty() {
             return Err(QuotaRefusal::TooManyWorkers(worker.clone()));
         }
-        let share = places.into_iter().find(|share| self.share_has_room(*share)).ok_or(full)?;
+        let share = places.iter().copied().find(|share| self.share_has_room(*share));
+        let share = share.ok_or_else(|| self.full(worker, &places))?;
         if share == self.shares.len() {
             self.shares.push(Vec::new());
         }
@@ -151,8 +169,10 @@ impl Model {
         let until = now + ttl.unwrap_or(claim.ttl);
         claim.standing = match &claim.standing {
             Standing::Open(_) if !starts => Standing::Open(until),
-            Standing::Open(_) | Standing::Started(_) => Standing::Started(until),
-            Standing::InDoubt | Standing::Expired => return Err("claim_expired"),
+            Standing::Open(_) | Standing::Started(_) | Standing::InDoubt => {
+                Standing::Started(until)
+            }
+            Standing::Expired => return Err("claim_expired"),
             Standing::Settled(_) => return Err("claim_settled"),
             Standing::Abandoned => return Err("claim_over"),
         };

@@ -115,7 +115,8 @@ fn of_claims() -> Routes<Runtime> {
                 .answers(201, "The claim is granted.", grant_schema())
                 .refuses(404, &["unknown_quota"])
                 .refuses(409, &["quota_exhausted", "quota_all_claimed"])
-                .refuses(409, &["worker_quota_reached", "too_many_workers", "worker_retired"])
+                .refuses(409, &["worker_quota_reached", "worker_quota_claimed"])
+                .refuses(409, &["too_many_workers", "worker_retired"])
                 .refuses(410, &["closed"]),
             claim,
         )
@@ -129,7 +130,7 @@ fn of_claims() -> Routes<Runtime> {
         .on(
             of_claim("/api/v1/quotas/{key}/claims/{claim}/renew", "Begin its time anew")
                 .command::<Renewal>()
-                .answers(200, "The claim has more time.", extended_schema())
+                .answers(200, "It has more time, and is in doubt no more.", extended_schema())
                 .refuses(409, &["claim_over", "claim_expired"]),
             renew,
         )

@@ -185,9 +185,14 @@ pub async fn walk_expiry(server: &Server) {
         server.no(of("e", "c1", verb), "409 claim_expired").await;
     }
     server.no(settle("e", "c1", "win"), "409 claim_expired").await;
+    // In doubt: whoever knows that it goes on says so, and vanishes.
     for verb in ["start", "renew"] {
-        server.no(of("e", "c2", verb), "409 claim_expired").await;
+        let held = server.send(&of("e", "c2", verb)).await;
+        assert_eq!(held.json()["started"], json!(true));
+        assert_eq!(counts(server, "e").await["in_doubt"], json!(1));
+        server.pass(1_000).await;
     }
+    assert_eq!(counts(server, "e").await["in_doubt"], json!(2));
     assert_eq!(granted(server, "e", "w").await, "c4");
     server.send(&settle("e", "c4", "win")).await;
     let refused = server.no(claim("e", "w"), "409 quota_all_claimed").await;
@@ -206,8 +211,8 @@ pub async fn walk_split(server: &Server) {
     for worker in ["c", "c", "c", "a", "a", "b"] {
         granted(server, "w", worker).await;
     }
-    server.no(claim("w", "c"), "409 worker_quota_reached").await;
-    server.no(claim("w", "a"), "409 worker_quota_reached").await;
+    server.no(claim("w", "c"), "409 worker_quota_claimed").await;
+    server.no(claim("w", "a"), "409 worker_quota_claimed").await;
     server.no(claim("w", "d"), "409 too_many_workers").await;
     let shown = counts(server, "w").await;
     let quotas = ["a", "b", "c"].map(|worker| shown["workers"][worker]["quota"].as_u64().unwrap());
@@ -219,11 +224,11 @@ pub async fn walk_split(server: &Server) {
     server.yes(retire("w", "c"), 200, json!({"worker": "c", "version": 8})).await;
     server.yes(retire("w", "c"), 200, json!({"worker": "c", "version": 8})).await;
     server.no(claim("w", "c"), "409 worker_retired").await;
-    server.no(claim("w", "d"), "409 worker_quota_reached").await;
+    server.no(claim("w", "d"), "409 worker_quota_claimed").await;
     server.send(&settle("w", "c1", "win")).await;
     assert_eq!(server.send(&of("w", "c2", "abandon")).await.status, 200, "its claims stay its own");
     granted(server, "w", "d").await;
-    server.no(claim("w", "d"), "409 worker_quota_reached").await;
+    server.no(claim("w", "d"), "409 worker_quota_claimed").await;
     let shown = counts(server, "w").await;
     let retired = json!({"quota": 2, "claimed": 1, "in_doubt": 0, "settled": 1, "retired": true});
     assert_eq!(shown["workers"]["c"], retired, "so that the sums hold");
@@ -234,6 +239,15 @@ pub async fn walk_split(server: &Server) {
     for worker in ["a", "b", "e"] {
         server.no(claim("w", worker), "409 quota_all_claimed").await;
     }
+
+    // What is only claimed may come back: in a minute, at the latest. What is settled does not.
+    server.send(&put("split", json!({"limit": 2, "workers": 2}))).await;
+    granted(server, "split", "a").await;
+    let refused = server.no(claim("split", "a"), "409 worker_quota_claimed").await;
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    server.send(&settle("split", "c1", "win")).await;
+    let refused = server.no(claim("split", "a"), "409 worker_quota_reached").await;
+    assert_eq!(refused.header("retry-after"), None);
 }
 
 #[tokio::test]
@@ -298,7 +312,7 @@ async fn however_many_claim_at_once_a_quota_is_never_overrun() {
                 let answer = server.send(&claim("q", &worker)).await;
                 match answer.verdict().as_str() {
                     "201" => numbers.push(answer.json()["number"].as_u64().unwrap()),
-                    "409 too_many_workers" | "409 worker_quota_reached" => {}
+                    "409 too_many_workers" | "409 worker_quota_claimed" => {}
                     other => assert_eq!(other, "409 quota_all_claimed"),
                 }
             }

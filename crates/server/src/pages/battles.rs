@@ -250,7 +250,11 @@ fn in_play(run: &Key, battles: &[LiveBattle], watched: &BTreeMap<ClaimId, Watche
                     (Phase::Playing, Some(room)) => {
                         a href=(battle_path(run, battle.claim)) title=(room.id) { (number(&room.id)) }
                     }
-                    (Phase::Searching | Phase::Playing, _) => (badge(Tone::Plain, "searching")),
+                    (Phase::InDoubt, Some(room)) => {
+                        a href=(battle_path(run, battle.claim)) title=(room.id) { (number(&room.id)) }
+                        " " (badge(Tone::Warn, "in doubt"))
+                    }
+                    (Phase::Searching | Phase::Playing | Phase::InDoubt, _) => (badge(Tone::Plain, "searching")),
                 }
             },
             html! { @if let Some(opponent) = room.and_then(|room| room.opponent.as_deref()) { (opponent) } },

@@ -14,6 +14,7 @@ impl From<QuotaRefusal> for Problem {
             | QuotaRefusal::Exhausted
             | QuotaRefusal::AllClaimed { .. }
             | QuotaRefusal::WorkerQuotaReached(_)
+            | QuotaRefusal::WorkerQuotaClaimed { .. }
             | QuotaRefusal::TooManyWorkers(_)
             | QuotaRefusal::WorkerRetired(_)
             | QuotaRefusal::ClaimSettled { .. }

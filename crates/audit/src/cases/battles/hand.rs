@@ -3,15 +3,21 @@
 //! and plays, its claim's heart beats.
 //!
 //! It may be killed at any await, and starts again knowing nothing but its name: what it had begun it finds in the
-//! run, and plays on; what it had claimed and not begun it gives back.
+//! run, and plays on; what it had claimed and not begun it gives back. Each is a machine of its own, which keeps logs of
+//! its own: what another has begun and left in doubt it sees to its end when nothing is left to claim.
 
-use std::{convert::Infallible, pin::pin};
+use std::{collections::BTreeSet, convert::Infallible, pin::pin};
 
 use futures_util::future::{Either, select};
-use interlock_battles::domain::{
-    log,
-    overhead::Overheads,
-    run::{Ending, Room, Run, RunCommand, RunRejection, RunReply, RunView},
+use interlock_battles::{
+    domain::{
+        log,
+        overhead::Overheads,
+        run::{
+            Ending, LiveBattle, Room, Run, RunCommand, RunRejection, RunReply, RunView, Settlement,
+        },
+    },
+    limits,
 };
 use interlock_kernel::{
     ids::{Key, Worker},
@@ -32,6 +38,9 @@ const SEARCHES: Millis = Millis::from_secs(15);
 const PLAYS: Millis = Millis::from_secs(30);
 /// How long a claim lasts of which nobody knows it.
 const UNKNOWN_TTL: Millis = Millis::from_secs(60);
+
+/// How often in a row a worker hears that all is claimed. What is in doubt for good is void after a tenth of it.
+const WAITS: u32 = 100;
 
 /// What a worker works with, whichever of its lives it is.
 #[derive(Clone)]
@@ -56,14 +65,31 @@ pub(crate) struct Hand {
     /// What no other life's clients are called.
     name: String,
     hearts: u32,
+    /// Battles in doubt whose room is gone.
+    gone: BTreeSet<ClaimId>,
 }
 
 /// A battle that is claimed and begun.
+#[derive(Clone)]
 struct Begun {
     /// For whom it counts.
     worker: Worker,
     claim: ClaimId,
     room: Room,
+    /// How long nobody had known what became of it.
+    in_doubt: Millis,
+}
+
+impl Begun {
+    fn of(battle: LiveBattle) -> Option<Self> {
+        let LiveBattle { worker, claim, room, in_doubt_ms, .. } = battle;
+        Some(Self { worker, claim, room: room?, in_doubt: in_doubt_ms.unwrap_or_default() })
+    }
+
+    /// Whether whoever may know how it ended has had the time to say so.
+    fn may_be_void(&self) -> bool {
+        self.in_doubt.as_duration() >= limits::DOUBT
+    }
 }
 
 /// A claim, and how long it lasts.
@@ -77,7 +103,7 @@ impl Hand {
     /// `name`: what no other life of any worker is called.
     pub(crate) fn new(bench: &Bench, name: String) -> Self {
         let client = bench.node.client(&bench.actor, &name);
-        Self { bench: bench.clone(), client, name, hearts: 0 }
+        Self { bench: bench.clone(), client, name, hearts: 0, gone: BTreeSet::new() }
     }
 
     fn says(&self, words: impl FnOnce() -> String) {
@@ -88,8 +114,7 @@ impl Hand {
     pub(crate) async fn works(mut self) {
         for begun in self.earlier().await {
             self.says(|| format!("finds {} in {}", begun.claim, begun.room.id));
-            let heart = self.heart(begun.claim, None);
-            alive(heart, self.finish(&begun)).await;
+            self.take_up(&begun).await;
         }
         while let Some(claim) = self.claim().await {
             self.battle(claim).await;
@@ -101,46 +126,67 @@ impl Hand {
         'seen: loop {
             let mut begun = Vec::new();
             for battle in self.view().await.live {
-                let claim = battle.claim;
-                if let Some(room) = battle.room {
-                    if room.account == self.bench.account {
-                        begun.push(Begun { worker: battle.worker, claim, room });
-                    }
-                } else if battle.worker == self.bench.worker && !self.give_back(claim).await {
+                let is_claimed = battle.room.is_none() && battle.worker == self.bench.worker;
+                if is_claimed && !self.give_back(battle.claim).await {
                     continue 'seen;
                 }
+                let its = Begun::of(battle);
+                begun.extend(its.filter(|begun| begun.room.account == self.bench.account));
             }
             return begun;
         }
     }
 
-    /// Claims a battle. `None`: there is none left for it.
+    /// Claims a battle; while there is none, settles what others have left in doubt. `None`: nothing is left to do.
     async fn claim(&mut self) -> Option<Claim> {
+        let mut waits = 0;
         loop {
-            let claim = RunCommand::Claim { worker: self.bench.worker.clone(), team: None };
-            match self.ask(claim).await {
-                Ok((RunReply::Claimed(grant), at)) => {
-                    self.says(|| format!("claims battle {}", grant.claim));
-                    return Some(Claim { claim: grant.claim, ttl: grant.expires_at.since(at) });
-                }
-                Err(RunRejection::Refused(QuotaRefusal::Exhausted)) => {
+            let (may_come_back, retry_after) = match self.try_claim().await {
+                Ok(claim) => return Some(claim),
+                Err(QuotaRefusal::Exhausted) => {
                     self.says(|| "finds nothing left".to_owned());
                     return None;
                 }
-                Err(RunRejection::Refused(QuotaRefusal::WorkerQuotaReached(_))) => {
-                    if self.view().await.is_share_played(&self.bench.worker) {
-                        self.says(|| "has played its share".to_owned());
-                        return None;
-                    }
-                    self.says(|| "finds its share claimed".to_owned());
-                    self.bench.actor.sleep(SEARCHES).await;
-                }
-                Err(RunRejection::Refused(QuotaRefusal::AllClaimed { retry_after })) => {
-                    self.says(|| "finds all claimed".to_owned());
-                    self.bench.actor.sleep(retry_after).await;
-                }
-                other => unreachable!("a claim is granted or none is left, not {other:?}"),
+                Err(QuotaRefusal::WorkerQuotaReached(_)) => (false, UNKNOWN_TTL),
+                Err(
+                    QuotaRefusal::AllClaimed { retry_after }
+                    | QuotaRefusal::WorkerQuotaClaimed { retry_after, .. },
+                ) => (true, retry_after),
+                Err(refusal) => unreachable!("a claim is granted or none is left, not {refusal}"),
+            };
+            let live = self.view().await.live;
+            let doubts: Vec<_> = live.into_iter().filter(|it| it.in_doubt_ms.is_some()).collect();
+            if doubts.is_empty() && !may_come_back {
+                self.says(|| "has played its share".to_owned());
+                return None;
             }
+            let mut begun = doubts.into_iter().filter_map(Begun::of);
+            let is_due = |it: &Begun| it.may_be_void() || !self.gone.contains(&it.claim);
+            let due = begun.find(is_due);
+            if let Some(begun) = due {
+                self.says(|| format!("takes {} of {} up", begun.claim, begun.worker));
+                self.take_up(&begun).await;
+                continue;
+            }
+            self.says(|| "finds all claimed".to_owned());
+            waits += 1;
+            if waits > WAITS {
+                self.bench.actor.stage().violation("a worker waits for ever".to_owned());
+                return None;
+            }
+            self.bench.actor.sleep(retry_after).await;
+        }
+    }
+
+    async fn try_claim(&mut self) -> Result<Claim, QuotaRefusal> {
+        let claim = RunCommand::Claim { worker: self.bench.worker.clone(), team: None };
+        match self.ask(claim).await {
+            Ok((RunReply::Claimed(grant), at)) => {
+                self.says(|| format!("claims battle {}", grant.claim));
+                Ok(Claim { claim: grant.claim, ttl: grant.expires_at.since(at) })
+            }
+            Err(RunRejection::Refused(refusal)) => Err(refusal),
+            other => unreachable!("a claim is granted or refused by its quota, not {other:?}"),
         }
     }
 
@@ -148,7 +194,8 @@ impl Hand {
     async fn battle(&mut self, Claim { claim, ttl }: Claim) {
         let heart = self.heart(claim, Some(ttl));
         let room = alive(heart, self.search()).await;
-        let mut battle = Begun { worker: self.bench.worker.clone(), claim, room };
+        let (worker, in_doubt) = (self.bench.worker.clone(), Millis(0));
+        let mut battle = Begun { worker, claim, room, in_doubt };
         let mut ttl = ttl;
         while let Err(refusal) = self.begin(&battle).await {
             let is_over = matches!(
@@ -184,41 +231,73 @@ impl Hand {
         Ok(())
     }
 
-    /// Plays a battle to its end, keeps its log, and counts it.
-    async fn finish(&mut self, Begun { worker, claim, room }: &Begun) {
+    /// Settles a battle that somebody has begun. Its claim is renewed only if its room is there.
+    async fn take_up(&mut self, battle: &Begun) {
+        if self.bench.showdown.has(&battle.room) {
+            let heart = self.heart(battle.claim, None);
+            alive(heart, self.finish(battle)).await;
+        } else {
+            self.finish_unseen(battle).await;
+        }
+    }
+
+    /// Plays a battle to its end, or watches another's, keeps its log, and counts it.
+    async fn finish(&mut self, battle: &Begun) {
+        let Begun { worker, claim, room, .. } = battle;
         self.bench.actor.sleep(PLAYS).await;
-        let Bench { actor, showdown, fates, target, .. } = &self.bench;
-        let fate = fates[actor.stage().world().fault(fates.len() - 1)];
-        let ending = match showdown.ends(room, fate) {
-            Some(text) => {
-                let end = log::end(&text).expect("it has ended");
-                actor.step().await;
-                showdown.keep(worker, *claim, room, text);
-                let played = showdown.played();
-                let over = || format!("{played} battles are played instead of {target}");
-                actor.stage().check(played <= *target, over);
-                Ending::Of(end.outcome(&room.account))
-            }
-            // It is gone. An earlier life may have kept its log, and was killed before it was counted.
-            None => match showdown.kept(worker, *claim, room) {
-                Some(end) => Ending::Of(end.outcome(&room.account)),
-                None => Ending::Void,
-            },
+        let Bench { actor, showdown, fates, target, worker: me, account, .. } = &self.bench;
+        let fate = if room.account == *account {
+            fates[actor.stage().world().fault(fates.len() - 1)]
+        } else {
+            // Nobody moves for a player that has vanished.
+            Fate::Loss
         };
+        let Some(text) = showdown.ends(room, fate) else {
+            return self.finish_unseen(&Begun { in_doubt: Millis(0), ..battle.clone() }).await;
+        };
+        let end = log::end(&text).expect("it has ended");
+        actor.step().await;
+        showdown.keep(me, worker, *claim, room, text);
+        let played = showdown.played();
+        let over = || format!("{played} battles are played instead of {target}");
+        actor.stage().check(played <= *target, over);
+        self.count(battle, Ending::Of(end.outcome(&room.account))).await;
+    }
+
+    /// Settles a battle whose room is gone, if it is known how, or if nobody else will ever know.
+    async fn finish_unseen(&mut self, battle: &Begun) {
+        let Begun { worker, claim, room, .. } = battle;
+        // An earlier life may have kept its log, and was killed before it was counted.
+        let kept = self.bench.showdown.kept(&self.bench.worker, worker, *claim, room);
+        match kept {
+            Some(end) => self.count(battle, Ending::Of(end.outcome(&room.account))).await,
+            None if *worker == self.bench.worker || battle.may_be_void() => {
+                self.count(battle, Ending::Void).await;
+            }
+            None => {
+                self.says(|| format!("finds {} gone, and leaves {claim}", room.id));
+                self.gone.insert(*claim);
+            }
+        }
+    }
+
+    /// Counts a battle, for the worker that had begun it.
+    async fn count(&mut self, battle: &Begun, ending: Ending) {
+        let Begun { worker, claim, room, .. } = battle;
         self.says(|| format!("has {claim} played: {}", ending.word()));
-        match self
-            .ask(RunCommand::End {
-                claim: *claim,
-                ending,
-                rating: None,
-                overheads: Overheads::default(),
-            })
-            .await
-        {
+        let by = Some(self.bench.worker.clone()).filter(|by| by != worker);
+        let (claim, overheads) = (*claim, Overheads::default());
+        let end = Settlement { claim, ending, rating: None, overheads, by };
+        match self.ask(RunCommand::End(end)).await {
             Ok(_) => self.says(|| format!("ends {claim}")),
+            Err(RunRejection::Refused(
+                QuotaRefusal::ClaimOver(_) | QuotaRefusal::ClaimSettled { .. },
+            )) => self.says(|| format!("hears that others have settled {claim}")),
             Err(refusal) => self.stops(&refusal),
         }
-        self.bench.showdown.leave(room);
+        if room.account == self.bench.account {
+            self.bench.showdown.leave(room);
+        }
     }
 
     /// False: there is a battle, by a request of an earlier life that was long on its way.

@@ -4,12 +4,12 @@
 //! A battle goes on whoever comes and goes, its room is there until it is left, and whoever enters is told all of it.
 //! Only a restart of the server ends it without an end; then rooms are named anew, from the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interlock_battles::{
     domain::{
         log::{self, End},
-        run::{Ending, Room},
+        run::{Room, TakenUp},
     },
     fleet::logs::Recount,
 };
@@ -53,8 +53,8 @@ struct Server {
     rooms: BTreeMap<String, Log>,
 }
 
-/// Which battle a log is of, as its file is called.
-type LogName = (Worker, ClaimId, String);
+/// Whose machine keeps a log, and which battle it is of, as its file is called.
+type LogName = (Worker, Worker, ClaimId, String);
 
 /// Whose, and what was said.
 #[derive(Clone)]
@@ -104,30 +104,66 @@ impl Showdown {
         *self.server.lock() = Server::default();
     }
 
-    /// A worker keeps a log.
-    pub(crate) fn keep(&self, worker: &Worker, claim: ClaimId, room: &Room, text: String) {
+    /// Whether this battle goes on, or its room is still there.
+    pub(crate) fn has(&self, room: &Room) -> bool {
+        let server = self.server.lock();
+        server.rooms.get(&room.id).is_some_and(|log| log.player == room.account)
+    }
+
+    /// A machine keeps the log of a worker's battle.
+    pub(crate) fn keep(
+        &self,
+        machine: &Worker,
+        worker: &Worker,
+        claim: ClaimId,
+        room: &Room,
+        text: String,
+    ) {
         let log = Log { player: room.account.clone(), text };
-        self.logs.lock().insert((worker.clone(), claim, room.id.clone()), log);
+        let name = (machine.clone(), worker.clone(), claim, room.id.clone());
+        self.logs.lock().insert(name, log);
     }
 
-    /// How a battle ended, if its log was kept.
-    pub(crate) fn kept(&self, worker: &Worker, claim: ClaimId, room: &Room) -> Option<End> {
-        self.logs.lock().get(&(worker.clone(), claim, room.id.clone()))?.end()
+    /// How a battle ended, if its log was kept there.
+    pub(crate) fn kept(
+        &self,
+        machine: &Worker,
+        worker: &Worker,
+        claim: ClaimId,
+        room: &Room,
+    ) -> Option<End> {
+        let name = (machine.clone(), worker.clone(), claim, room.id.clone());
+        self.logs.lock().get(&name)?.end()
     }
 
-    /// Counts all battles from their logs alone.
-    pub(crate) fn recount(&self) -> Recount {
-        let mut recount = Recount::new();
-        for ((worker, ..), log) in self.logs.lock().iter() {
-            let end = log.end().expect("what is kept is over");
-            let ending = Ending::Of(end.outcome(&log.player));
-            recount.entry(worker.clone()).or_default().add(ending);
+    /// Counts all battles of a machine from its logs alone, but for those that others have settled.
+    pub(crate) fn recount(&self, machine: &Worker, taken_up: &[TakenUp]) -> Recount {
+        let mut recount = Recount::default();
+        recount.workers.entry(machine.clone()).or_default();
+        for ((keeper, worker, claim, _), log) in self.logs.lock().iter() {
+            let outcome = log.end().expect("what is kept is over").outcome(&log.player);
+            let is_taken_up = || taken_up.iter().any(|battle| battle.claim == *claim);
+            if keeper != machine {
+                continue;
+            } else if worker != machine {
+                recount.taken_up.insert(*claim, outcome);
+            } else if is_taken_up() {
+                recount.late.insert(*claim, outcome);
+            } else {
+                recount.add(worker, outcome);
+            }
         }
         recount
     }
 
+    /// Who keeps logs.
+    pub(crate) fn machines(&self) -> BTreeSet<Worker> {
+        self.logs.lock().keys().map(|(machine, ..)| machine.clone()).collect()
+    }
+
     /// How many battles have a log.
     pub(crate) fn played(&self) -> u64 {
-        self.logs.lock().len() as u64
+        let logs = self.logs.lock();
+        logs.keys().map(|(_, _, claim, _)| claim).collect::<BTreeSet<_>>().len() as u64
     }
 }

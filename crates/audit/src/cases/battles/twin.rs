@@ -6,7 +6,7 @@
 //!
 //! In the end the run is judged by the logs of its battles, which have not seen its counts.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use interlock_battles::{
     domain::run::{Mode, Plan, Run, RunCommand, RunView},
@@ -77,7 +77,10 @@ pub(crate) fn shown(stage: &Stage) -> Showdown {
         format!("{worker}: {} of {}", tally.wins, tally.finished())
     };
     stage.show(move || {
-        let logs: Vec<String> = state.recount().iter().map(&words).collect();
+        let recounts = state.machines().into_iter().map(|machine| state.recount(&machine, &[]));
+        let logs: Vec<String> = recounts
+            .flat_map(|recount| recount.workers.iter().map(words).collect::<Vec<_>>())
+            .collect();
         format!("won {}", logs.join(", "))
     });
     showdown
@@ -107,12 +110,21 @@ pub(crate) async fn judge(stage: &Stage, node: &Node, run: &Key, showdown: &Show
     let state = node.state::<Run>(run).await;
     let view = state.ledger().expect("it was opened").view(stage.world().wall());
     let RunView { total, claimed, in_doubt, .. } = &view;
-    let recount = showdown.recount();
     let finished = total.finished();
     let wrong =
         || format!("{finished} of {target} are counted, {claimed} claimed, {in_doubt} in doubt");
     stage.check((finished, *claimed, *in_doubt) == (target, 0, 0), wrong);
-    let (drift, elsewhere) = (logs::drift(&view, &recount), logs::elsewhere(&view, &recount));
-    let wrong = || format!("the logs say {recount:?}, counted are {:?}", view.workers);
-    stage.check(drift + elsewhere == 0, wrong);
+    let by = view.taken_up.iter().map(|battle| battle.by.clone());
+    let machines: BTreeSet<Worker> = view.workers.keys().cloned().chain(by).collect();
+    let mut judged = 0;
+    for machine in machines {
+        let recount = showdown.recount(&machine, &view.taken_up);
+        let wrong = || {
+            let RunView { workers, taken_up, .. } = &view;
+            format!("{machine}'s logs say {recount:?}, counted are {workers:?} {taken_up:?}")
+        };
+        stage.check(logs::drift(&view, &recount) == 0, wrong);
+        judged += finished - logs::elsewhere(&view, &recount);
+    }
+    stage.check(judged == finished, || format!("{judged} of {finished} are judged by a machine"));
 }

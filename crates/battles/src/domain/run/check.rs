@@ -23,7 +23,10 @@ impl Ledger {
         let live = self.live.len() as u64;
         assert_eq!(live, counts.claimed + counts.in_doubt, "a live claim is a live battle");
         let rooms: Vec<_> = self.live.values().filter_map(|battle| battle.room.as_ref()).collect();
-        assert!(counts.in_doubt <= rooms.len() as u64, "only what has begun is in doubt");
+        let in_doubt = self.live.iter().filter(|(_, battle)| battle.in_doubt.is_some());
+        let in_doubt = in_doubt.map(|(claim, battle)| (*claim, battle.room.is_some()));
+        let expected = self.quota.in_doubt().map(|claim| (claim, true));
+        assert!(in_doubt.eq(expected), "what is in doubt has begun, and is known to be in doubt");
         for (place, room) in rooms.iter().enumerate() {
             let mut others = rooms.iter().skip(place + 1);
             assert!(

@@ -25,6 +25,8 @@ pub enum RunEvent {
     Over(Over),
     /// It is known what its decisions cost.
     Measured(Measured),
+    /// It was settled by another worker than its own.
+    TakenUp(TakenUp),
 }
 
 /// A run was opened.
@@ -94,6 +96,21 @@ pub struct Measured {
     pub at: Time,
 }
 
+/// A battle was settled by another worker than its own, on another machine, where its log is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenUp {
+    /// Its claim.
+    pub claim: ClaimId,
+    /// For whom it counts.
+    pub worker: Worker,
+    /// Who settled it.
+    pub by: Worker,
+    /// As what.
+    pub ending: Ending,
+    /// When.
+    pub at: Time,
+}
+
 /// How a battle ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,6 +142,7 @@ impl RunEvent {
             Self::Began(_) => "began",
             Self::Over(_) => "over",
             Self::Measured(_) => "measured",
+            Self::TakenUp(_) => "taken_up",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! How long a run was played: the time in which at least one battle was claimed, by whatever machine.
 //!
 //! Of a player that vanished it counts what passed until its last sign of life, so that the pause until somebody goes
-//! on is none of it, unless that comes before the claim's time is over. While a battle that had been in doubt is
-//! played to its end, it counts only if others are played as well.
+//! on is none of it, unless that comes before the claim's time is over. A battle that was in doubt counts again from
+//! when somebody takes it up.
 
 use interlock_kernel::{
     quota::QuotaEvent,

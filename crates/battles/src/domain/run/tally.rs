@@ -84,6 +84,19 @@ impl Tally {
 }
 
 impl Tally {
+    /// The same without these.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        assert!(others.is_within(&self), "only what was counted is taken off");
+        Self {
+            wins: self.wins - others.wins,
+            losses: self.losses - others.losses,
+            ties: self.ties - others.ties,
+            forfeits: self.forfeits - others.forfeits,
+            void: self.void - others.void,
+        }
+    }
+
     fn is_within(&self, whole: &Self) -> bool {
         let Self { wins, losses, ties, forfeits, void } = *whole;
         self.wins <= wins

@@ -9,7 +9,7 @@ use interlock_kernel::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Battle, Ledger, Plan, Room, Tallies, Tally};
+use super::{Battle, Ledger, Plan, Room, TakenUp, Tallies, Tally};
 use crate::domain::overhead::Overhead;
 
 /// A run at a moment.
@@ -50,17 +50,9 @@ pub struct RunView {
     pub decision_overhead_us: Percentiles,
     /// Battles that are not over, by claim.
     pub live: Vec<LiveBattle>,
-}
-
-impl RunView {
-    /// Whether every battle of a worker's share is over or has begun. What is only claimed may come back.
-    #[must_use]
-    pub fn is_share_played(&self, name: &Worker) -> bool {
-        // A stranger for whom there is no room finds no share.
-        let Some(worker) = self.workers.get(name) else { return true };
-        let begun = self.live.iter().filter(|it| it.worker == *name && it.room.is_some()).count();
-        worker.quota.is_some_and(|quota| worker.tally.finished() + begun as u64 >= quota)
-    }
+    /// Battles that were settled by another worker than their own, on another machine: the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_up: Vec<TakenUp>,
 }
 
 /// Percentiles of what decisions cost, in microseconds.
@@ -101,6 +93,9 @@ pub struct LiveBattle {
     pub phase: Phase,
     /// Since when it is claimed.
     pub since: Time,
+    /// How long nobody has known what became of it; `None`: it is not in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt_ms: Option<Millis>,
 }
 
 /// How a live battle stands.
@@ -111,6 +106,8 @@ pub enum Phase {
     Searching,
     /// It is played.
     Playing,
+    /// It had begun, and nobody knows what became of it.
+    InDoubt,
 }
 
 impl Ledger {
@@ -125,8 +122,14 @@ impl Ledger {
     pub fn view(&self, now: Time) -> RunView {
         let quota: Cow<'_, Quota> = self.quota.recorded(now);
         let totals = quota.totals();
-        let gone: Vec<ClaimId> = self.quota.due(now).iter().filter_map(super::ended).collect();
+        let due = self.quota.due(now);
+        let gone: Vec<ClaimId> = due.iter().filter_map(super::ended).collect();
+        let doubts: BTreeMap<ClaimId, Option<Time>> = due.iter().filter_map(super::doubt).collect();
         let live = self.live.iter().filter(|(claim, _)| !gone.contains(claim));
+        let live = live.map(|(claim, battle)| {
+            let in_doubt = doubts.get(claim).copied().flatten().or(battle.in_doubt);
+            LiveBattle::of(*claim, battle, in_doubt.map(|since| now.since(since)))
+        });
         let worker = |(name, used): (&Worker, interlock_kernel::quota::WorkerUse)| {
             let tally = self.tallies.workers().get(name).copied().unwrap_or_default();
             let claimed = used.counts.claimed + used.counts.in_doubt;
@@ -151,15 +154,20 @@ impl Ledger {
             played_ms: self.stopwatch.played(),
             decisions,
             decision_overhead_us: Percentiles { p50: micros(p50), p99: micros(p99) },
-            live: live.map(|(claim, battle)| LiveBattle::of(*claim, battle)).collect(),
+            live: live.collect(),
+            taken_up: self.taken_up.values().cloned().collect(),
         }
     }
 }
 
 impl LiveBattle {
-    fn of(claim: ClaimId, battle: &Battle) -> Self {
-        let Battle { worker, team, since, room } = battle.clone();
-        let phase = if room.is_some() { Phase::Playing } else { Phase::Searching };
-        Self { claim, worker, team, room, phase, since }
+    fn of(claim: ClaimId, battle: &Battle, in_doubt_ms: Option<Millis>) -> Self {
+        let Battle { worker, team, since, room, in_doubt: _ } = battle.clone();
+        let phase = match (&room, in_doubt_ms) {
+            (_, Some(_)) => Phase::InDoubt,
+            (Some(_), None) => Phase::Playing,
+            (None, None) => Phase::Searching,
+        };
+        Self { claim, worker, team, room, phase, since, in_doubt_ms }
     }
 }

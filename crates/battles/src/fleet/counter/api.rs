@@ -25,7 +25,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{Answer, CountError, Trouble, Why};
 use crate::{
-    domain::run::{RunCommand, RunReply, RunView},
+    domain::run::{RunCommand, RunReply, RunView, Settlement},
     limits,
 };
 
@@ -87,7 +87,7 @@ impl Api {
             RunCommand::Begin { .. } | RunCommand::Renew { .. } => {
                 RunReply::Extended(read(&answer.body)?)
             }
-            RunCommand::End { claim, .. } => RunReply::Over { claim: *claim },
+            RunCommand::End(Settlement { claim, .. }) => RunReply::Over { claim: *claim },
             RunCommand::GiveBack { .. } | RunCommand::Retire { .. } | RunCommand::Expire => {
                 RunReply::Done
             }
@@ -207,11 +207,12 @@ fn request(command: &RunCommand) -> (Method, String, Value) {
             (Method::POST, of(*claim, "begin"), body)
         }
         RunCommand::Renew { claim } => (Method::POST, of(*claim, "renew"), json!({})),
-        RunCommand::End { claim, ending, rating, overheads } => {
+        RunCommand::End(Settlement { claim, ending, rating, overheads, by }) => {
             let cost = |(cost, decisions): (Duration, u64)| json!({"micros": cost.as_micros(), "decisions": decisions});
             let costs: Vec<Value> = overheads.buckets().map(cost).collect();
             let mut body = json!({"ending": ending.word(), "overheads": costs});
             insert(&mut body, rating.iter().map(|rating| ("rating", json!(rating))));
+            insert(&mut body, by.iter().map(|by| ("by", json!(by))));
             (Method::POST, of(*claim, "end"), body)
         }
         RunCommand::GiveBack { claim } => (Method::POST, of(*claim, "give-back"), json!({})),

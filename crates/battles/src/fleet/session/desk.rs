@@ -33,6 +33,8 @@ struct Finding {
 
 /// Somebody who waits for a room that was lost.
 struct Returning {
+    /// Who plays there: we, or somebody on whom we look.
+    player: String,
     opponent: Option<String>,
     back: oneshot::Sender<Option<Room>>,
     /// When to ask for it by name; `None`: this connection has.
@@ -47,6 +49,8 @@ pub(super) struct Desk {
     search: Option<Search>,
     /// Rooms that were handed out and are not done with.
     playing: BTreeSet<String>,
+    /// Of these, those of others, which cannot be given up by us.
+    visited: BTreeSet<String>,
     /// Rooms that are back before their worker has asked for them.
     returned: BTreeMap<String, Room>,
     returning: BTreeMap<String, Returning>,
@@ -90,6 +94,7 @@ impl Desk {
             search: None,
             playing: known.iter().cloned().collect(),
             unsettled: known.into_iter().collect(),
+            visited: BTreeSet::new(),
             returned: BTreeMap::new(),
             returning: BTreeMap::new(),
             strays: VecDeque::new(),
@@ -204,19 +209,23 @@ impl Desk {
     fn take(&mut self, ask: Ask) {
         match ask {
             Ask::Find { team, found } => self.waiting.push_back(Finding { team, found }),
-            Ask::Again { room, opponent, back } => {
+            Ask::Again { room, player, opponent, back } => {
                 self.playing.insert(room.clone());
+                if player != self.me {
+                    self.visited.insert(room.clone());
+                }
                 // Those that the server says are played come by themselves, unless we fell silent.
                 let is_shown = self.games.as_ref().is_some_and(|games| games.contains(&room));
                 let pause = if is_shown { limits::ROOMS_RETURN } else { Duration::ZERO };
                 let at = Some(Instant::now() + pause);
-                self.returning.insert(room.clone(), Returning { opponent, back, at });
+                self.returning.insert(room.clone(), Returning { player, opponent, back, at });
                 if let Some(returned) = self.returned.remove(&room) {
                     self.enter(returned);
                 }
             }
             Ask::Done { room } => {
                 self.playing.remove(&room);
+                self.visited.remove(&room);
                 self.unsettled.remove(&room);
                 self.returned.remove(&room);
                 if let Some(search @ Search { is_one_too_many: true, off: None, .. }) =
@@ -256,11 +265,11 @@ impl Desk {
     fn enter(&mut self, room: Room) {
         let name = room.id().to_owned();
         self.unsettled.remove(&name);
-        if let Some(Returning { opponent, .. }) = self.returning.get(&name) {
-            let sits_opposite = room.opponent(&self.me);
-            let is_ours =
+        if let Some(Returning { player, opponent, .. }) = self.returning.get(&name) {
+            let sits_opposite = room.opponent(player);
+            let is_asked_for =
                 sits_opposite.is_some() && (opponent.is_none() || *opponent == sits_opposite);
-            return self.give(&name, is_ours.then_some(room));
+            return self.give(&name, is_asked_for.then_some(room));
         }
         if self.playing.contains(&name) {
             self.returned.insert(name, room);
@@ -323,7 +332,7 @@ impl Desk {
             }
         }
         if self.stage() == Stage::Forfeiting && self.watching.is_none() {
-            for room in &self.playing {
+            for room in self.playing.difference(&self.visited) {
                 client.forfeit(room).await?;
             }
         }

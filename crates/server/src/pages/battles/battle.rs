@@ -333,7 +333,11 @@ fn elsewhere(battle: &LiveBattle) -> Markup {
                 "It is not played by this server now, so that its board is not here: watch it on the Showdown \
                  server, in " (room.id) ", or where " (worker) " plays."
             },
-            (Phase::Playing | Phase::Searching, _) => p class="empty" { "An opponent is searched for." },
+            (Phase::InDoubt, Some(room)) => p class="empty" {
+                (worker) " has begun it, in " (room.id) ", and has given no sign of life since. Whoever has nothing \
+                 left to claim finds out how it ended."
+            },
+            (Phase::Playing | Phase::Searching | Phase::InDoubt, _) => p class="empty" { "An opponent is searched for." },
         }
     }
 }

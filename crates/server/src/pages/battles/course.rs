@@ -209,6 +209,7 @@ mod tests {
             decisions: 0,
             decision_overhead_us: Percentiles::default(),
             live: Vec::new(),
+            taken_up: Vec::new(),
         }
     }
 
