@@ -86,6 +86,8 @@ pub const OPPONENTS_SHOWN: usize = 100;
 const _: () = assert!(OPPONENTS_SHOWN <= OPPONENTS);
 /// Battles of a run of which it is known that another worker than their own settled them: the newest.
 pub const TAKEN_UP: usize = 10_000;
+/// Battles of a run that were watched whose room is remembered: the newest. A server shows them some minutes longer.
+pub const WATCHED: usize = 1000;
 /// Battles of a run whose row is kept.
 pub const HISTORY_BATTLES: u64 = 100_000;
 /// Runs of a list.

@@ -180,6 +180,21 @@ fn a_room_belongs_to_one_claim_and_a_claim_to_one_room() {
 }
 
 #[test]
+fn a_battle_that_several_watch_counts_once_however_late_one_of_them_comes() {
+    let mut run = Alone::new();
+    let mode = Mode::Watch(["ann".to_owned(), "bob".to_owned()]);
+    run.send(open(Plan { mode, ..plan(Limit::Unlimited, None) }));
+    let [one, two] = [0, 1].map(|by| claim(&mut run, by).unwrap());
+    begin(&mut run, one, 1).unwrap();
+    end(&mut run, one, WIN).unwrap();
+    let taken = RunRejection::RoomTaken { room: room(1).id, claim: one };
+    assert_eq!(begin(&mut run, two, 1), Err(taken));
+    begin(&mut run, two, 2).unwrap();
+    end(&mut run, two, WIN).unwrap();
+    assert_eq!(view(&run).total.wins, 2);
+}
+
+#[test]
 fn frequent_opponents_are_shown_apart_and_all_others_together() {
     let mut run = opened(Limit::Unlimited, None);
     let mut play = |opponent: String| {

@@ -24,6 +24,7 @@
 //! logs of the battles by somebody who has not seen these numbers.
 
 mod check;
+mod command;
 mod event;
 mod old;
 mod plan;
@@ -37,13 +38,14 @@ use interlock_kernel::{
     entity::{Context, Decision, Entity, Never, Old, Stored, Verdict},
     expiry::Step,
     ids::{self, Worker},
-    quota::{ClaimId, Extended, Grant, Quota, QuotaChange, QuotaEvent, QuotaRefusal},
-    time::{Millis, Time},
+    quota::{ClaimId, Quota, QuotaChange, QuotaEvent},
+    time::Time,
 };
 use serde::{Deserialize, Serialize};
 
 use self::stopwatch::Stopwatch;
 pub use self::{
+    command::{RunCommand, RunRejection, RunReply, Settlement},
     event::{Began, Claimed, Ending, Measured, Opened, Over, RunEvent, TakenUp},
     plan::{Mode, Plan, PlanDiffers},
     tally::{Outcome, Tallies, Tally},
@@ -72,6 +74,8 @@ pub struct Ledger {
     overheads: Overheads,
     /// Battles that were settled by another worker than their own, by claim; the newest [`limits::TAKEN_UP`].
     taken_up: BTreeMap<ClaimId, TakenUp>,
+    /// Rooms of battles that were watched and counted, the newest: they can be entered for some time yet.
+    watched: BTreeMap<ClaimId, String>,
 }
 
 /// What a live claim has become so far.
@@ -87,21 +91,6 @@ pub struct Battle {
     pub room: Option<Room>,
     /// Since when nobody knows what became of it; `None`: it is searched for or played.
     pub in_doubt: Option<Time>,
-}
-
-/// How a battle ended, as somebody saw it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settlement {
-    /// Which claim it settles.
-    pub claim: ClaimId,
-    /// How it ended.
-    pub ending: Ending,
-    /// The player's rating after it, if the server told.
-    pub rating: Option<u32>,
-    /// What the decisions in it cost, as far as whoever saw it knows.
-    pub overheads: Overheads,
-    /// Whose machine keeps the log; `None`: that of the worker that it counts for.
-    pub by: Option<Worker>,
 }
 
 /// A room, and who plays there.
@@ -121,136 +110,6 @@ impl Room {
     fn is_same_as(&self, other: &Self) -> bool {
         let sits_opposite = || self.opponent.as_ref().is_none_or(|who| *who == other.account);
         self.id == other.id && (self.account == other.account || sits_opposite())
-    }
-}
-
-/// What can be asked of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum RunCommand {
-    /// Open it, or go on with it; the target and the number of shares may change as a quota's may.
-    Open {
-        /// What is to be played.
-        plan: Plan,
-        /// How long a claim lasts without a sign of life.
-        claim_ttl_ms: Millis,
-        /// How long endings are remembered, at least.
-        retention_ms: Millis,
-    },
-    /// Claim a battle, before it is searched for.
-    Claim {
-        /// For whom.
-        worker: Worker,
-        /// With which team.
-        team: Option<String>,
-    },
-    /// The server has named the battle's room.
-    Begin {
-        /// Which claim.
-        claim: ClaimId,
-        /// Where it is played.
-        room: Room,
-    },
-    /// Whoever plays it is still there.
-    Renew {
-        /// Which claim.
-        claim: ClaimId,
-    },
-    /// The battle is over.
-    End(Settlement),
-    /// There was no battle: the search was called off.
-    GiveBack {
-        /// Which claim.
-        claim: ClaimId,
-    },
-    /// Refuse a worker's name from now on, and leave its share to the next.
-    Retire {
-        /// Who.
-        worker: Worker,
-    },
-    /// Sent by the run's own timer: record what is over.
-    Expire,
-}
-
-/// The answer to a [`RunCommand`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum RunReply {
-    /// It is open.
-    Open {
-        /// Whether it was not before.
-        created: bool,
-    },
-    /// The claim that was granted.
-    Claimed(Grant),
-    /// The claim with its new expiry.
-    Extended(Extended),
-    /// It is over, as was said.
-    Over {
-        /// Which claim.
-        claim: ClaimId,
-    },
-    /// It is done.
-    Done,
-}
-
-/// Why a [`RunCommand`] is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunRejection {
-    /// It was never opened.
-    #[error("there is no such run")]
-    Unknown,
-    /// It was opened with another plan.
-    #[error(transparent)]
-    PlanDiffers(#[from] PlanDiffers),
-    /// A text of the command is too long, or empty.
-    #[error("{0} must have 1 to {max} characters", max = limits::TEXT_CHARS)]
-    BadText(&'static str),
-    /// Nobody here can play it.
-    #[error(
-        "format {0} cannot be played: only single battles of generation 9, gen9randombattle or gen9ou, say"
-    )]
-    BadFormat(String),
-    /// The claim has a room already.
-    #[error("claim {claim} is played in {room}")]
-    OtherRoom {
-        /// Which claim.
-        claim: ClaimId,
-        /// Where.
-        room: String,
-    },
-    /// The room belongs to another claim.
-    #[error("{room} is played for claim {claim}")]
-    RoomTaken {
-        /// Where.
-        room: String,
-        /// For which claim.
-        claim: ClaimId,
-    },
-    /// Only what has begun can end.
-    #[error("claim {0} has no room: give it back instead")]
-    NotBegun(ClaimId),
-    /// What has begun cannot be as if it had not.
-    #[error("claim {0} has a room: end it instead")]
-    Begun(ClaimId),
-    /// The quota says no.
-    #[error(transparent)]
-    Refused(#[from] QuotaRefusal),
-}
-
-impl RunRejection {
-    /// The stable error code.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown_run",
-            Self::PlanDiffers(_) => "plan_differs",
-            Self::BadText(_) => "bad_field",
-            Self::BadFormat(_) => "bad_format",
-            Self::OtherRoom { .. } => "other_room",
-            Self::RoomTaken { .. } => "room_taken",
-            Self::NotBegun(_) => "not_begun",
-            Self::Begun(_) => "begun",
-            Self::Refused(refusal) => refusal.code(),
-        }
     }
 }
 
@@ -311,7 +170,8 @@ impl Ledger {
         let other = self.live.iter().find(|(other, battle)| {
             **other != claim && battle.room.as_ref().is_some_and(|other| room.is_same_as(other))
         });
-        if let Some((other, _)) = other {
+        let other = other.map(|(other, _)| other).or_else(|| self.counted_in(claim, room));
+        if let Some(other) = other {
             return Err(RunRejection::RoomTaken { room: room.id.clone(), claim: *other });
         }
         let step = self.quota.start(claim, now)?;
@@ -323,6 +183,13 @@ impl Ledger {
             Some(_) | None => Some(RunEvent::Began(Began { claim, room: room.clone(), at: now })),
         };
         Ok(decision(step, RunReply::Extended, began))
+    }
+
+    /// The claim for which a battle in this room was watched and counted. Who plays a battle does not meet it again once
+    /// it is over; but anybody may watch its end once more.
+    fn counted_in(&self, claim: ClaimId, room: &Room) -> Option<&ClaimId> {
+        let mut watched = self.watched.iter();
+        watched.find(|(other, id)| **other != claim && **id == room.id).map(|(other, _)| other)
     }
 
     fn end(&self, settlement: &Settlement, now: Time) -> Result<Decision<Run>, RunRejection> {
@@ -372,7 +239,10 @@ impl Ledger {
                 let battle = self.live.get_mut(claim).expect("only what is live begins");
                 battle.room = Some(room.clone());
             }
-            RunEvent::Over(over) => self.tallies.add(over),
+            RunEvent::Over(over) => {
+                self.tallies.add(over);
+                self.remember_watched(over);
+            }
             RunEvent::Measured(measured) => self.overheads += &measured.overheads,
             RunEvent::TakenUp(taken_up) => {
                 self.taken_up.insert(taken_up.claim, taken_up.clone());
@@ -382,6 +252,15 @@ impl Ledger {
             }
         }
         self.check();
+    }
+
+    fn remember_watched(&mut self, over: &Over) {
+        let (Mode::Watch(_), Ending::Of(_)) = (&self.plan.mode, over.ending) else { return };
+        let Some(room) = &over.room else { return };
+        self.watched.insert(over.claim, room.id.clone());
+        if self.watched.len() > limits::WATCHED {
+            self.watched.pop_first();
+        }
     }
 
     /// A claim that ended is no live battle any more; [`RunEvent::Over`] tells what it was.
@@ -519,6 +398,7 @@ impl Entity for Run {
                 stopwatch: Stopwatch::default(),
                 overheads: Overheads::default(),
                 taken_up: BTreeMap::new(),
+                watched: BTreeMap::new(),
             });
             return;
         }

@@ -59,8 +59,8 @@ impl From<Ledger2> for Ledger {
             (claim, Battle { worker, team, since, room, in_doubt })
         };
         let live = live.into_iter().map(battle).collect();
-        let taken_up = BTreeMap::new();
-        Self { plan, opened, quota, live, tallies, stopwatch, overheads, taken_up }
+        let (taken_up, watched) = (BTreeMap::new(), BTreeMap::new());
+        Self { plan, opened, quota, live, tallies, stopwatch, overheads, taken_up, watched }
     }
 }
 
