@@ -22,6 +22,7 @@ pub mod logs;
 pub mod pairs;
 mod report;
 pub mod session;
+pub mod thoughts;
 mod tracker;
 mod worker;
 

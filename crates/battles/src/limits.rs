@@ -173,6 +173,14 @@ pub const API_ANSWER_BYTES: usize = 4 << 20;
 pub const SAID_CHARS: usize = 600;
 /// Characters of a name in it.
 pub const SAID_NAME_CHARS: usize = 40;
+/// Decisions of one battle whose thoughts are kept: the first ones.
+pub const DECISIONS_KEPT: usize = 400;
+/// Of each, the candidates: the best ones.
+pub const CANDIDATES_KEPT: usize = 16;
+// What was played is among them.
+const _: () = assert!(CHOICES_REFUSED <= CANDIDATES_KEPT);
+/// Characters of one that are kept.
+pub const CHOICE_CHARS: usize = 80;
 /// Decisions of one battle that cost the same.
 pub const DECISIONS: std::ops::RangeInclusive<u64> = 1..=100_000;
 /// The pause after the first answer of a run that was none; it doubles up to the longest.

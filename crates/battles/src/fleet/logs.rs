@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! FOLDER/logs/WORKER/ACCOUNT/0/c17.battle-gen9randombattle-5.log       claims 0 to 999
+//! FOLDER/logs/WORKER/ACCOUNT/0/c17.battle-gen9randombattle-5.thoughts  what the bot thought in it, if it did
 //! FOLDER/taken-up/WORKER/ACCOUNT/0/c18.battle-gen9randombattle-6.log   the same of other machines' workers
 //! FOLDER/replays/battle-gen9randombattle-5.c17.html                    those that the rule wants, to look at
 //! ```
@@ -23,6 +24,7 @@ use std::{
 
 use interlock_kernel::{ids::Worker, quota::ClaimId};
 
+use super::thoughts::{self, Decision};
 pub use crate::domain::fleet::SaveReplay;
 use crate::{
     domain::{
@@ -82,6 +84,25 @@ impl Logs {
     /// When it cannot be written: the disk is full, or the folder is not ours.
     pub fn keep(&self, name: &LogName<'_>, log: &str) -> io::Result<()> {
         write_whole(&self.path(name), log)
+    }
+
+    /// Keeps the bot's [thoughts](super::thoughts) beside the log, whole but not durably: nothing rests on them.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn keep_thoughts(&self, name: &LogName<'_>, lines: &str) -> io::Result<()> {
+        let path = self.path(name).with_extension("thoughts");
+        let half = path.with_extension("half");
+        fs::write(&half, lines)?;
+        fs::rename(half, path)
+    }
+
+    /// What the bot thought, if it is here and can be read.
+    #[must_use]
+    pub fn thoughts(&self, name: &LogName<'_>) -> Vec<Decision> {
+        let file = File::open(self.path(name).with_extension("thoughts"));
+        let lines = file.and_then(|mut file| text_from(&mut file, 0));
+        lines.map(|lines| thoughts::read(&lines)).unwrap_or_default()
     }
 
     /// How the battle ended, if its log is here.
@@ -455,6 +476,23 @@ mod tests {
         assert_eq!(turns, [Some(2), Some(7), None, None]);
         assert_eq!(logs.read(&name("c1")).unwrap(), Some(log));
         assert_eq!(logs.read(&name("c4")).unwrap(), None);
+    }
+
+    #[test]
+    fn thoughts_are_kept_beside_the_log_and_broken_ones_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path().to_owned());
+        logs.judge(w0()).unwrap();
+        logs.keep(&name("c1"), WON).unwrap();
+        assert_eq!(logs.thoughts(&name("c1")), []);
+        let line = r#"{"turn":1,"chosen":"Surf","candidates":[]}"#;
+        logs.keep_thoughts(&name("c1"), line).unwrap();
+        let kept = Decision { turn: 1, chosen: "Surf".to_owned(), candidates: Vec::new() };
+        assert_eq!(logs.thoughts(&name("c1")), [kept]);
+        assert_eq!(logs.read(&name("c1")).unwrap().as_deref(), Some(WON), "the log is as it was");
+        assert_eq!(logs.recount(&[]).unwrap().workers[w0()].wins, 1, "thoughts are no log");
+        logs.keep_thoughts(&name("c1"), "\0\u{fffd}{").unwrap();
+        assert_eq!(logs.thoughts(&name("c1")), []);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     doubts::{Doubts, Held},
     logs::{LogName, Logs, SaveReplay},
     session::{NotFound, Session, Stage},
+    thoughts::Thoughts,
     tracker::Tracker,
 };
 use crate::{
@@ -278,9 +279,9 @@ impl Hand {
 
     /// Plays a battle to its end, or watches another's, keeps its log, and counts it.
     async fn finish(&self, battle: &Begun, room: io::Room) -> Result<(), FleetError> {
-        let mut overheads = Overheads::default();
+        let (mut overheads, mut thoughts) = (Overheads::default(), Thoughts::default());
         let seen = if self.is_played(battle) {
-            self.play(battle, room, &mut overheads).await?
+            self.play(battle, room, &mut overheads, &mut thoughts).await?
         } else {
             let watched = self.unless_left(battle, self.watch(battle, room)).await;
             let Some(watched) = watched else { return Ok(()) };
@@ -291,6 +292,7 @@ impl Hand {
         };
         let outcome = end.outcome(&battle.account);
         self.keep(&battle.log_name(), &log, outcome).await;
+        self.keep_thoughts(&battle.log_name(), &thoughts).await;
         let rating = log::rating(&log, &battle.account);
         self.count(battle, Ending::Of(outcome), rating, overheads).await
     }
@@ -367,6 +369,7 @@ impl Hand {
         battle: &Begun,
         room: io::Room,
         overheads: &mut Overheads,
+        thoughts: &mut Thoughts,
     ) -> Result<Option<Finished>, FleetError> {
         let mut room = Some(room);
         loop {
@@ -380,6 +383,7 @@ impl Hand {
                 if let BattleEvent::Decided { cost, .. } = &event {
                     overheads.add(cost.overhead(), 1);
                 }
+                thoughts.note(&event);
                 self.tracker.note(&self.name, battle.claim, event);
             };
             match io::play(here, &settings, watch).await {
@@ -432,6 +436,15 @@ impl Hand {
             if let Err(error) = saved {
                 tracing::error!(%error, room = name.room, "a replay cannot be saved; the log is kept");
             }
+        }
+    }
+
+    /// Keeps what was thought, if it can be kept.
+    async fn keep_thoughts(&self, name: &LogName<'_>, thoughts: &Thoughts) {
+        let Some(lines) = thoughts.lines() else { return };
+        let write = |logs: &Logs, name: &LogName<'_>, lines: &str| logs.keep_thoughts(name, lines);
+        if let Err(error) = self.write(name, &lines, write).await {
+            tracing::warn!(%error, room = name.room, "thoughts cannot be kept; the log is");
         }
     }
 

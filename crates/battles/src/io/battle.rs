@@ -115,6 +115,9 @@ pub struct Thought {
 }
 
 impl Thought {
+    /// The name of the choice that is left to the server.
+    pub const SERVERS: &str = "whatever the server likes";
+
     fn of(candidate: Candidate, request: &Request) -> Self {
         let move_name = |place: usize| {
             let slot = request.active.first().and_then(|active| active.moves.get(place));
@@ -128,7 +131,7 @@ impl Thought {
             Choice::Move { place, tera: true } => format!("{} + Tera", move_name(place)),
             Choice::Switch { place } => format!("→ {}", pokemon(place)),
             Choice::Lead { place, .. } => format!("lead with {}", pokemon(place)),
-            Choice::Default => "whatever the server likes".to_owned(),
+            Choice::Default => Self::SERVERS.to_owned(),
         };
         Self { name, candidate }
     }

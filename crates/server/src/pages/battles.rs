@@ -3,6 +3,7 @@
 mod battle;
 mod course;
 mod field;
+mod thoughts;
 
 use std::{cmp::Reverse, collections::BTreeMap};
 

@@ -142,11 +142,15 @@ async fn what_others_say_in_a_battle_is_text_and_nothing_else() {
          |-start|p2a: A|{EVIL}|{EVIL}\n|-status|p2a: A|brn|[from] {EVIL}\n|-message|{EVIL}\n|move|p2a: A|{EVIL}\n|win|{EVIL}\n"
     );
     fs::write(shelf.join("c1.battle-gen9ou-1.log"), &log).unwrap();
+    let candidates = format!(r#"[{{"choice": "{EVIL}", "visits": 1, "value": 1e9}}]"#);
+    let thought = format!(r#"{{"turn": 1, "chosen": "{EVIL}", "candidates": {candidates}}}"#);
+    fs::write(shelf.join("c1.battle-gen9ou-1.thoughts"), thought + "\n{").unwrap();
     for path in ["/battles/r", "/battles/r/c1"] {
         let page = server.get(path).await;
         has(&page, &["200 OK", "&lt;script&gt;alert"]);
         assert!(!page.contains("<script>alert"), "{page}");
     }
+    has(&server.get("/battles/r/c1").await, &["The bot chose <strong>&lt;script&gt;"]);
     assert!(server.get("/battles/r/c1/log").await.ends_with(&log), "it is kept as it came");
     has(
         &server.get("/battles/r/c1/replay").await,

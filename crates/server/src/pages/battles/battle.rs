@@ -12,30 +12,30 @@ use interlock_battles::{
     domain::{
         id::id,
         run::{Ending, LiveBattle, Outcome, Over, Phase, Run},
-        words::{self, Story},
+        words::{self, Story, Turn},
     },
     fleet::{
         Watched,
         logs::{LogName, Logs, replay},
+        thoughts::Decision,
     },
     history,
-    io::{Scene, Thought},
-    players::Candidate,
+    io::Scene,
 };
 use interlock_kernel::{ids::Key, quota::ClaimId, time::Time};
 use interlock_web::{
-    page::{Column, Tone, badge, facts, live, table},
+    page::{Tone, badge, facts, live},
     path::{Id, Path},
 };
 use maud::{Markup, html};
 use tokio::task::spawn_blocking;
 
-use super::{field, path};
+use super::{field, path, thoughts};
 use crate::{
     app::Site,
     limits,
     pages::{
-        figures::{clock, count, gauge},
+        figures::{clock, count},
         page,
     },
 };
@@ -194,65 +194,13 @@ async fn in_play(watched: Watched) -> Markup {
         (facts(&known))
         (field::sides(battle, battle.slot_of(&me), own.as_ref()))
         div class="pair" {
-            section { (thoughts(&watched)) }
+            section { (thoughts::newest(&watched)) }
             section {
                 h2 { "What happened" }
-                (told(&story, true))
+                (told(&story, true, &[]))
             }
         }
     }
-}
-
-/// What could be chosen, with what speaks for each.
-fn thoughts(Watched { turn, candidates, .. }: &Watched) -> Markup {
-    let heading = html! {
-        h2 { "What the bot thinks" @if !candidates.is_empty() { " " span class="quiet" { "in turn " (turn) } } }
-    };
-    if let [only] = &candidates[..] {
-        return html! { (heading) p { strong { (name(only)) } " was the only choice." } };
-    }
-    let most = candidates.iter().map(|thought| thought.candidate.visits).max().unwrap_or(0);
-    let columns = match most {
-        0 => vec![Column::Text("Choice"), Column::Text("Value")],
-        _ => vec![Column::Text("Choice"), Column::Text("Visits"), Column::Text("Chance to win")],
-    };
-    let highest = candidates.iter().map(|thought| thought.candidate.value).fold(0.0, f32::max);
-    let row = |(place, thought): (usize, &Thought)| {
-        let Candidate { visits, value, .. } = thought.candidate;
-        let name = name(thought);
-        let name = html! { @if place == 0 { strong { (name) } } @else { (name) } };
-        match most {
-            // Without a search, values are the player's own measure.
-            0 => vec![name, measured(&format!("{value:.1}"), thousandths(value, highest))],
-            _ => vec![
-                name,
-                measured(&count(visits), visits.saturating_mul(1000) / most),
-                match visits {
-                    0 => html! { span class="quiet" { "not tried" } },
-                    _ => measured(&format!("{:.1} %", value * 100.0), thousandths(value, 1.0)),
-                },
-            ],
-        }
-    };
-    let shown = candidates.iter().enumerate().take(limits::CANDIDATES_SHOWN);
-    let rows: Vec<_> = shown.map(row).collect();
-    html! {
-        (heading)
-        (table(&columns, &rows, "Nothing was to be decided yet."))
-    }
-}
-
-fn name(thought: &Thought) -> String {
-    thought.name.chars().take(2 * limits::NAME_SHOWN).collect()
-}
-
-/// A figure over its bar.
-fn measured(text: &str, thousandths: u64) -> Markup {
-    html! { div class="measured" { span { (text) } (gauge(thousandths, 1000)) } }
-}
-
-fn thousandths(value: f32, of: f32) -> u64 {
-    if of > 0.0 { (value / of * 1000.0).clamp(0.0, 1000.0) as u64 } else { 0 }
 }
 
 async fn finished(site: &Site, run: &Key, over: Over) -> Markup {
@@ -261,9 +209,9 @@ async fn finished(site: &Site, run: &Key, over: Over) -> Markup {
     let story = spawn_blocking(move || {
         let name = LogName::of(&ended)?;
         let log = logs.read(&name).ok()??;
-        Some(words::tell(&log, name.account, limits::SAID_OVER))
+        Some((words::tell(&log, name.account, limits::SAID_OVER), logs.thoughts(&name)))
     });
-    let story = story.await.expect("telling a battle does not panic");
+    let (story, decisions) = story.await.expect("telling a battle does not panic").unzip();
     let here = battle_path(run, over.claim);
     html! {
         (summary(&over, story.as_ref()))
@@ -276,7 +224,7 @@ async fn finished(site: &Site, run: &Key, over: Over) -> Markup {
                 @let account = over.room.as_ref().map_or("", |room| room.account.as_str());
                 (field::sides(&story.battle, story.battle.slot_of(account), None))
                 h2 { "What happened" }
-                (told(&story, false))
+                (told(&story, false, decisions.as_deref().unwrap_or_default()))
             }
             None => p class="empty" { (NOT_HERE) },
         }
@@ -342,8 +290,11 @@ fn elsewhere(battle: &LiveBattle) -> Markup {
     }
 }
 
-/// A log in words; in play the newest turn first.
-fn told(story: &Story, newest_first: bool) -> Markup {
+/// A log in words, each turn beside what was decided in it; in play the newest turn first.
+fn told(story: &Story, newest_first: bool, decisions: &[Decision]) -> Markup {
+    let of_turn = |number: u16| decisions.iter().filter(move |it| it.turn == number);
+    let said =
+        |turn: &Turn| html! { ul class="told" { @for said in &turn.said { li { (said.text) } } } };
     let mut turns: Vec<_> = story.turns.iter().collect();
     if newest_first {
         turns.reverse();
@@ -354,7 +305,11 @@ fn told(story: &Story, newest_first: bool) -> Markup {
         @if !newest_first { (is_cut.clone().unwrap_or_default()) }
         @for turn in turns {
             @if turn.number > 0 { h3 { "Turn " (turn.number) } } @else { h3 { "Before the first turn" } }
-            ul class="told" { @for said in &turn.said { li { (said.text) } } }
+            @if of_turn(turn.number).next().is_some() {
+                div class="pair" { (said(turn)) div { (thoughts::of_turn(of_turn(turn.number))) } }
+            } @else {
+                (said(turn))
+            }
         }
         @if newest_first { (is_cut.unwrap_or_default()) }
     }
