@@ -132,7 +132,8 @@ impl IntoResponse for Html {
         let headers = [
             fixed("content-type", "text/html; charset=utf-8"),
             fixed("cache-control", "no-store"),
-            fixed("referrer-policy", "no-referrer"),
+            // Not "no-referrer": then browsers hide where forms come from, too, and the guard refuses them.
+            fixed("referrer-policy", "same-origin"),
             fixed("x-content-type-options", "nosniff"),
             (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
         ];
