@@ -28,9 +28,11 @@
     const feed = new EventSource(feedUrl);
     feed.onopen = () => { show("live"); refresh(); };
     feed.onmessage = refresh;
+    // A feed ends when there is another one to listen to; the browser itself would take its time to ask.
     feed.onerror = () => {
       show("reconnecting");
-      if (feed.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      feed.close();
+      setTimeout(listen, 1000);
     };
   }
   listen();
