@@ -49,8 +49,10 @@ pub struct Faults {
     pub throttle: Option<u32>,
     /// Battles that an account plays at once; who searches for one more is refused. `None`: any number.
     pub games: Option<usize>,
-    /// Rivals never choose: every battle waits for them.
+    /// Rivals never choose: every battle waits for them, until [`Fake::wake_rivals`].
     pub idle: bool,
+    /// Rivals are called what runs a script wherever it is taken for HTML; so are their rooms, and they say it.
+    pub hostile: bool,
 }
 
 /// A server that runs until it is dropped.
@@ -114,6 +116,11 @@ impl Fake {
     #[must_use]
     pub fn heckles(&self) -> u64 {
         lock(&self.world).heckles
+    }
+
+    /// Rivals that were idle choose from now on.
+    pub fn wake_rivals(&self) {
+        lock(&self.world).wake_rivals();
     }
 
     /// The server dies and starts again: connections, rooms, and battles in play are gone, and rooms are

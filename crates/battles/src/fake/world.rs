@@ -280,9 +280,13 @@ impl World {
         self.update_search(me);
         self.user(me).searching.remove(format);
         self.rivals += 1;
-        let rival = (format!("Rival {}", self.rivals), None);
+        let number = self.rivals;
+        let rival = match self.faults.hostile {
+            true => format!("<img src=x onerror=alert({number})>"),
+            false => format!("Rival {number}"),
+        };
         let mine = (self.user(me).name.clone(), Some(me.to_owned()));
-        self.open(format, [mine, rival]);
+        self.open(format, [mine, (rival, None)]);
     }
 
     /// `/challenge USER, FORMAT`. Whoever is called a rival accepts at once.
@@ -323,7 +327,11 @@ impl World {
         let present: BTreeSet<String> =
             players.iter().filter_map(|(_, user)| user.clone()).collect();
         self.clock += 1;
-        let battle = Battle::new(players, format, self.clock);
+        let mut battle = Battle::new(players, format, self.clock);
+        if self.faults.hostile {
+            let name = &battle.sides[1].name;
+            battle.log.push(format!("|c|☆{name}|{name}"));
+        }
         let told = battle.log.len();
         let room = Room { number: self.opened, battle, told, present: present.clone() };
         self.rooms.insert(name.clone(), room);
@@ -381,9 +389,24 @@ impl World {
         if let Err(error) = room.battle.choose(side, choice, rqid.parse().ok()) {
             return self.tell(me, format!(">{name}\n|error|{error}"));
         }
+        if !self.faults.idle {
+            self.play_on(name);
+        }
+    }
+
+    pub(super) fn wake_rivals(&mut self) {
+        self.faults.idle = false;
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.play_on(&name);
+        }
+    }
+
+    /// Plays what can be played without another word.
+    fn play_on(&mut self, name: &str) {
+        let Some(room) = self.rooms.get_mut(name) else { return };
         let mut played = false;
         // A rival who must switch keeps nobody waiting.
-        while !self.faults.idle && room.battle.play(&mut self.chance) {
+        while room.battle.play(&mut self.chance) {
             played = true;
         }
         if played {
