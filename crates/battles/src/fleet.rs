@@ -24,6 +24,7 @@ mod report;
 pub mod session;
 pub mod thoughts;
 mod tracker;
+mod uncounted;
 mod worker;
 
 use std::{io, path::PathBuf, sync::Arc};
@@ -42,7 +43,8 @@ use self::{
     earlier::{Earlier, give_back},
     logs::{Logs, SaveReplay},
     session::{Match, NotFound, Session, SessionSettings, Stage},
-    worker::{Hand, spar},
+    uncounted::spar,
+    worker::Hand,
 };
 pub use crate::domain::{fleet::Team, overhead::Overhead};
 use crate::{

@@ -13,9 +13,8 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "what is settled is counted as what it was",
         edits: &[Edit {
             file: RUN,
-            from: "RunEvent::Over(over) => self.tallies.add(over),",
-            to: "RunEvent::Over(over) if over.ending == Ending::Of(Outcome::Tie) => {}
-            RunEvent::Over(over) => self.tallies.add(over),",
+            from: "self.tallies.add(over);",
+            to: "if over.ending != Ending::Of(Outcome::Tie) { self.tallies.add(over); }",
         }],
     },
     Mutant {
