@@ -174,9 +174,9 @@ pub const SAID_CHARS: usize = 600;
 /// Characters of a name in it.
 pub const SAID_NAME_CHARS: usize = 40;
 /// Decisions of one battle whose thoughts are kept: the first ones.
-pub const DECISIONS_KEPT: usize = 400;
+pub const DECISIONS_KEPT: usize = 200;
 /// Of each, the candidates: the best ones.
-pub const CANDIDATES_KEPT: usize = 16;
+pub const CANDIDATES_KEPT: usize = 8;
 // What was played is among them.
 const _: () = assert!(CHOICES_REFUSED <= CANDIDATES_KEPT);
 /// Characters of one that are kept.

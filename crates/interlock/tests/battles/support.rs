@@ -162,7 +162,10 @@ impl Place {
             Err(_) => Vec::new(),
         };
         for shelf in inside(&logs).iter().flat_map(|worker| inside(&worker.join(account))) {
-            all.extend(inside(&shelf).iter().map(|log| fs::read_to_string(log).unwrap()));
+            // What was thought lies beside them.
+            let mut files = inside(&shelf);
+            files.retain(|file| file.extension().is_some_and(|kind| kind == "log"));
+            all.extend(files.iter().map(|log| fs::read_to_string(log).unwrap()));
         }
         all
     }
